@@ -1,0 +1,58 @@
+//! Who is there: from a socket to a visit by a verified customer.
+
+pub mod identity;
+pub mod listener;
+pub mod trust;
+
+use std::time::Duration;
+
+/// `[limits]`: what one client may cost. Each has a default that survives the public internet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// From accepting the socket to the end of the TLS handshake, PROXY header included.
+    pub handshake_timeout: Duration,
+    /// From the first byte of a request's head to its last.
+    pub header_timeout: Duration,
+    /// Between two requests of a connection.
+    pub idle_timeout: Duration,
+    /// Between two reads of a request's body.
+    pub body_timeout: Duration,
+    /// How long a client may leave an answer unread.
+    pub write_timeout: Duration,
+    /// Open connections in all.
+    pub max_connections: usize,
+    /// Open connections of one client address (IPv6: of one /64).
+    pub max_connections_per_address: usize,
+    /// Handshakes under way at once, per worker.
+    pub max_handshakes: usize,
+    /// Bytes of a request's head.
+    pub max_header_bytes: usize,
+    /// Header fields of a request.
+    pub max_header_count: usize,
+    /// Streams under way on one HTTP/2 connection.
+    pub max_streams: u32,
+    /// Bytes kept for resumable TLS sessions, per listener.
+    pub session_cache: u64,
+    /// How long a TLS session can be resumed.
+    pub session_lifetime: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshake_timeout: Duration::from_secs(5),
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
+            max_connections: 10_000,
+            max_connections_per_address: 1_000,
+            max_handshakes: 256,
+            max_header_bytes: 16 << 10,
+            max_header_count: 100,
+            max_streams: 100,
+            session_cache: 32 << 20,
+            session_lifetime: Duration::from_secs(3600),
+        }
+    }
+}

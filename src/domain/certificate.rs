@@ -1,0 +1,97 @@
+//! How a certificate is named: by the hash of its bytes, and by its serial number.
+
+use std::fmt;
+
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+
+/// SHA-256 of a certificate's DER, the `x5t#S256` of RFC 8705.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// The fingerprint of a certificate given in DER.
+    pub fn of(der: &[u8]) -> Self {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der);
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest.as_ref());
+        Self(bytes)
+    }
+
+    /// The raw digest.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// base64url without padding, as it stands in the assertion.
+    pub fn to_base64url(&self) -> String {
+        BASE64URL_NOPAD.encode(&self.0)
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A certificate's serial number: 1 to 20 octets, big-endian, without leading zeros (RFC 5280 4.1.2.2).
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Serial(Box<[u8]>);
+
+impl Serial {
+    /// Reads the content octets of a DER INTEGER. `None` where it is empty, zero, negative or longer than 20 octets.
+    pub fn from_der_content(content: &[u8]) -> Option<Self> {
+        Self::normalise(content).map(|octets| Self(octets.into()))
+    }
+
+    /// The same without owning: the octets that identify the serial, or `None` as above.
+    pub fn normalise(content: &[u8]) -> Option<&[u8]> {
+        if content.first()? & 0x80 != 0 {
+            return None;
+        }
+        let start = content.iter().position(|octet| *octet != 0)?;
+        let octets = &content[start..];
+        (octets.len() <= 20).then_some(octets)
+    }
+
+    /// The octets, most significant first.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Serial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for Serial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_serial_has_one_spelling() {
+        assert_eq!(Serial::from_der_content(&[0, 0x80]), Serial::from_der_content(&[0, 0, 0x80]));
+        assert_eq!(Serial::from_der_content(&[0x01, 0x02]).map(|s| s.to_string()), Some("0102".into()));
+    }
+
+    #[test]
+    fn zero_negative_empty_and_oversized_serials_are_no_serials() {
+        for content in [&[][..], &[0], &[0x80], &[0xff, 1], &[1; 21]] {
+            assert_eq!(Serial::from_der_content(content), None, "{content:?}");
+        }
+    }
+}

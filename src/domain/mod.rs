@@ -1,0 +1,14 @@
+//! The words of the business, each a type with one parser.
+//!
+//! Whoever holds one of these values holds something that was checked once, at the edge.
+//! Nothing here knows sockets, files or HTTP.
+
+pub mod certificate;
+pub mod clock;
+pub mod host;
+pub mod login_id;
+
+pub use certificate::{Fingerprint, Serial};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use host::HostName;
+pub use login_id::LoginId;

@@ -1,0 +1,34 @@
+//! Sekisho: the checkpoint in front of a legacy internet-banking application.
+//!
+//! A request crosses three modules, in this order:
+//!
+//! ```text
+//! socket ─ PROXY v2? ─ TLS handshake ─ client certificate ─ identity     connection/   who is there
+//!    └─ request ─ still good? ─ one meaning? ─                           pipeline.rs   may they?
+//!         └─ signed header ─ forward ─ answer                            upstream/     the bank's answer
+//! ```
+//!
+//! 1. [`connection`]: a socket becomes a [`Visit`](connection::Visit) by a verified customer;
+//! 2. [`pipeline`]: the path of each request, one line per stage; start reading there;
+//! 3. [`upstream`]: the request is scrubbed, signed and forwarded, and the answer cleaned.
+//!
+//! [`gateway`] joins them and keeps them running, [`operator`] lets people see it, [`config`] turns text into
+//! values, [`authority`] makes the development certificates, [`demo`] and [`cli`] are for people.
+//!
+//! Imports point down this list and never back: cli · demo · gateway · config · operator (control, health) ·
+//! pipeline · authority · upstream · connection · operator (metrics) · refusal · domain. A test holds the rule.
+//!
+//! Deliberately absent: global state; an identity taken from a header; a decision that waits for another gateway;
+//! a stage that is only announced (rate limits, bodies, sessions, ceilings and the audit log come with their issues).
+
+pub mod cli;
+pub mod demo;
+pub mod gateway;
+pub mod config;
+pub mod pipeline;
+pub mod authority;
+pub mod upstream;
+pub mod connection;
+pub mod operator;
+pub mod refusal;
+pub mod domain;

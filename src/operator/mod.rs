@@ -1,0 +1,13 @@
+//! What operators and security teams see: metrics, health, the key set, the control socket.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// `[operator]` as values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Where /metrics, /health/* and /.well-known/jwks.json are served. Loopback only.
+    pub address: SocketAddr,
+    /// The control socket, mode 0600.
+    pub control: PathBuf,
+}
