@@ -1,0 +1,3 @@
+//! What customers, applications and operators observe of a gateway, told from outside. Modules in request order.
+
+mod support;
