@@ -10,6 +10,7 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, HandshakeKind, RootCertStore, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufStream};
 use tokio::net::TcpStream;
@@ -52,7 +53,9 @@ impl Customer {
                 let own = std::iter::once(&identity.certificate).chain(&identity.intermediates);
                 let chain = own.map(|der| CertificateDer::from(der.clone())).collect();
                 let key = PrivateKeyDer::Pkcs8(identity.key.private().into());
-                config.with_client_auth_cert(chain, key).unwrap()
+                let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key).unwrap();
+                // Not `with_client_auth_cert`: that would look at the certificate, and some of ours are malformed.
+                config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key))))
             }
         };
         tls.resumption = Resumption::in_memory_sessions(16);
@@ -270,6 +273,11 @@ impl Http2 {
             Ok(Answer { status: parts.status.as_u16(), headers, body, trailers })
         })
         .await
+    }
+
+    /// Names another authority from now on, on the same connection.
+    pub fn pretend_to_visit(&mut self, name: &str) {
+        name.clone_into(&mut self.host);
     }
 
     /// Waits for the end of the connection.

@@ -247,6 +247,25 @@ impl TestGateway {
         self.operator.metric("sekisho_handshakes_total", &labels).await
     }
 
+    /// The customer's connection ends in the handshake, with this result, once; the application hears nothing.
+    pub async fn assert_refused(&self, customer: &Customer, result: &str) {
+        let (before, good) = (self.handshakes(result).await, self.handshakes("ok").await);
+        let requests = self.backend.count();
+        customer.expect_refusal().await;
+        self.wait_for_handshakes(result, before + 1.0).await;
+        assert_eq!(self.handshakes(result).await, before + 1.0, "{result}");
+        assert_eq!(self.handshakes("ok").await, good, "{result}: counted as good too");
+        assert_eq!(self.backend.count(), requests, "{result}: reached the application");
+    }
+
+    /// The customer is served, and the application has heard it once.
+    pub async fn assert_served(&self, customer: &Customer) {
+        let requests = self.backend.count();
+        assert_eq!(customer.get("/ib/menu.do").await.status, 200);
+        assert_eq!(self.backend.count(), requests + 1);
+        self.backend.assert_clean();
+    }
+
     /// Waits until that number is reached: handshakes are counted after the client has seen them end.
     pub async fn wait_for_handshakes(&self, result: &str, count: f64) {
         let labels = [("listener", "certificate"), ("result", result), ("kind", "full")];
