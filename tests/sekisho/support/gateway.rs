@@ -11,7 +11,7 @@ use sekisho::config::{Config, Mistakes};
 use sekisho::domain::{Clock, ManualClock};
 use sekisho::gateway::{Gateway, Reloader};
 
-use super::customer::Customer;
+use super::customer::{Connection, Customer};
 use super::operator::Operator;
 use super::pki::{Authority, Identity, Pki};
 use super::{Backend, PATIENCE, within};
@@ -262,6 +262,14 @@ impl TestGateway {
     pub async fn assert_served(&self, customer: &Customer) {
         let requests = self.backend.count();
         assert_eq!(customer.get("/ib/menu.do").await.status, 200);
+        assert_eq!(self.backend.count(), requests + 1);
+        self.backend.assert_clean();
+    }
+
+    /// The same on an open connection.
+    pub async fn assert_served_on(&self, connection: &mut Connection) {
+        let requests = self.backend.count();
+        assert_eq!(connection.get("/ib/menu.do").await.status, 200);
         assert_eq!(self.backend.count(), requests + 1);
         self.backend.assert_clean();
     }
