@@ -1,16 +1,35 @@
-//! What customers, applications and operators observe of a gateway, told from outside. Modules in request order.
+//! What customers, applications and operators observe of a gateway, told from outside. Groups in request order.
 
+mod support;
+
+// Who is there.
 mod handshake;
 mod listeners;
+mod proxy_protocol;
 mod refusal_page;
+
+// Are they still who they were?
 mod identity;
 mod lists;
 mod revocation;
-mod assertion;
-mod headers;
-mod forwarding;
-mod smuggling;
-mod streaming;
-mod support;
-mod upstream_failures;
 mod validity;
+
+// What the application hears, and what comes back.
+mod assertion;
+mod forwarding;
+mod headers;
+mod streaming;
+mod upstream_failures;
+
+// What must not get through.
+mod abuse;
+mod smuggling;
+
+// What operators do and see.
+mod operator;
+mod reload;
+mod shutdown;
+
+// What stands beside the program.
+mod tidy;
+mod verifiers;

@@ -1,5 +1,7 @@
 //! One message in, one clean message out, or none: HTP-01, A59.
 
+use std::time::Duration;
+
 use crate::support::frames::{DATA, END_STREAM, Frame, Frames, HEADERS};
 use crate::support::{Answer, TestGateway};
 
@@ -29,22 +31,25 @@ async fn fate(gateway: &TestGateway, what: &str, bytes: &[u8], expected: Fate) {
     let mut connection = gateway.enrol("hanakodt").connect().await;
     let _ = connection.send_raw(bytes).await;
     let mut statuses = Vec::new();
-    let _ = tokio::io::AsyncWriteExt::shutdown(&mut connection.stream).await;
-    while let Ok(answer) = connection.read("POST").await {
-        statuses.push(answer.status);
-    }
+    let ended = loop {
+        match tokio::time::timeout(Duration::from_secs(3), Answer::read(&mut connection.stream, "POST")).await {
+            Ok(Ok(answer)) => statuses.push(answer.status),
+            Ok(Err(_)) => break true,
+            Err(_) => break false,
+        }
+    };
     let seen = gateway.backend.seen()[before..].to_vec();
     gateway.backend.assert_clean();
     assert!(seen.len() <= 1, "{what}: {} requests reached the application", seen.len());
     assert!(seen.iter().all(|one| one.target != "/smuggled"), "{what}: smuggled");
-    let refused = seen.is_empty() && statuses.iter().all(|status| matches!(status, 400..=431 | 501 | 505));
-    let one = seen.len() == 1 && statuses.len() == 1;
+    let refused = ended && seen.is_empty() && statuses.iter().all(|status| matches!(status, 400..=431 | 501 | 505));
+    let one = ended && seen.len() == 1 && statuses.len() == 1;
     let as_expected = match expected {
         Refused => refused,
         OneAndClose => one,
         Either => refused || one,
     };
-    assert!(as_expected, "{what}: {expected:?}, but {statuses:?} and {seen:#?}");
+    assert!(as_expected, "{what}: {expected:?}, but {statuses:?}, ended: {ended}, {seen:#?}");
 }
 
 #[tokio::test]

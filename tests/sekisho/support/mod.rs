@@ -11,7 +11,7 @@ pub mod operator;
 pub mod pki;
 pub mod wire;
 
-pub use backend::{Backend, Reply, Seen};
+pub use backend::{Backend, Reply};
 pub use customer::{Connection, Customer};
 pub use gateway::TestGateway;
 pub use pki::{KeyKind, Pki};
@@ -61,4 +61,10 @@ pub async fn settled<T: PartialEq + Copy>(mut reading: impl FnMut() -> T) -> T {
         value = next;
     }
     value
+}
+
+/// The names of all metric series, once no connection is open any more and nothing is counted.
+pub async fn settled_series(gateway: &TestGateway) -> Vec<String> {
+    gateway.operator.wait_until_at_most("sekisho_connections", &[], 0.0).await;
+    gateway.operator.series().await.into_keys().collect()
 }

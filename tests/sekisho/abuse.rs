@@ -1,0 +1,261 @@
+//! Clients that are slow, many, or loud: RTL-06, TLS-11, A60, A63, A64.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::support::frames::{Frame, Frames, GOAWAY, RST_STREAM};
+use crate::support::{Connection, PATIENCE, Reply, TestGateway, within};
+
+async fn impatient(limit: &str) -> TestGateway {
+    TestGateway::builder().layer(format!("[limits]\n{limit} = \"400ms\"")).spawn().await
+}
+
+/// Sends one byte every now and then until the connection ends, and says how often it could.
+async fn dribble(connection: &mut Connection, bytes: impl Iterator<Item = u8>) -> usize {
+    let mut tick = tokio::time::interval(Duration::from_millis(150));
+    let mut sent = 0;
+    for byte in bytes {
+        tick.tick().await;
+        if connection.send_raw(&[byte]).await.is_err() || has_ended(connection).await {
+            return sent;
+        }
+        sent += 1;
+    }
+    panic!("{sent} bytes were dribbled and nobody minded");
+}
+
+async fn has_ended(connection: &mut Connection) -> bool {
+    let mut byte = [0; 4096];
+    match tokio::time::timeout(Duration::from_millis(1), connection.stream.read(&mut byte)).await {
+        Ok(read) => matches!(read, Ok(0) | Err(_)),
+        Err(_) => false,
+    }
+}
+
+#[tokio::test]
+async fn a_slow_head_ends_the_connection() {
+    let gateway = impatient("header-timeout").await;
+    let mut connection = gateway.enrol("hanakodt").connect().await;
+    connection.send_raw(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ").await.unwrap();
+    let sent = dribble(&mut connection, std::iter::repeat_n(b'x', 100)).await;
+    assert!(sent < 30, "{sent} bytes before the end");
+    gateway.assert_backend_untouched();
+}
+
+#[tokio::test]
+async fn a_stalled_body_ends_the_connection_and_never_becomes_a_request() {
+    let gateway = impatient("body-timeout").await;
+    for framing in ["Content-Length: 100", "Transfer-Encoding: chunked"] {
+        let mut connection = gateway.enrol("hanakodt").connect().await;
+        let head = format!("POST / HTTP/1.1\r\nHost: localhost\r\n{framing}\r\n\r\n");
+        connection.send_raw(head.as_bytes()).await.unwrap();
+        let rest = String::from_utf8_lossy(&connection.rest().await).into_owned();
+        assert!(rest.is_empty() || rest.starts_with("HTTP/1.1 408"), "{framing}: {rest}");
+    }
+    let open = || async { gateway.backend.open_connections() };
+    crate::support::eventually("the forwards broken off", open, |open| *open == 0).await;
+    gateway.assert_backend_untouched();
+}
+
+#[tokio::test]
+async fn an_idle_connection_ends_in_silence() {
+    let gateway = impatient("idle-timeout").await;
+    let mut connection = gateway.enrol("hanakodt").connect().await;
+    gateway.assert_served_on(&mut connection).await;
+    connection.expect_end().await;
+    let mut unused = gateway.enrol("hanakodt").connect().await;
+    unused.rest().await;
+    let streams = gateway.enrol("hanakodt").connect_http2().await;
+    streams.expect_end().await;
+    assert_eq!(gateway.backend.count(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_left_unread_ends_the_connection_and_the_applications_work() {
+    let gateway = impatient("write-timeout").await;
+    gateway.backend.next(Reply::Endless(1 << 30));
+    let mut connection = gateway.enrol("hanakodt").connect().await;
+    connection.send_raw(b"GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let open = || async { gateway.backend.open_connections() };
+    gateway.backend.wait_for(1).await;
+    crate::support::eventually("the unread answer's connection", open, |open| *open == 0).await;
+    assert!(gateway.backend.sent() < 1 << 30);
+}
+
+/// CVE-2023-44487: streams are opened and reset faster than they can be answered.
+#[tokio::test]
+async fn a_rapid_reset_ends_the_connection() {
+    let gateway = TestGateway::builder().layer("[limits]\nmax-streams = 10").spawn().await;
+    let mut frames = Frames::open(gateway.enrol("hanakodt").connect_frames().await).await;
+    let mut resets = 0;
+    for number in 0..5_000_u32 {
+        let stream = 2 * number + 1;
+        let reset = Frame::new(RST_STREAM, 0, stream, &8_u32.to_be_bytes());
+        if frames.request(stream, "GET", &[], true).await.is_err() || frames.send(&reset).await.is_err() {
+            break;
+        }
+        resets += 1;
+    }
+    let ended = within(PATIENCE, "the end", async {
+        while let Some(frame) = frames.next().await {
+            if frame.kind == GOAWAY {
+                return true;
+            }
+        }
+        true
+    });
+    assert!(ended.await);
+    assert!(gateway.backend.count() < 2_000, "{resets} resets, {} requests", gateway.backend.count());
+    gateway.backend.assert_clean();
+    gateway.assert_served(&gateway.enrol("tarokodt")).await;
+}
+
+#[tokio::test]
+async fn more_streams_than_agreed_are_refused_not_queued() {
+    let gateway = TestGateway::builder().layer("[limits]\nmax-streams = 5").spawn().await;
+    for _ in 0..5 {
+        gateway.backend.next(Reply::Silence);
+    }
+    let mut frames = Frames::open(gateway.enrol("hanakodt").connect_frames().await).await;
+    for number in 0..5 {
+        frames.request(2 * number + 1, "GET", &[], true).await.unwrap();
+    }
+    gateway.backend.wait_for(5).await;
+    frames.request(11, "GET", &[], true).await.unwrap();
+    let outcome = frames.outcome(11).await;
+    assert!(outcome.is_none_or(|frame| matches!(frame.kind, RST_STREAM | GOAWAY)));
+    assert_eq!(gateway.backend.count(), 5);
+}
+
+/// Handshakes that stay unfinished cost a place, not the service.
+#[tokio::test]
+async fn a_flood_of_unfinished_handshakes_passes() {
+    let layer = "[limits]\nmax-handshakes = 8\nhandshake-timeout = \"500ms\"";
+    let gateway = TestGateway::builder().layer(layer).spawn().await;
+    let mut stalled = Vec::new();
+    for _ in 0..100 {
+        let mut stream = TcpStream::connect(gateway.address()).await.unwrap();
+        let _ = stream.write_all(&[0x16, 3, 1]).await;
+        stalled.push(stream);
+    }
+    gateway.assert_served(&gateway.enrol("hanakodt")).await;
+    for stream in &mut stalled {
+        let read = within(PATIENCE, "the end of a stalled handshake", stream.read(&mut [0; 64])).await;
+        assert!(read.is_ok() || read.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset));
+    }
+    gateway.assert_served(&gateway.enrol("hanakodt")).await;
+}
+
+#[tokio::test]
+async fn one_address_has_only_so_many_connections() {
+    let gateway = TestGateway::builder().layer("[limits]\nmax-connections-per-address = 3").spawn().await;
+    let customer = gateway.enrol("hanakodt");
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let mut connection = customer.connect().await;
+        gateway.assert_served_on(&mut connection).await;
+        held.push(connection);
+    }
+    customer.expect_refusal().await;
+    for connection in &mut held {
+        gateway.assert_served_on(connection).await;
+    }
+    drop(held);
+    let served = || async { customer.try_get("/ib/menu.do").await.is_ok() };
+    crate::support::eventually("room again", served, |served| *served).await;
+}
+
+#[tokio::test]
+async fn the_gateway_has_only_so_many_connections() {
+    let gateway = TestGateway::builder().layer("[limits]\nmax-connections = 3").spawn().await;
+    let customer = gateway.enrol("hanakodt");
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let mut connection = customer.connect().await;
+        gateway.assert_served_on(&mut connection).await;
+        held.push(connection);
+    }
+    let mut waiting = TcpStream::connect(gateway.address()).await.unwrap();
+    drop(held.pop());
+    // Whether a fourth waits in the queue or is turned away, there is room again for a customer afterwards.
+    let _ = waiting.shutdown().await;
+    drop(waiting);
+    let served = || async { customer.try_get("/ib/menu.do").await.is_ok() };
+    crate::support::eventually("room again", served, |served| *served).await;
+}
+
+#[tokio::test]
+async fn heads_have_a_size_and_a_count() {
+    let gateway = TestGateway::spawn().await;
+    let long = "x".repeat(20 << 10);
+    let many: String = (0..120).map(|number| format!("X-{number}: 1\r\n")).collect();
+    let table = [
+        ("a long field", format!("GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: {long}\r\n\r\n"), &[431][..]),
+        ("many fields", format!("GET / HTTP/1.1\r\nHost: localhost\r\n{many}\r\n"), &[431]),
+        ("a long target", format!("GET /{long} HTTP/1.1\r\nHost: localhost\r\n\r\n"), &[414, 431]),
+    ];
+    for (what, head, expected) in table {
+        let mut connection = gateway.enrol("hanakodt").connect().await;
+        let _ = connection.send_raw(head.as_bytes()).await;
+        let answer = connection.read("GET").await.unwrap();
+        assert!(expected.contains(&answer.status), "{what}: {}", answer.status);
+        connection.expect_end().await;
+    }
+    gateway.assert_backend_untouched();
+    let fits: Vec<(String, String)> = (0..80).map(|number| (format!("X-{number}"), "x".repeat(100))).collect();
+    let fits: Vec<(&str, &str)> = fits.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let mut connection = gateway.enrol("hanakodt").connect().await;
+    assert_eq!(connection.request("GET", "/", &fits, b"").await.status, 200);
+}
+
+#[tokio::test]
+async fn http2_heads_have_a_size_too() {
+    let gateway = TestGateway::spawn().await;
+    let long = "x".repeat(40 << 10);
+    let mut connection = gateway.enrol("hanakodt").connect_http2().await;
+    let answer = connection.try_request("GET", "/", &[("x-long", &long)], b"").await;
+    assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status == 431));
+    gateway.assert_backend_untouched();
+    gateway.assert_served(&gateway.enrol("tarokodt")).await;
+}
+
+/// A63: random hosts, paths, methods and names must not become series.
+#[tokio::test]
+async fn metrics_do_not_grow_with_what_clients_make_up() {
+    let gateway = TestGateway::spawn().await;
+    let customer = gateway.enrol("hanakodt");
+    let storm = async |from: u32, to: u32| {
+        for number in from..to {
+            let mut connection = customer.connect().await;
+            connection.get(&format!("/random/{number}")).await;
+            connection.request(&format!("M{}", "X".repeat(number as usize % 7 + 1)), "/", &[], b"").await;
+            let head = format!("GET / HTTP/1.1\r\nHost: random{number}.example\r\nX-{number}: 1\r\n\r\n");
+            connection.send_raw(head.as_bytes()).await.unwrap();
+            assert_eq!(connection.read("GET").await.unwrap().status, 421);
+            let stranger = gateway.stranger().visiting(&format!("random{number}.example"));
+            assert!(stranger.try_connect().await.is_err());
+        }
+    };
+    storm(0, 5).await;
+    let before = crate::support::settled_series(&gateway).await;
+    storm(5, 40).await;
+    let after = crate::support::settled_series(&gateway).await;
+    assert_eq!(before, after);
+}
+
+/// A64, IDN-10: what identifies a customer or opens a session stands in no metric.
+#[tokio::test]
+async fn metrics_hold_no_secrets() {
+    let gateway = TestGateway::spawn().await;
+    let identity = gateway.pki.issuing.customer("hanakodt");
+    let mut connection = gateway.customer(&identity).connect().await;
+    connection.get("/ib/menu.do;jsessionid=SECRET1?password=SECRET2").await;
+    connection.request("GET", "/SECRET3", &[("Cookie", "JSESSIONID=SECRET4"), ("X-SECRET5", "SECRET6")], b"").await;
+    let exposition = gateway.operator.get("/metrics").await.text();
+    for secret in ["SECRET", "hanakodt", "127.0.0.1", &format!("{:x}", identity.serial), &identity.thumbprint()] {
+        assert!(!exposition.contains(secret), "{secret} in\n{exposition}");
+    }
+}

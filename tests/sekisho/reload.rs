@@ -1,0 +1,96 @@
+//! Everything new is built and checked before it is swapped in: TLS-10.
+
+use crate::support::pki::Authority;
+use crate::support::{Customer, KeyKind, TestGateway};
+
+async fn reloads(gateway: &TestGateway, result: &str) -> f64 {
+    gateway.operator.metric("sekisho_config_reloads_total", &[("result", result)]).await
+}
+
+#[tokio::test]
+async fn the_servers_certificate_is_rotated_without_dropping_a_connection() {
+    let gateway = TestGateway::spawn().await;
+    let identity = gateway.pki.issuing.customer("hanakodt");
+    let mut open = gateway.customer(&identity).connect().await;
+    let mut streams = gateway.customer(&identity).connect_http2().await;
+    assert_eq!(open.get("/ib/menu.do").await.status, 200);
+    assert_eq!(streams.get("/ib/menu.do").await.status, 200);
+
+    let new_web = Authority::root("New Web CA", KeyKind::P256);
+    let server = new_web.server(&["bank.example"]);
+    gateway.write("certs/server.key", server.key_pem());
+    gateway.write("certs/server.pem", server.pem());
+    gateway.reload().await.unwrap();
+
+    assert_eq!(open.get("/ib/menu.do").await.status, 200);
+    assert_eq!(streams.get("/ib/menu.do").await.status, 200);
+    let trusting_old = gateway.customer(&identity).forgetful().try_connect().await;
+    assert!(trusting_old.is_err(), "the old certificate is gone");
+    let trusting_new = Customer::new(gateway.address(), &new_web, Some(&identity));
+    gateway.assert_served(&trusting_new).await;
+}
+
+/// Nobody has to send a signal: a changed file is noticed.
+#[tokio::test]
+async fn a_changed_certificate_is_noticed() {
+    let gateway = TestGateway::spawn().await;
+    let identity = gateway.pki.issuing.customer("hanakodt");
+    let new_web = Authority::root("New Web CA", KeyKind::P256);
+    let server = new_web.server(&[]);
+    gateway.write("certs/server.key", server.key_pem());
+    gateway.write("certs/server.pem", server.pem());
+    let served = || async { Customer::new(gateway.address(), &new_web, Some(&identity)).try_get("/").await.is_ok() };
+    crate::support::eventually("the new certificate", served, |served| *served).await;
+    assert!(reloads(&gateway, "ok").await >= 1.0);
+}
+
+#[tokio::test]
+async fn a_bad_file_changes_nothing_but_a_metric() {
+    let other_key = Authority::root("Elsewhere", KeyKind::P256).server(&[]).key_pem();
+    let table: [(&str, &str, &str); 6] = [
+        ("not TOML", "layer-0.toml", "this is [not"),
+        ("an unknown key", "layer-0.toml", "[limits]\nmax-patience = 1"),
+        ("another certificate's key", "certs/server.key", &other_key),
+        ("an empty certificate", "certs/server.pem", ""),
+        ("an empty CA", "certs/ca.pem", ""),
+        ("a short assertion key", "certs/assertion.key", "short"),
+    ];
+    for (what, file, content) in table {
+        let gateway = TestGateway::builder().layer("").spawn().await;
+        let mut open = gateway.enrol("hanakodt").connect().await;
+        gateway.assert_served_on(&mut open).await;
+        gateway.write(file, content);
+        let reason = gateway.reload().await.expect_err(what);
+        println!("{what}: {reason}");
+        assert!(reloads(&gateway, "rejected").await >= 1.0, "{what}");
+        assert_eq!(reloads(&gateway, "ok").await, 0.0, "{what}");
+        gateway.assert_served_on(&mut open).await;
+        gateway.assert_served(&gateway.enrol("tarokodt")).await;
+    }
+}
+
+#[tokio::test]
+async fn another_application_takes_over_between_two_requests() {
+    let gateway = TestGateway::builder().layer("").spawn().await;
+    let second = crate::support::Backend::start().await;
+    let mut open = gateway.enrol("hanakodt").connect().await;
+    gateway.assert_served_on(&mut open).await;
+    gateway.write("layer-0.toml", format!("[upstream]\nservers = [\"http://{}\"]", second.address()));
+    gateway.reload().await.unwrap();
+    assert_eq!(open.get("/ib/menu.do").await.status, 200);
+    assert_eq!((gateway.backend.count(), second.count()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_new_assertion_key_signs_from_the_next_request_on() {
+    let gateway = TestGateway::builder().layer("").spawn().await;
+    let mut open = gateway.enrol("hanakodt").connect().await;
+    gateway.assert_served_on(&mut open).await;
+    gateway.write("certs/next.key", [7; 32]);
+    let key = "{ id = \"next\", algorithm = \"HS256\", file = \"certs/next.key\" }";
+    gateway.write("layer-0.toml", format!("[assertion]\nkeys = [{key}]"));
+    gateway.reload().await.unwrap();
+    gateway.assert_served_on(&mut open).await;
+    let token = gateway.backend.last().header("X-Login-Assertion").unwrap();
+    assert_eq!(jsonwebtoken::decode_header(&token).unwrap().kid.as_deref(), Some("next"));
+}
