@@ -3,11 +3,15 @@
 //! Only exact matches grant (REQUIREMENTS 2.0 rule 2): one CN, one O, one OU, each decoded by its own string type and
 //! compared whole. What could be read in two ways is nobody.
 
+use std::sync::Arc;
+
+use jiff::Timestamp;
 use regex::{Regex, RegexBuilder};
 use x509_parser::der_parser::asn1_rs::{Any, Oid, Tag, oid};
 use x509_parser::x509::X509Name;
 
-use crate::domain::LoginId;
+use super::trust::ProvenPath;
+use crate::domain::{Fingerprint, LoginId};
 
 const COMMON_NAME: Oid<'static> = oid!(2.5.4 .3);
 const ORGANIZATION: Oid<'static> = oid!(2.5.4 .10);
@@ -57,6 +61,54 @@ pub enum SubjectMismatch {
     /// The CN can be read as two different IDs.
     #[error("the subject's CN can be read in two ways")]
     Ambiguous,
+}
+
+/// A customer, proven by a certificate. Born only in [`Trust::judge`](super::trust::Trust::judge): private fields, one
+/// constructor, nothing to deserialise from.
+#[derive(Debug, Clone)]
+pub struct VerifiedIdentity {
+    path: Arc<ProvenPath>,
+    thumbprint: Arc<str>,
+}
+
+impl VerifiedIdentity {
+    pub(super) fn asserted_by_trust(path: Arc<ProvenPath>) -> Self {
+        Self { thumbprint: path.fingerprint().to_base64url().into(), path }
+    }
+
+    /// What the application knows the customer by.
+    pub fn login_id(&self) -> &LoginId {
+        &self.path.subject().login_id
+    }
+
+    /// The subject's O, where there is exactly one.
+    pub fn organization(&self) -> Option<&str> {
+        self.path.subject().organization.as_deref()
+    }
+
+    /// SHA-256 of the certificate.
+    pub fn fingerprint(&self) -> &Fingerprint {
+        self.path.fingerprint()
+    }
+
+    /// The fingerprint in base64url, the `x5t#S256` of RFC 8705.
+    pub fn thumbprint(&self) -> &str {
+        &self.thumbprint
+    }
+
+    /// The certificate's serial, in hexadecimal.
+    pub fn serial(&self) -> String {
+        self.path.serial().map(ToString::to_string).unwrap_or_default()
+    }
+
+    /// When the certificate, or a CA above it, ends.
+    pub fn not_after(&self) -> Timestamp {
+        Timestamp::from_second(self.path.not_after()).unwrap_or(Timestamp::MAX)
+    }
+
+    pub(super) fn path(&self) -> &ProvenPath {
+        &self.path
+    }
 }
 
 /// What the subject says, once it matched.

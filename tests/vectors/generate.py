@@ -353,7 +353,7 @@ def token_of_length(signer, length):
 def cases_of_json(cases, signer):
     text = compact(claims_with())
     thumbprint = digest_of("the certificate of the customer")
-    thumbprint_member = b'"x5t#S256":"%s"' % thumbprint.encode("ascii")
+    twice = b'"cnf":{"x5t#S256":"%s","x5t#S256":"%s"}' % ((thumbprint.encode("ascii"),) * 2)
 
     def nested(depth):
         return json.loads("[" * depth + "]" * depth)
@@ -377,13 +377,14 @@ def cases_of_json(cases, signer):
         ("a claim twice", added(b'"sub":"hanako.s~2"')),
         ("a claim twice with the same value", added(b'"sub":"taro.y~01"')),
         ("a claim twice, once escaped", added(rb'"s\u0075b":"hanako.s~2"')),
-        ("a name twice in a nested object", instead_of("cnf", b'"cnf":{%s,%s}' % (thumbprint_member, thumbprint_member))),
+        ("a name twice in a nested object", instead_of("cnf", twice)),
         ("a name twice in an unknown claim", added(b'"later":[{"a":1,"a":2}]')),
         ("nested too deep", claims_with(later=nested(8))),
         ("nested beyond all measure", added(b'"later":' + b"[" * 2500 + b"]" * 2500)),
         ("nested and not closed", b"[" * 5000),
         ("an array of claims", [claims_with()]),
         ("a string of claims", '{"sub":"taro.y~01"}'),
+        ("null for claims", b"null"),
         ("not JSON", b"sub=taro.y~01"),
         ("something after the claims", text + b"{}"),
         ("a byte order mark", b"\xef\xbb\xbf" + text),
@@ -392,7 +393,13 @@ def cases_of_json(cases, signer):
         ("an overlong UTF-8 letter", instead_of("role", b'"role":"\xc0\xaf"')),
         ("half a surrogate pair", instead_of("role", rb'"role":"\ud83d"')),
         ("half a surrogate pair in a name", added(rb'"\ude00":1')),
+        ("NUL in a string", instead_of("role", rb'"role":"approver\u0000"')),
+        ("NUL in a name", added(rb'"\u0000sub":"hanako.s~2"')),
         ("a control character in a string", instead_of("role", b'"role":"a\tb"')),
+        ("a string that does not end", text[:-2]),
+        ("an escape that is none", instead_of("role", rb'"role":"\x41"')),
+        ("an escape with a letter that is no digit", instead_of("role", rb'"role":"\u00g1"')),
+        ("a word that is none", added(b'"later":trve')),
         ("a comma at the end", text[:-1] + b",}"),
         ("a comment", text + b"//"),
         ("single quotes", added(b"'later':1")),
@@ -422,6 +429,7 @@ def cases_of_json(cases, signer):
     for name, header in (
         ("header not JSON", b"HS256"),
         ("header an array", [signer.header()]),
+        ("header null", b"null"),
         ("header with alg twice", plain[:-1] + b',"alg":"none"}'),
         ("header with kid twice, once escaped", plain[:-1] + rb',"k\u0069d":"2019-01"}'),
         ("header with a key of its own", {**signer.header(), "jwk": {"kty": "oct", "k": base64url(b"k" * 32)}}),

@@ -9,8 +9,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Reads JSON that has exactly one meaning: no name twice in an object, whole numbers only, UTF-8 only, eight levels at
- * most. Objects become maps, arrays lists, numbers Long.
+ * Reads JSON that has exactly one meaning: no name twice in an object, whole numbers only, UTF-8 only, no NUL, eight
+ * levels at most. Objects become maps, arrays lists, numbers Long.
  */
 final class StrictJson {
     /** The text is not JSON, or is JSON that two readers could understand differently. */
@@ -110,8 +110,8 @@ final class StrictJson {
             characters.append(character == '\\' ? escaped() : character);
         }
         String read = characters.toString();
-        // Half a surrogate pair, which only an escape can bring: other languages cannot even hold it.
-        demand(StandardCharsets.UTF_8.newEncoder().canEncode(read));
+        // NUL and half a surrogate pair, which only an escape can bring: other languages cannot even hold them.
+        demand(read.indexOf('\0') < 0 && StandardCharsets.UTF_8.newEncoder().canEncode(read));
         return read;
     }
 

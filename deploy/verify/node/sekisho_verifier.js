@@ -129,7 +129,7 @@ function readClaims(payload) {
   return claims;
 }
 
-/** A JSON object with exactly one meaning: no name twice, whole numbers only, UTF-8 only. */
+/** A JSON object with exactly one meaning: no name twice, whole numbers only, UTF-8 only, no NUL. */
 function readObject(octets) {
   let text, value;
   try {
@@ -153,7 +153,7 @@ function refuseSecondMeanings(text) {
   for (const [token, string, colon] of text.matchAll(/("(?:[^"\\]|\\.)*")(\s*:)?|[{}[\]]|-?[0-9][-+.0-9eE]*/g)) {
     if (string !== undefined) {
       const meant = JSON.parse(string);
-      demand(!/\p{Surrogate}/u.test(meant), 'malformed'); // half a pair: the others cannot even hold it
+      demand(!/[\0\p{Surrogate}]/u.test(meant), 'malformed'); // NUL and half a pair: others cannot even hold them
       if (colon !== undefined) {
         const names = open[open.length - 1];
         demand(!names.has(meant), 'malformed');

@@ -214,7 +214,7 @@ function readClaims(string $payload): \stdClass
     return $claims;
 }
 
-/** A JSON object with exactly one meaning: no name twice, whole numbers only, UTF-8 only. */
+/** A JSON object with exactly one meaning: no name twice, whole numbers only, UTF-8 only, no NUL. */
 function readObject(string $text): \stdClass
 {
     $value = json_decode($text, false, 512);
@@ -235,18 +235,21 @@ function refuseSecondMeanings(string $text): void
     demand(preg_match_all($token, $text, $tokens, PREG_SET_ORDER) !== false, 'malformed');
     $open = [];
     foreach ($tokens as $found) {
-        $isName = isset($found[2]);
-        if ($isName) {
-            $name = 'name ' . json_decode($found[1]); // a bare "1" would become the number 1 as a key
-            $innermost = count($open) - 1;
-            demand(!isset($open[$innermost][$name]), 'malformed');
-            $open[$innermost][$name] = true;
+        if ($found[0][0] === '"') {
+            $meant = json_decode($found[1]);
+            demand(strpos($meant, "\0") === false, 'malformed');
+            if (isset($found[2])) {
+                $name = "name $meant"; // a bare "1" would become the number 1 as a key
+                $innermost = count($open) - 1;
+                demand(!isset($open[$innermost][$name]), 'malformed');
+                $open[$innermost][$name] = true;
+            }
         } elseif ($found[0] === '{' || $found[0] === '[') {
             $open[] = [];
             demand(count($open) <= $maxNesting, 'malformed');
         } elseif ($found[0] === '}' || $found[0] === ']') {
             array_pop($open);
-        } elseif ($found[0][0] !== '"') {
+        } else {
             demand(preg_match($wholeNumber, $found[0]) === 1, 'malformed');
         }
     }

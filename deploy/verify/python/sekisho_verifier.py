@@ -158,7 +158,7 @@ def _decode(part):
 
 
 def _read_object(octets):
-    """A JSON object with exactly one meaning: no name twice, whole numbers only, UTF-8 only."""
+    """A JSON object with exactly one meaning: no name twice, whole numbers only, UTF-8 only, no NUL."""
     try:
         value = json.loads(
             octets.decode("utf-8"),
@@ -167,11 +167,11 @@ def _read_object(octets):
             parse_float=_no_number,
             parse_constant=_no_number,
         )
-        json.dumps(value, ensure_ascii=False).encode("utf-8")  # fails on half a surrogate pair
-        _demand(isinstance(value, dict) and _nesting(value) <= MAX_NESTING, "malformed")
-        return value
     except (ValueError, RecursionError):
         raise Refused("malformed") from None
+    _demand(isinstance(value, dict), "malformed")
+    _refuse_second_meanings(value)
+    return value
 
 
 def _members(pairs):
@@ -189,11 +189,16 @@ def _no_number(_):
     raise Refused("malformed")
 
 
-def _nesting(value):
-    if not isinstance(value, (dict, list)):
-        return 0
-    children = value.values() if isinstance(value, dict) else value
-    return 1 + max(map(_nesting, children), default=0)
+def _refuse_second_meanings(value, levels=MAX_NESTING):
+    """What Python can hold and others cannot: half a surrogate pair, NUL, any depth."""
+    if isinstance(value, str):
+        _demand(not any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in value), "malformed")
+    elif isinstance(value, (dict, list)):
+        _demand(levels > 0, "malformed")
+        for child in value:
+            _refuse_second_meanings(child, levels - 1)
+        for child in value.values() if isinstance(value, dict) else ():
+            _refuse_second_meanings(child, levels - 1)
 
 
 def _demand(holds, word):
