@@ -30,8 +30,8 @@ import javax.servlet.http.HttpServletResponse;
 /**
  * A sample, to be adapted: refuses every request without a valid assertion, and leaves the application as it is.
  *
- * Servlet 3.1 to 4 (for 5 and later write jakarta for javax). It must be the first filter, on every path that certificate
- * users reach. Parameters: key-id, key-file, issuer, audience.
+ * Servlet 3.1 to 4 (for 5 and later write jakarta for javax). It must be the first filter, on every path that
+ * certificate users reach. Parameters: key-id, key-file, issuer, audience.
  */
 public final class SekishoFilter implements Filter {
     private static final int MAX_BODY_BYTES = 1 << 20;
@@ -178,8 +178,8 @@ public final class SekishoFilter implements Filter {
             try {
                 for (String field : new String(body, "ISO-8859-1").split("&")) {
                     int equals = field.indexOf('=');
-                    String name = URLDecoder.decode(equals < 0 ? field : field.substring(0, equals), charset());
-                    String value = equals < 0 ? "" : URLDecoder.decode(field.substring(equals + 1), charset());
+                    String name = unescaped(equals < 0 ? field : field.substring(0, equals));
+                    String value = equals < 0 ? "" : unescaped(field.substring(equals + 1));
                     if (!field.isEmpty()) {
                         String[] before = all.getOrDefault(name, new String[0]);
                         String[] values = Arrays.copyOf(before, before.length + 1);
@@ -190,6 +190,11 @@ public final class SekishoFilter implements Filter {
             } catch (IOException error) {
                 throw new IllegalStateException(error); // a character encoding this Java does not know
             }
+        }
+
+        /** First to bytes: in Windows-31J a letter may be "%8Eq", which URLDecoder alone would take for two. */
+        private String unescaped(String text) throws IOException {
+            return new String(URLDecoder.decode(text, "ISO-8859-1").getBytes("ISO-8859-1"), charset());
         }
 
         private String charset() {
