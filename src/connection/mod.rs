@@ -1,8 +1,12 @@
 //! Who is there: from a socket to a visit by a verified customer.
 
-pub mod identity;
 pub mod listener;
 pub mod trust;
+pub mod identity;
+mod der;
+mod issuing_ca;
+mod lists;
+pub mod revocation;
 
 use std::time::Duration;
 

@@ -25,10 +25,11 @@ function main(path, algorithm) {
   return passed > 0 && failed === 0 ? 0 : 1;
 }
 
-function outcomeOf(keys, { issuer, audience, now, method, target, login_id: loginId, token, body, seen = [] }) {
+function outcomeOf(keys, { issuer, audience, now, method, target, login_id: loginId, token, body: text, seen = [] }) {
   const verifier = new Verifier(keys, { issuer, audience, seen: (jti) => seen.includes(jti) });
+  const body = text === undefined ? undefined : Buffer.from(text, 'utf8');
   try {
-    verifier.verify({ now, method, target, loginId, token, body: body === undefined ? undefined : Buffer.from(body, 'utf8') });
+    verifier.verify({ now, method, target, loginId, token, body });
     return 'ok';
   } catch (error) {
     return error instanceof Refused ? error.word : String(error); // a verifier that breaks has not refused

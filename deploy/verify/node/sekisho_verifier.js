@@ -29,7 +29,9 @@ class Keys {
 
   /** Adds an HS256 key: the bytes of the key file as they are, at least 32, nothing trimmed. */
   addSecret(kid, secret) {
-    if (!Buffer.isBuffer(secret) || secret.length < MIN_SECRET_BYTES) throw new Error('an HS256 key needs a Buffer of at least 32 bytes');
+    if (!Buffer.isBuffer(secret) || secret.length < MIN_SECRET_BYTES) {
+      throw new Error('an HS256 key needs a Buffer of at least 32 bytes');
+    }
     return this.#add(kid, 'HS256', (signed, signature) => {
       const expected = crypto.createHmac('sha256', secret).update(signed).digest();
       return expected.length === signature.length && crypto.timingSafeEqual(expected, signature);
@@ -71,7 +73,7 @@ function eddsa(key) {
 }
 
 class Verifier {
-  /** `seen(jti, exp)`, where given, records the jti and says at once (no promise) whether it had been recorded before. */
+  /** `seen(jti, exp)`, where given, records the jti and says, not as a promise, whether it had been recorded before. */
   constructor(keys, { issuer, audience, clockSkew = 5, maxLifetime = 300, seen = null }) {
     Object.assign(this, { keys, issuer, audience, clockSkew, maxLifetime, seen });
   }
@@ -117,20 +119,22 @@ class Verifier {
 /** Claims that are all there and of the right type. Unknown ones are left alone: the gateway may grow. */
 function readClaims(payload) {
   const claims = readObject(payload);
+  const { iat, exp, cnf, amr, bd, contract, role } = claims;
   for (const name of ['iss', 'aud', 'sub', 'jti', 'htm', 'htu', 'listener']) demand(isText(claims[name]), 'malformed');
-  for (const name of ['iat', 'exp']) demand(typeof claims[name] === 'number', 'malformed');
-  for (const name of ['contract', 'role']) demand(claims[name] === undefined || isText(claims[name]), 'malformed');
-  demand(isObject(claims.cnf) && isDigest(claims.cnf['x5t#S256']), 'malformed');
-  demand(Array.isArray(claims.amr) && claims.amr.length > 0 && claims.amr.every(isText), 'malformed');
-  demand(claims.bd === undefined || isDigest(claims.bd), 'malformed');
+  for (const time of [iat, exp]) demand(typeof time === 'number', 'malformed');
+  for (const optional of [contract, role]) demand(optional === undefined || isText(optional), 'malformed');
+  demand(isObject(cnf) && isDigest(cnf['x5t#S256']), 'malformed');
+  demand(Array.isArray(amr) && amr.length > 0 && amr.every(isText), 'malformed');
+  demand(bd === undefined || isDigest(bd), 'malformed');
   return claims;
 }
 
-/** A JSON object with exactly one meaning: no name twice, whole numbers only, UTF-8 only. */
+/** A JSON object with exactly one meaning: no name twice, whole numbers only, UTF-8 only, no NUL. */
 function readObject(octets) {
   let text, value;
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(octets); // ignoreBOM leaves it in, to be refused
+    // ignoreBOM leaves a byte order mark in, for JSON.parse to refuse.
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(octets);
     value = JSON.parse(text);
   } catch {
     throw new Refused('malformed');
@@ -149,7 +153,7 @@ function refuseSecondMeanings(text) {
   for (const [token, string, colon] of text.matchAll(/("(?:[^"\\]|\\.)*")(\s*:)?|[{}[\]]|-?[0-9][-+.0-9eE]*/g)) {
     if (string !== undefined) {
       const meant = JSON.parse(string);
-      demand(!/\p{Surrogate}/u.test(meant), 'malformed'); // half a pair: the others cannot even hold it
+      demand(!/[\0\p{Surrogate}]/u.test(meant), 'malformed'); // NUL and half a pair: others cannot even hold them
       if (colon !== undefined) {
         const names = open[open.length - 1];
         demand(!names.has(meant), 'malformed');

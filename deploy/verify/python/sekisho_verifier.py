@@ -90,36 +90,36 @@ class Verifier:
         """
         payload = self._signed_payload(token)
         claims = _read_claims(payload)
-        _require(claims["iss"] == self.issuer, "wrong_issuer")
-        _require(claims["aud"] == self.audience, "wrong_audience")
-        _require(claims["iat"] <= now + self.clock_skew, "not_yet_valid")
-        _require(claims["exp"] > now - self.clock_skew, "expired")
-        _require(claims["exp"] - claims["iat"] <= self.max_lifetime, "too_long_lived")
-        _require(claims["htm"] == method, "wrong_method")
-        _require(claims["htu"] == target, "wrong_target")
-        _require(claims["sub"] == login_id, "wrong_subject")
+        _demand(claims["iss"] == self.issuer, "wrong_issuer")
+        _demand(claims["aud"] == self.audience, "wrong_audience")
+        _demand(claims["iat"] <= now + self.clock_skew, "not_yet_valid")
+        _demand(claims["exp"] > now - self.clock_skew, "expired")
+        _demand(claims["exp"] - claims["iat"] <= self.max_lifetime, "too_long_lived")
+        _demand(claims["htm"] == method, "wrong_method")
+        _demand(claims["htu"] == target, "wrong_target")
+        _demand(claims["sub"] == login_id, "wrong_subject")
         if "bd" in claims:
-            _require(body is not None and _decode(claims["bd"]) == hashlib.sha256(body).digest(), "wrong_body")
+            _demand(body is not None and _decode(claims["bd"]) == hashlib.sha256(body).digest(), "wrong_body")
         # Last, so that a request refused for another reason cannot use up the jti of a good one.
         if self.seen is not None:
-            _require(not self.seen(claims["jti"], claims["exp"]), "replayed")
+            _demand(self.seen(claims["jti"], claims["exp"]) is False, "replayed")
         return claims
 
     def _signed_payload(self, token):
         """The bytes of the claims, once the signature over them holds. They are not read before that."""
-        _require(isinstance(token, str) and len(token) <= MAX_TOKEN_BYTES, "malformed")
+        _demand(isinstance(token, str) and len(token) <= MAX_TOKEN_BYTES, "malformed")
         parts = token.split(".")
-        _require(len(parts) == 3, "malformed")
+        _demand(len(parts) == 3, "malformed")
         header_bytes, payload, signature = [_decode(part) for part in parts]
         header = _read_object(header_bytes)
-        _require(header.keys() == {"alg", "typ", "kid"}, "malformed")
-        _require(all(isinstance(value, str) for value in header.values()), "malformed")
+        _demand(header.keys() == {"alg", "typ", "kid"}, "malformed")
+        _demand(all(isinstance(value, str) for value in header.values()), "malformed")
         key = self.keys.find(header["kid"])
-        _require(key is not None, "unknown_key")
+        _demand(key is not None, "unknown_key")
         algorithm, is_signed = key
-        _require(header["alg"] == algorithm, "wrong_algorithm")
-        _require(is_signed((parts[0] + "." + parts[1]).encode("ascii"), signature), "bad_signature")
-        _require(header["typ"] == "sekisho+jwt", "wrong_type")
+        _demand(header["alg"] == algorithm, "wrong_algorithm")
+        _demand(is_signed((parts[0] + "." + parts[1]).encode("ascii"), signature), "bad_signature")
+        _demand(header["typ"] == "sekisho+jwt", "wrong_type")
         return payload
 
 
@@ -127,15 +127,15 @@ def _read_claims(payload):
     """Claims that are all there and of the right type. Unknown ones are left alone: the gateway may grow."""
     claims = _read_object(payload)
     for name in ("iss", "aud", "sub", "jti", "htm", "htu", "listener"):
-        _require(_is_text(claims.get(name)), "malformed")
+        _demand(_is_text(claims.get(name)), "malformed")
     for name in ("iat", "exp"):
-        _require(type(claims.get(name)) is int, "malformed")  # isinstance would take True for 1
+        _demand(type(claims.get(name)) is int, "malformed")  # isinstance would take True for 1
     for name in ("contract", "role"):
-        _require(name not in claims or _is_text(claims[name]), "malformed")
-    _require(isinstance(claims.get("cnf"), dict) and _is_digest(claims["cnf"].get("x5t#S256")), "malformed")
+        _demand(name not in claims or _is_text(claims[name]), "malformed")
+    _demand(isinstance(claims.get("cnf"), dict) and _is_digest(claims["cnf"].get("x5t#S256")), "malformed")
     amr = claims.get("amr")
-    _require(isinstance(amr, list) and amr and all(_is_text(value) for value in amr), "malformed")
-    _require("bd" not in claims or _is_digest(claims["bd"]), "malformed")
+    _demand(isinstance(amr, list) and amr and all(_is_text(value) for value in amr), "malformed")
+    _demand("bd" not in claims or _is_digest(claims["bd"]), "malformed")
     return claims
 
 
@@ -153,12 +153,12 @@ def _decode(part):
         octets = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     except ValueError:
         raise Refused("malformed") from None
-    _require(octets and base64.urlsafe_b64encode(octets).rstrip(b"=").decode("ascii") == part, "malformed")
+    _demand(octets and base64.urlsafe_b64encode(octets).rstrip(b"=").decode("ascii") == part, "malformed")
     return octets
 
 
 def _read_object(octets):
-    """A JSON object with exactly one meaning: no name twice, whole numbers only, UTF-8 only."""
+    """A JSON object with exactly one meaning: no name twice, whole numbers only, UTF-8 only, no NUL."""
     try:
         value = json.loads(
             octets.decode("utf-8"),
@@ -167,21 +167,21 @@ def _read_object(octets):
             parse_float=_no_number,
             parse_constant=_no_number,
         )
-        json.dumps(value, ensure_ascii=False).encode("utf-8")  # fails on half a surrogate pair
-        _require(isinstance(value, dict) and _nesting(value) <= MAX_NESTING, "malformed")
-        return value
     except (ValueError, RecursionError):
         raise Refused("malformed") from None
+    _demand(isinstance(value, dict), "malformed")
+    _refuse_second_meanings(value)
+    return value
 
 
 def _members(pairs):
     members = dict(pairs)
-    _require(len(members) == len(pairs), "malformed")
+    _demand(len(members) == len(pairs), "malformed")
     return members
 
 
 def _whole_number(digits):
-    _require(digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS, "malformed")
+    _demand(digits.isascii() and digits.isdigit() and len(digits) <= MAX_DIGITS, "malformed")
     return int(digits)
 
 
@@ -189,14 +189,19 @@ def _no_number(_):
     raise Refused("malformed")
 
 
-def _nesting(value):
-    if not isinstance(value, (dict, list)):
-        return 0
-    children = value.values() if isinstance(value, dict) else value
-    return 1 + max(map(_nesting, children), default=0)
+def _refuse_second_meanings(value, levels=MAX_NESTING):
+    """What Python can hold and others cannot: half a surrogate pair, NUL, any depth."""
+    if isinstance(value, str):
+        _demand(not any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in value), "malformed")
+    elif isinstance(value, (dict, list)):
+        _demand(levels > 0, "malformed")
+        for child in value:
+            _refuse_second_meanings(child, levels - 1)
+        for child in value.values() if isinstance(value, dict) else ():
+            _refuse_second_meanings(child, levels - 1)
 
 
-def _require(holds, word):
+def _demand(holds, word):
     if not holds:
         raise Refused(word)
 

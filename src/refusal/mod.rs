@@ -1,0 +1,209 @@
+//! Every way to say no.
+//!
+//! A refusal's code is the same word in the answer, in the metric `sekisho_refusals_total` and in the documentation.
+//! What the client reads is the code and a sentence; causes go to the log.
+//!
+//! Invariant: a new refusal is placed by hand in every `match` here; there is no `_`.
+
+mod page;
+
+pub use page::{HelpDesk, Reader};
+
+use http::StatusCode;
+
+/// Why a client certificate gives no identity. The word is the label `result` of `sekisho_handshakes_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("{}", self.word())]
+pub enum CertificateRefusal {
+    /// The client sent none.
+    NoCertificate,
+    /// It, or a CA above it, has ended.
+    Expired,
+    /// It, or a CA above it, has not begun.
+    NotYetValid,
+    /// It, or a CA above it, is on its issuer's revocation list.
+    Revoked,
+    /// No path to a configured CA: unknown issuer, bad signature, weak key.
+    Untrusted,
+    /// It is no certificate for client authentication.
+    WrongUsage,
+    /// It cannot be read, or breaks RFC 5280.
+    Malformed,
+    /// Its issuer's revocation list is past `nextUpdate` and the grace.
+    CrlStale,
+    /// There is no revocation list of its issuer.
+    CrlMissing,
+    /// The subject does not match the institution's layout.
+    SubjectMismatch,
+}
+
+impl CertificateRefusal {
+    /// Every variant, for tables and tests.
+    pub const ALL: [Self; 10] = [
+        Self::NoCertificate,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::Revoked,
+        Self::Untrusted,
+        Self::WrongUsage,
+        Self::Malformed,
+        Self::CrlStale,
+        Self::CrlMissing,
+        Self::SubjectMismatch,
+    ];
+
+    /// The word in the metric of handshakes.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::NoCertificate => "no_certificate",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not_yet_valid",
+            Self::Revoked => "revoked",
+            Self::Untrusted => "untrusted",
+            Self::WrongUsage => "wrong_usage",
+            Self::Malformed => "malformed",
+            Self::CrlStale => "crl_stale",
+            Self::CrlMissing => "crl_missing",
+            Self::SubjectMismatch => "subject_mismatch",
+        }
+    }
+
+    const fn code(self) -> &'static str {
+        match self {
+            Self::NoCertificate => "no_certificate",
+            Self::Expired => "certificate_expired",
+            Self::NotYetValid => "certificate_not_yet_valid",
+            Self::Revoked => "certificate_revoked",
+            Self::Untrusted => "certificate_untrusted",
+            Self::WrongUsage => "certificate_wrong_usage",
+            Self::Malformed => "certificate_malformed",
+            Self::CrlStale => "crl_stale",
+            Self::CrlMissing => "crl_missing",
+            Self::SubjectMismatch => "subject_mismatch",
+        }
+    }
+}
+
+/// Why a request is answered here and not by the bank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("{}", self.code())]
+pub enum Refusal {
+    /// The visitor's certificate is not, or no longer, good.
+    Certificate(CertificateRefusal),
+    /// Host names another entrance than the one whose TLS connection this is (RFC 9110 15.5.20).
+    MisdirectedRequest,
+    /// The request target is not one path and query in ASCII.
+    BadTarget,
+    /// Host is missing, repeated, not a host, or differs from the target's authority.
+    BadHost,
+    /// CONNECT, TRACE and their like.
+    MethodNotAllowed,
+    /// `Connection` nominates a field that belongs to the message, not to the connection (IDN-11).
+    NominatedField,
+    /// A field name holds an underscore, and the configuration refuses those (IDN-05).
+    UnderscoreHeader,
+    /// `Expect` asks for something other than `100-continue`.
+    UnknownExpectation,
+    /// The client did not send the rest of its body in time.
+    BodyTimeout,
+    /// No server of the application could be reached.
+    UpstreamUnreachable,
+    /// Every connection to the application is in use.
+    UpstreamBusy,
+    /// The application did not answer in time.
+    UpstreamTimeout,
+    /// The application's answer broke off or could not be understood.
+    UpstreamBroken,
+}
+
+impl Refusal {
+    /// Every variant, for tables and tests.
+    pub fn all() -> Vec<Self> {
+        let mut all: Vec<Self> = CertificateRefusal::ALL.into_iter().map(Self::Certificate).collect();
+        all.extend([
+            Self::MisdirectedRequest,
+            Self::BadTarget,
+            Self::BadHost,
+            Self::MethodNotAllowed,
+            Self::NominatedField,
+            Self::UnderscoreHeader,
+            Self::UnknownExpectation,
+            Self::BodyTimeout,
+            Self::UpstreamUnreachable,
+            Self::UpstreamBusy,
+            Self::UpstreamTimeout,
+            Self::UpstreamBroken,
+        ]);
+        all
+    }
+
+    /// The word that others rely on.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Certificate(reason) => reason.code(),
+            Self::MisdirectedRequest => "misdirected_request",
+            Self::BadTarget => "bad_target",
+            Self::BadHost => "bad_host",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::NominatedField => "nominated_field",
+            Self::UnderscoreHeader => "underscore_header",
+            Self::UnknownExpectation => "unknown_expectation",
+            Self::BodyTimeout => "body_timeout",
+            Self::UpstreamUnreachable => "upstream_unreachable",
+            Self::UpstreamBusy => "upstream_busy",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::UpstreamBroken => "upstream_broken",
+        }
+    }
+
+    /// The status of the answer; always 4xx or 5xx.
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::Certificate(_) => StatusCode::FORBIDDEN,
+            Self::MisdirectedRequest => StatusCode::MISDIRECTED_REQUEST,
+            Self::BadTarget | Self::BadHost | Self::NominatedField | Self::UnderscoreHeader => StatusCode::BAD_REQUEST,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::UnknownExpectation => StatusCode::EXPECTATION_FAILED,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::UpstreamUnreachable | Self::UpstreamBroken => StatusCode::BAD_GATEWAY,
+            Self::UpstreamBusy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// Whether the connection ends with this answer: where the visitor has no standing, or the message no single meaning.
+    pub const fn ends_connection(self) -> bool {
+        match self {
+            Self::Certificate(_)
+            | Self::BadTarget
+            | Self::BadHost
+            | Self::NominatedField
+            | Self::UnderscoreHeader
+            | Self::BodyTimeout => true,
+            Self::MisdirectedRequest
+            | Self::MethodNotAllowed
+            | Self::UnknownExpectation
+            | Self::UpstreamUnreachable
+            | Self::UpstreamBusy
+            | Self::UpstreamTimeout
+            | Self::UpstreamBroken => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_refusal_is_an_error_with_a_word_of_its_own() {
+        let all = Refusal::all();
+        let codes: HashSet<_> = all.iter().map(|refusal| refusal.code()).collect();
+        assert_eq!(codes.len(), all.len());
+        for refusal in all {
+            assert!(refusal.status().is_client_error() || refusal.status().is_server_error(), "{refusal}");
+        }
+    }
+}

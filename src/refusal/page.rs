@@ -1,0 +1,208 @@
+//! A refusal as an answer: a small page in Japanese or English, or problem details (RFC 9457).
+//!
+//! The page carries the code, the request's ID and the help desk's text, and nothing of the cause.
+
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, CACHE_CONTROL, CONNECTION, CONTENT_LANGUAGE, CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Response};
+use http_body_util::Full;
+
+use super::{CertificateRefusal, Refusal};
+
+/// `[help-desk]`: whom a refused customer can ask; shown on every refusal page, in the page's language.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HelpDesk {
+    /// `text`: in Japanese.
+    pub japanese: String,
+    /// `text-en`: in English.
+    pub english: String,
+}
+
+/// What the reader of the answer understands, taken from the request before it is passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    /// A browser that prefers Japanese; also whoever does not say.
+    Japanese,
+    /// A browser that prefers English.
+    English,
+    /// A program that asked for JSON.
+    Program,
+}
+
+impl Reader {
+    /// Reads `Accept` and `Accept-Language`.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let accept = text(ACCEPT);
+        if accept.contains("json") && !accept.contains("text/html") {
+            return Self::Program;
+        }
+        match preferred_language(text(ACCEPT_LANGUAGE)) {
+            Some("en") => Self::English,
+            _ => Self::Japanese,
+        }
+    }
+}
+
+/// `ja` or `en`, whichever the client weighs higher; the first named where they weigh the same (RFC 9110 12.5.4).
+fn preferred_language(header: &str) -> Option<&'static str> {
+    let mut best: Option<(&'static str, f32)> = None;
+    for range in header.split(',') {
+        let mut parts = range.split(';');
+        let tag = parts.next().unwrap_or_default().trim();
+        let weight = parts.find_map(|p| p.trim().strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
+        let known = match tag.get(..2).map(str::to_ascii_lowercase).as_deref() {
+            Some("ja") => "ja",
+            Some("en") => "en",
+            _ => continue,
+        };
+        if weight > best.map_or(0.0, |(_, w)| w) {
+            best = Some((known, weight));
+        }
+    }
+    best.map(|(language, _)| language)
+}
+
+impl Refusal {
+    /// The answer for `reader`. `request_id` stands in the page and in `X-Request-Id`.
+    pub fn into_response(self, reader: Reader, request_id: &str, help_desk: &HelpDesk) -> Response<Full<Bytes>> {
+        let (content_type, language, body) = match reader {
+            Reader::Japanese => ("text/html; charset=utf-8", Some("ja"), self.page("ja", request_id, &help_desk.japanese)),
+            Reader::English => ("text/html; charset=utf-8", Some("en"), self.page("en", request_id, &help_desk.english)),
+            Reader::Program => ("application/problem+json", None, self.problem(request_id)),
+        };
+        let mut response = Response::new(Full::new(Bytes::from(body)));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(language) = language {
+            headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(language));
+            headers.insert(
+                http::header::CONTENT_SECURITY_POLICY,
+                HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+            );
+        }
+        if let Ok(id) = HeaderValue::from_str(request_id) {
+            headers.insert("x-request-id", id);
+        }
+        if self == Self::MethodNotAllowed {
+            headers.insert(http::header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        }
+        if self.ends_connection() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    fn problem(self, request_id: &str) -> String {
+        serde_json::json!({
+            "type": "about:blank",
+            "title": self.sentence("en"),
+            "status": self.status().as_u16(),
+            "code": self.code(),
+            "request_id": request_id,
+        })
+        .to_string()
+    }
+
+    fn page(self, language: &str, request_id: &str, help_desk: &str) -> String {
+        let sentence = self.sentence(language);
+        let (title, number, desk_title) = match language {
+            "ja" => ("ご利用いただけません", "受付番号", "お問い合わせ"),
+            _ => ("Not available", "Request ID", "Help desk"),
+        };
+        let desk = match help_desk {
+            "" => String::new(),
+            text => format!("<h2>{desk_title}</h2>\n<p>{}</p>\n", escape_html(text).replace('\n', "<br>")),
+        };
+        format!(
+            "<!DOCTYPE html>\n<html lang=\"{language}\"><head><meta charset=\"utf-8\">\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title>\n\
+             <style>body{{font-family:sans-serif;max-width:36rem;margin:4rem auto;padding:0 1rem;line-height:1.7;color:#222}}\
+             h1{{font-size:1.4rem;border-bottom:2px solid #a33;padding-bottom:.4rem}}h2{{font-size:1rem}}\
+             code{{background:#f2f2f2;padding:.1rem .3rem}}</style></head>\n\
+             <body><h1>{title}</h1>\n<p>{sentence}</p>\n{desk}<p>{number}: <code>{}</code> (<code>{}</code>)</p>\n</body></html>\n",
+            escape_html(request_id),
+            self.code(),
+        )
+    }
+
+    const fn sentence(self, language: &str) -> &'static str {
+        let japanese = matches!(language.as_bytes(), b"ja");
+        let (ja, en) = match self {
+            Self::Certificate(reason) => certificate_sentences(reason),
+            Self::MisdirectedRequest => ("この接続ではご指定のサイトをご利用いただけません。", "This connection does not serve that host."),
+            Self::BadTarget => ("アドレスの形式が正しくありません。", "The request target is not valid."),
+            Self::BadHost => ("ホスト名の指定が正しくありません。", "The host is missing or not valid."),
+            Self::MethodNotAllowed => ("この操作方法には対応していません。", "The method is not allowed."),
+            Self::NominatedField | Self::UnderscoreHeader => ("リクエストの形式が正しくありません。", "A header field is not allowed."),
+            Self::UnknownExpectation => ("リクエストの形式に対応していません。", "The expectation cannot be met."),
+            Self::BodyTimeout => ("データの送信が時間内に完了しませんでした。", "The request body did not arrive in time."),
+            Self::UpstreamUnreachable | Self::UpstreamBusy => {
+                ("ただいまサービスをご利用いただけません。しばらくしてから再度お試しください。", "The service is not available at the moment.")
+            }
+            Self::UpstreamTimeout => ("サービスから時間内に応答がありませんでした。", "The service did not answer in time."),
+            Self::UpstreamBroken => ("サービスから正しい応答がありませんでした。", "The service gave no usable answer."),
+        };
+        if japanese { ja } else { en }
+    }
+}
+
+const fn certificate_sentences(reason: CertificateRefusal) -> (&'static str, &'static str) {
+    match reason {
+        CertificateRefusal::NoCertificate => (
+            "電子証明書が提示されませんでした。電子証明書を導入したパソコンからご利用ください。",
+            "No client certificate was presented. Please use the computer on which yours is installed.",
+        ),
+        CertificateRefusal::Expired => (
+            "電子証明書の有効期限が切れています。電子証明書の更新または再発行をお願いいたします。",
+            "Your client certificate has expired. Please have it renewed or reissued.",
+        ),
+        CertificateRefusal::NotYetValid => (
+            "電子証明書はまだ有効期間に入っていません。",
+            "Your client certificate is not valid yet.",
+        ),
+        CertificateRefusal::Revoked => (
+            "この電子証明書は失効しています。お取引店舗またはヘルプデスクにお問い合わせください。",
+            "This client certificate has been revoked. Please contact your branch or the help desk.",
+        ),
+        CertificateRefusal::Untrusted | CertificateRefusal::WrongUsage | CertificateRefusal::Malformed => (
+            "この電子証明書ではご利用いただけません。正しい電子証明書を選択してください。",
+            "This client certificate cannot be used here. Please choose the right one.",
+        ),
+        CertificateRefusal::CrlStale | CertificateRefusal::CrlMissing => (
+            "ただいま電子証明書の有効性を確認できません。しばらくしてから再度お試しください。",
+            "The standing of certificates cannot be checked at the moment.",
+        ),
+        CertificateRefusal::SubjectMismatch => (
+            "この電子証明書は当サービスのものではありません。正しい電子証明書を選択してください。",
+            "This client certificate does not belong to this service.",
+        ),
+    }
+}
+
+fn escape_html(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reader(accept: &str, language: &str) -> Reader {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, accept.parse().unwrap());
+        headers.insert(ACCEPT_LANGUAGE, language.parse().unwrap());
+        Reader::of(&headers)
+    }
+
+    #[test]
+    fn the_page_speaks_the_readers_language() {
+        assert_eq!(reader("text/html", "ja,en;q=0.5"), Reader::Japanese);
+        assert_eq!(reader("text/html", "en-US,en;q=0.9,ja;q=0.8"), Reader::English);
+        assert_eq!(reader("*/*", "fr"), Reader::Japanese);
+        assert_eq!(reader("application/json", "ja"), Reader::Program);
+        assert_eq!(reader("text/html,application/json", "ja"), Reader::Japanese);
+    }
+}
