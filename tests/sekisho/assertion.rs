@@ -33,7 +33,9 @@ async fn the_assertion_says_who_asks_for_what() {
     let identity = gateway.pki.issuing.customer("hanakodt");
     let mut connection = gateway.customer(&identity).connect().await;
     let mut seen_before = HashSet::new();
-    for (method, target) in [("GET", "/"), ("GET", "/ib/menu.do?a=1&b=%83%5c"), ("POST", "/ib/x;jsessionid=1?"), ("HEAD", "/h")] {
+    for (method, target) in
+        [("GET", "/"), ("GET", "/ib/menu.do?a=1&b=%83%5c"), ("POST", "/ib/x;jsessionid=1?"), ("HEAD", "/h")]
+    {
         connection.request(method, target, &[], b"").await;
         let token = last_token(&gateway);
         let header = decode_header(&token).unwrap();
@@ -103,7 +105,9 @@ async fn symbols_in_a_login_id_are_only_text() {
 async fn keys_overlap_and_public_ones_are_published() {
     let (es256, eddsa) = (Key::generate(KeyKind::P256), Key::generate(KeyKind::Ed25519));
     let pem = |key: &Key| crate::support::der::pem("PRIVATE KEY", &key.private());
-    let key = |id: &str, algorithm: &str| format!("{{ id = \"{id}\", algorithm = \"{algorithm}\", file = \"certs/{id}.key\" }}");
+    let key = |id: &str, algorithm: &str| {
+        format!("{{ id = \"{id}\", algorithm = \"{algorithm}\", file = \"certs/{id}.key\" }}")
+    };
     let (first, second) = (key("new", "ES256"), key("old", "EdDSA"));
     for (keys, algorithm, kid) in
         [([&first, &second], Algorithm::ES256, "new"), ([&second, &first], Algorithm::EdDSA, "old")]

@@ -11,7 +11,8 @@ async fn requests_arrive_as_they_were_meant() {
     let gateway = TestGateway::spawn().await;
     let customer = gateway.enrol("hanakodt");
     let body: &[u8] = b"payee=\x83\x5c\x83\x89&amount=1000";
-    let headers = [("Content-Type", "application/x-www-form-urlencoded; charset=Windows-31J"), ("Cookie", "JSESSIONID=1")];
+    let headers =
+        [("Content-Type", "application/x-www-form-urlencoded; charset=Windows-31J"), ("Cookie", "JSESSIONID=1")];
     let length = body.len().to_string();
     let with_length = [&headers[..], &[("Content-Length", length.as_str())]].concat();
     let target = "/ib/transfer.do;x=1?q=%8E%86&r=a+b&&s";
@@ -32,7 +33,8 @@ async fn requests_arrive_as_they_were_meant() {
 async fn the_applications_bytes_are_not_touched() {
     let gateway = TestGateway::spawn().await;
     let customer = gateway.enrol("hanakodt");
-    let page: Vec<u8> = b"<html><title>\x83\x7d\x83\x43\x83\x79\x81\x5b\x83\x57</title>\x81\x40\\\xff\0</html>".to_vec();
+    let page: Vec<u8> =
+        b"<html><title>\x83\x7d\x83\x43\x83\x79\x81\x5b\x83\x57</title>\x81\x40\\\xff\0</html>".to_vec();
     let headers = [("Content-Type", "text/html; charset=Shift_JIS"), ("Cache-Control", "no-store"), ("X-Raw", "a  b")];
     for _ in 0..2 {
         gateway.backend.next(Reply::of("200 OK", &headers, &page));
@@ -163,7 +165,9 @@ async fn methods_that_no_bank_needs_are_refused() {
 #[tokio::test]
 async fn nobody_talks_another_protocol_through_the_gateway() {
     let gateway = TestGateway::spawn().await;
-    for (upgrade, also) in [("h2c", ("HTTP2-Settings", "AAMAAABkAAQAAP__")), ("websocket", ("Sec-WebSocket-Version", "13"))] {
+    for (upgrade, also) in
+        [("h2c", ("HTTP2-Settings", "AAMAAABkAAQAAP__")), ("websocket", ("Sec-WebSocket-Version", "13"))]
+    {
         let mut connection = gateway.enrol("hanakodt").connect().await;
         let nominated = if upgrade == "h2c" { "Upgrade, HTTP2-Settings" } else { "Upgrade" };
         let headers = [("Connection", nominated), ("Upgrade", upgrade), also];
@@ -175,7 +179,9 @@ async fn nobody_talks_another_protocol_through_the_gateway() {
         assert!(!seen.all("Connection").iter().any(|value| value.to_lowercase().contains("upgrade")));
     }
     let before = gateway.backend.count();
-    gateway.backend.next(Reply::Bytes(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n".to_vec()));
+    gateway
+        .backend
+        .next(Reply::Bytes(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n".to_vec()));
     let answer = gateway.enrol("hanakodt").get("/").await;
     assert_eq!(answer.status, 502, "an application that switches unasked");
     assert_eq!(gateway.backend.count(), before + 1);
@@ -197,7 +203,8 @@ async fn redirects_and_cookies_are_made_fit_for_the_outside() {
         gateway.backend.next(Reply::of("302 Found", &[("Location", location)], b""));
         assert_eq!(connection.get("/").await.header("Location").as_deref(), Some(expected), "{location}");
     }
-    let cookies = [("Set-Cookie", "JSESSIONID=1; Path=/; HttpOnly"), ("Set-Cookie", "a=b; Secure"), ("Set-Cookie", "c=secure")];
+    let cookies =
+        [("Set-Cookie", "JSESSIONID=1; Path=/; HttpOnly"), ("Set-Cookie", "a=b; Secure"), ("Set-Cookie", "c=secure")];
     gateway.backend.next(Reply::of("200 OK", &cookies, b""));
     let rewritten = connection.get("/").await.all("Set-Cookie");
     assert_eq!(rewritten, ["JSESSIONID=1; Path=/; HttpOnly; Secure", "a=b; Secure", "c=secure; Secure"]);

@@ -21,11 +21,40 @@ const COPIES: [&str; 12] = [
 
 /// What application servers and other proxies believe.
 const PRIVATE: [&str; 34] = [
-    "$WSCC", "$WSRA", "$WSSC", "$WSAT", "$WSPR", "$wsis", "WL-Proxy-Client-Cert", "WL-Proxy-SSL", "WL_Proxy_Client_IP",
-    "Proxy-Client-IP", "SSL_CLIENT_S_DN", "SSL-CLIENT-CERT", "Ssl-Client-Verify", "X-SSL-Client-CN", "X_SSL_Client_Cert", "Client-Cert",
-    "Client-Cert-Chain", "Remote-User", "Remote_User", "SM_USER", "SM-USER", "sm_serversessionid", "iv-user", "iv_groups", "IV-Creds",
-    "X-Forwarded-User", "X-Forwarded-Client-Cert", "X-Forwarded-Port", "X_Forwarded_For", "Forwarded", "X-Original-URL",
-    "X-Rewrite-URL", "X-HTTP-Method-Override", "X-Real-IP",
+    "$WSCC",
+    "$WSRA",
+    "$WSSC",
+    "$WSAT",
+    "$WSPR",
+    "$wsis",
+    "WL-Proxy-Client-Cert",
+    "WL-Proxy-SSL",
+    "WL_Proxy_Client_IP",
+    "Proxy-Client-IP",
+    "SSL_CLIENT_S_DN",
+    "SSL-CLIENT-CERT",
+    "Ssl-Client-Verify",
+    "X-SSL-Client-CN",
+    "X_SSL_Client_Cert",
+    "Client-Cert",
+    "Client-Cert-Chain",
+    "Remote-User",
+    "Remote_User",
+    "SM_USER",
+    "SM-USER",
+    "sm_serversessionid",
+    "iv-user",
+    "iv_groups",
+    "IV-Creds",
+    "X-Forwarded-User",
+    "X-Forwarded-Client-Cert",
+    "X-Forwarded-Port",
+    "X_Forwarded_For",
+    "Forwarded",
+    "X-Original-URL",
+    "X-Rewrite-URL",
+    "X-HTTP-Method-Override",
+    "X-Real-IP",
 ];
 
 /// The application heard exactly one login ID, the customer's, and exactly one assertion, ours.
@@ -147,8 +176,18 @@ async fn trailers_of_http2_requests_end_at_the_gateway() {
 async fn connection_must_not_nominate_what_the_application_reads() {
     let gateway = TestGateway::spawn().await;
     let nominated = [
-        "X-Login-Id", "x-login-assertion", "X_Login_Id", "Host", "Content-Type", "Content-Length", "Cookie", "Authorization",
-        "close, X-Login-Id", "keep-alive,cookie", "X-Forwarded-For", "Accept",
+        "X-Login-Id",
+        "x-login-assertion",
+        "X_Login_Id",
+        "Host",
+        "Content-Type",
+        "Content-Length",
+        "Cookie",
+        "Authorization",
+        "close, X-Login-Id",
+        "keep-alive,cookie",
+        "X-Forwarded-For",
+        "Accept",
     ];
     for name in nominated {
         let mut connection = gateway.enrol("hanakodt").connect().await;
@@ -163,8 +202,13 @@ async fn hop_by_hop_fields_stay_between_customer_and_gateway() {
     let gateway = TestGateway::spawn().await;
     let mut connection = gateway.enrol("hanakodt").connect().await;
     let headers = [
-        ("Connection", "keep-alive, X-Hop, TE"), ("X-Hop", "1"), ("Keep-Alive", "timeout=5"), ("TE", "trailers"),
-        ("Proxy-Authorization", "Basic eDp5"), ("Proxy-Connection", "keep-alive"), ("X-End", "2"),
+        ("Connection", "keep-alive, X-Hop, TE"),
+        ("X-Hop", "1"),
+        ("Keep-Alive", "timeout=5"),
+        ("TE", "trailers"),
+        ("Proxy-Authorization", "Basic eDp5"),
+        ("Proxy-Connection", "keep-alive"),
+        ("X-End", "2"),
     ];
     assert_eq!(connection.request("GET", "/ib/menu.do", &headers, b"").await.status, 200);
     let seen = gateway.backend.last();
@@ -179,8 +223,11 @@ async fn forwarding_headers_are_ours_alone() {
     let gateway = TestGateway::spawn().await;
     let mut connection = gateway.enrol("hanakodt").connect().await;
     let forged = [
-        ("X-Forwarded-For", "10.0.0.1"), ("x-forwarded-for", "10.0.0.2"), ("X-Forwarded-Proto", "http"),
-        ("X-Forwarded-Host", "evil.example"), ("Forwarded", "for=10.0.0.1"),
+        ("X-Forwarded-For", "10.0.0.1"),
+        ("x-forwarded-for", "10.0.0.2"),
+        ("X-Forwarded-Proto", "http"),
+        ("X-Forwarded-Host", "evil.example"),
+        ("Forwarded", "for=10.0.0.1"),
     ];
     connection.request("GET", "/ib/menu.do", &forged, b"").await;
     let seen = gateway.backend.last();

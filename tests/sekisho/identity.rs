@@ -127,7 +127,8 @@ async fn homoglyphs_and_broken_encodings_are_nobodys() {
     let attribute = der::sequence(&[der::oid(COMMON_NAME), der::tlv(0x1e, b"\0h\0a\0n\0a\0k\0o\0d\0t\0")]);
     odd.extend(der::set(&[attribute]));
     let odd = der::tlv(0x30, &odd[2..]);
-    let surrogate: Vec<u8> = common_name("hanakodt").encode_utf16().chain([0xd800]).flat_map(u16::to_be_bytes).collect();
+    let surrogate: Vec<u8> =
+        common_name("hanakodt").encode_utf16().chain([0xd800]).flat_map(u16::to_be_bytes).collect();
     let raw = |tag: u8, content: &[u8]| {
         let attribute = |kind: &str, value: Vec<u8>| der::set(&[der::sequence(&[der::oid(kind), value])]);
         der::sequence(&[
@@ -145,7 +146,10 @@ async fn homoglyphs_and_broken_encodings_are_nobodys() {
         ("BMPString with a lone surrogate", raw(0x1e, &surrogate)),
         ("an OCTET STRING", raw(0x04, common_name("hanakodt").as_bytes())),
         ("an INTEGER", raw(0x02, common_name("hanakodt").as_bytes())),
-        ("Shift_JIS in a TeletexString", subject_with(Text::Teletex(b"OOZORA SHINKUMI ANSER SERVICE \x89\xd4\x8e\x71 ~".to_vec()))),
+        (
+            "Shift_JIS in a TeletexString",
+            subject_with(Text::Teletex(b"OOZORA SHINKUMI ANSER SERVICE \x89\xd4\x8e\x71 ~".to_vec())),
+        ),
     ];
     assert_mismatches(table).await;
     // An odd number of octets in a BMPString is not even a subject; which word refuses it does not matter.
@@ -157,13 +161,25 @@ async fn homoglyphs_and_broken_encodings_are_nobodys() {
 #[tokio::test]
 async fn login_ids_have_six_to_twelve_visible_characters() {
     let bad = [
-        "5five", "thirteenchars", "", "with blank", "ｈａｎａｋｏｄｔ", "はなこはなこ", "ﾊﾅｺﾊﾅｺﾊﾅ", "hana\tkodt", "hana\u{7f}kod",
-        "hanakó01", "hana\u{200b}kodt", "hana\rkodt",
+        "5five",
+        "thirteenchars",
+        "",
+        "with blank",
+        "ｈａｎａｋｏｄｔ",
+        "はなこはなこ",
+        "ﾊﾅｺﾊﾅｺﾊﾅ",
+        "hana\tkodt",
+        "hana\u{7f}kod",
+        "hanakó01",
+        "hana\u{200b}kodt",
+        "hana\rkodt",
     ];
     assert_mismatches(bad.iter().map(|id| (*id, subject(id))).collect()).await;
 
     let gateway = TestGateway::spawn().await;
-    for good in ["sixsix", "twelvetwelve", "HanaKo01", "a.b_c-d", "!#$%&'()*+,/", ":;<=>?@[\\]^", "\"quoted\"", "{|}`a1"] {
+    for good in
+        ["sixsix", "twelvetwelve", "HanaKo01", "a.b_c-d", "!#$%&'()*+,/", ":;<=>?@[\\]^", "\"quoted\"", "{|}`a1"]
+    {
         gateway.assert_served(&gateway.enrol(good)).await;
         assert_eq!(gateway.backend.last().header("X-Login-Id").as_deref(), Some(good));
     }

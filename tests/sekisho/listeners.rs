@@ -105,7 +105,8 @@ async fn http2_authority_is_compared_too() {
 #[tokio::test]
 async fn an_absolute_target_with_another_authority_does_not_reach_the_application_as_such() {
     let gateway = TestGateway::spawn().await;
-    let targets = ["https://other.example/ib/menu.do", "http://169.254.169.254/latest", "https://localhost@other.example/"];
+    let targets =
+        ["https://other.example/ib/menu.do", "http://169.254.169.254/latest", "https://localhost@other.example/"];
     for target in targets {
         let mut connection = gateway.enrol("hanakodt").connect().await;
         let status = status(&mut connection, &raw(target, "localhost")).await;

@@ -103,7 +103,8 @@ async fn of_two_lists_of_one_issuer_the_newer_counts() {
     let stale = pki.issuing.list().this_update(days(-9)).next_update(days(-1));
     let older = pki.issuing.list().number(2).this_update(days(-2));
     let newer = pki.issuing.list().number(3).revoking(&hanako);
-    let orders: [[&RevocationList; 3]; 3] = [[&stale, &older, &newer], [&newer, &stale, &older], [&older, &newer, &stale]];
+    let orders: [[&RevocationList; 3]; 3] =
+        [[&stale, &older, &newer], [&newer, &stale, &older], [&older, &newer, &stale]];
     for order in orders {
         let content: String = order.iter().map(|list| list.pem()).collect();
         let gateway = TestGateway::builder().pki(&pki).list(content).spawn().await;

@@ -28,6 +28,7 @@ mod smuggling;
 // What operators do and see.
 mod operator;
 mod reload;
+mod secrets;
 mod shutdown;
 
 // What stands beside the program.

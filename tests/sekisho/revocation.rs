@@ -82,6 +82,16 @@ async fn a_resumed_session_does_not_bring_a_revoked_certificate_back() {
     }
 }
 
+/// A15: data that comes before the certificate is looked at again. There is none: no ticket allows it.
+#[tokio::test]
+async fn nobody_is_heard_before_the_handshake_is_done() {
+    let gateway = TestGateway::spawn().await;
+    let customer = gateway.enrol("hanakodt");
+    gateway.assert_served(&customer).await;
+    assert!(!customer.may_send_early_data());
+    assert!(customer.connect().await.is_resumed(), "there is a ticket, but none for early data");
+}
+
 /// Swapping a list keeps the ticket keys: ten thousand customers do not shake hands anew each hour.
 #[tokio::test]
 async fn sessions_of_other_customers_survive_a_new_list() {

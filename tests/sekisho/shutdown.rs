@@ -22,7 +22,8 @@ async fn draining_lets_the_running_request_finish() {
     let late = gateway.enrol("latelate");
     let drained = tokio::spawn(gateway.drain());
     within(PATIENCE, "the end of the idle connection", idle.rest()).await;
-    let refused = || async { tokio::net::TcpStream::connect(address).await.is_err() || late.try_get("/").await.is_err() };
+    let refused =
+        || async { tokio::net::TcpStream::connect(address).await.is_err() || late.try_get("/").await.is_err() };
     crate::support::eventually("no new customers", refused, |refused| *refused).await;
     gate.add_permits(1);
 
@@ -57,7 +58,8 @@ fn development() -> tempfile::TempDir {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let shipped = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml")).unwrap();
     std::fs::write(directory.path().join("config.toml"), shipped).unwrap();
-    let ports = "[[listener]]\nname = \"certificate\"\naddress = \"127.0.0.1:0\"\n[operator]\naddress = \"127.0.0.1:0\"\n";
+    let ports =
+        "[[listener]]\nname = \"certificate\"\naddress = \"127.0.0.1:0\"\n[operator]\naddress = \"127.0.0.1:0\"\n";
     std::fs::write(directory.path().join("ports.toml"), ports).unwrap();
     directory
 }
@@ -100,11 +102,12 @@ fn check_tells_every_mistake_at_once() {
         let output = sekisho(&[command, "--config", "config.toml", "--config", "bad.toml"], directory.path());
         assert_eq!(output.status.code(), Some(78), "{command}");
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        let expected = [
-            ("workers", 1), ("limits.idle-timeout", 3), ("limits.max-patience", 4), ("trust.ca", 6), ("store", 7),
-        ];
+        let expected =
+            [("workers", 1), ("limits.idle-timeout", 3), ("limits.max-patience", 4), ("trust.ca", 6), ("store", 7)];
         for (key, line) in expected {
-            let told = said.lines().any(|text| text.contains("bad.toml") && text.contains(&format!("line {line}")) && text.contains(key));
+            let told = said
+                .lines()
+                .any(|text| text.contains("bad.toml") && text.contains(&format!("line {line}")) && text.contains(key));
             assert!(told, "{command}: {key} on line {line} in\n{said}");
         }
     }

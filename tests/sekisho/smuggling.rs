@@ -79,7 +79,10 @@ async fn lengths_with_two_readings() {
     }
     let underscore = post("Content_Length: 5\r\nContent-Length: 0\r\nConnection: close\r\n", "");
     fate(&gateway, "with an underscore", &underscore, OneAndClose).await;
-    for (what, fields) in [("equal ones", "Content-Length: 5\r\nContent-Length: 5\r\n"), ("a list of equal ones", "Content-Length: 5, 5\r\n")] {
+    for (what, fields) in [
+        ("equal ones", "Content-Length: 5\r\nContent-Length: 5\r\n"),
+        ("a list of equal ones", "Content-Length: 5, 5\r\n"),
+    ] {
         let close = format!("{fields}Connection: close\r\n");
         fate(&gateway, what, &post(&close, "12345"), Either).await;
     }
@@ -208,7 +211,13 @@ async fn heads_with_two_readings() {
     }
     let bare = b"GET / HTTP/1.1\nHost: localhost\nX-A: a\nConnection: close\n\n";
     fate(&gateway, "bare LFs", bare, Either).await;
-    fate(&gateway, "an empty line before", b"\r\nGET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", Either).await;
+    fate(
+        &gateway,
+        "an empty line before",
+        b"\r\nGET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        Either,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -217,7 +226,10 @@ async fn clean_messages_may_follow_each_other() {
     let mut connection = gateway.enrol("hanakodt").connect().await;
     let first = post("Content-Length: 5\r\n", "hello");
     let second = post("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n");
-    connection.send_raw(&[first, second, b"GET /third HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()].concat()).await.unwrap();
+    connection
+        .send_raw(&[first, second, b"GET /third HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()].concat())
+        .await
+        .unwrap();
     for _ in 0..3 {
         assert_eq!(connection.read("GET").await.unwrap().status, 200);
     }

@@ -4,7 +4,17 @@ use std::path::{Path, PathBuf};
 
 /// The modules in the order of `src/lib.rs`; imports go down this list. `operator` has two places: see [`place`].
 const ORDER: [&str; 11] = [
-    "cli", "demo", "gateway", "config", "operator", "pipeline", "authority", "upstream", "connection", "refusal", "domain",
+    "cli",
+    "demo",
+    "gateway",
+    "config",
+    "operator",
+    "pipeline",
+    "authority",
+    "upstream",
+    "connection",
+    "refusal",
+    "domain",
 ];
 
 fn root() -> &'static Path {
@@ -40,7 +50,8 @@ fn place(module: &str, part: &str) -> Option<usize> {
 fn imports(content: &str) -> Vec<(String, String)> {
     let path = regex::Regex::new(r"\bcrate::(\{[^;]*\}|[a-z_]+(?:::[a-z_]+)?)").unwrap();
     let word = regex::Regex::new(r"(?:^|[{,]\s*)([a-z_]+)(?:::([a-z_]+))?").unwrap();
-    let code: String = content.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let code: String =
+        content.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     let mut found = Vec::new();
     for capture in path.captures_iter(&code) {
         // Braces nested in braces hold parts of what was named before them; only the outer level names modules.
@@ -52,7 +63,10 @@ fn imports(content: &str) -> Vec<(String, String)> {
                 depth <= 1
             })
             .collect();
-        found.extend(word.captures_iter(&outer).map(|names| (names[1].to_owned(), names.get(2).map_or("", |m| m.as_str()).to_owned())));
+        found.extend(
+            word.captures_iter(&outer)
+                .map(|names| (names[1].to_owned(), names.get(2).map_or("", |m| m.as_str()).to_owned())),
+        );
     }
     found
 }

@@ -120,7 +120,8 @@ async fn an_early_answer_ends_the_connection_to_the_application() {
     gateway.backend.next(Reply::Early(early));
     let mut connection = gateway.enrol("hanakodt").connect().await;
     let smuggled = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2000);
-    let head = format!("POST /ib/upload.do HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", smuggled.len() + 9);
+    let head =
+        format!("POST /ib/upload.do HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", smuggled.len() + 9);
     connection.send_raw(&[head.as_bytes(), &smuggled].concat()).await.unwrap();
     if let Ok(answer) = connection.read("POST").await {
         assert!(matches!(answer.status, 413 | 502), "{}", answer.status);
@@ -190,7 +191,8 @@ async fn a_server_that_refuses_is_passed_over() {
 async fn two_servers_share_the_work() {
     let second = Backend::start().await;
     let gateway = TestGateway::builder().layer("").spawn().await;
-    let servers = format!("[upstream]\nservers = [\"http://{}\", \"http://{}\"]", gateway.backend.address(), second.address());
+    let servers =
+        format!("[upstream]\nservers = [\"http://{}\", \"http://{}\"]", gateway.backend.address(), second.address());
     gateway.write("layer-0.toml", servers);
     gateway.reload().await.unwrap();
     let mut connection = gateway.enrol("hanakodt").connect().await;
@@ -211,7 +213,9 @@ fn tls_of(identity: &Identity) -> rustls::ServerConfig {
 async fn an_application_behind_tls_must_show_the_pinned_certificate() {
     let pinned = Authority::root("Inside CA", KeyKind::P256);
     let another = Authority::root("Another Inside CA", KeyKind::P256);
-    for (authority, name, status) in [(&pinned, "localhost", 200), (&another, "localhost", 502), (&pinned, "wrong", 502)] {
+    for (authority, name, status) in
+        [(&pinned, "localhost", 200), (&another, "localhost", 502), (&pinned, "wrong", 502)]
+    {
         let identity = if name == "localhost" {
             authority.server(&[])
         } else {

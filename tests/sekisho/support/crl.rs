@@ -89,8 +89,7 @@ impl RevocationList {
         let entry = |serial: &u64| der::sequence(&[der::integer(*serial), der::time(self.this_update)]);
         let entries: Vec<Vec<u8>> = self.serials.iter().map(entry).collect();
 
-        let mut parts =
-            vec![der::integer(1), self.key.algorithm(), self.issuer.clone(), der::time(self.this_update)];
+        let mut parts = vec![der::integer(1), self.key.algorithm(), self.issuer.clone(), der::time(self.this_update)];
         parts.extend(self.next_update.map(der::time));
         if !entries.is_empty() {
             parts.push(der::sequence(&entries));

@@ -103,6 +103,14 @@ impl Customer {
         self.change(|tls| tls.resumption = Resumption::disabled())
     }
 
+    /// Whether a session is at hand whose server would take data before its handshake is done.
+    pub fn may_send_early_data(&self) -> bool {
+        let mut tls = (*self.tls).clone();
+        tls.enable_early_data = true;
+        let mut next = rustls::ClientConnection::new(Arc::new(tls), self.server_name.clone()).unwrap();
+        next.early_data().is_some()
+    }
+
     /// Sends these bytes before the handshake.
     pub fn with_preamble(mut self, bytes: &[u8]) -> Self {
         self.preamble = bytes.to_vec();

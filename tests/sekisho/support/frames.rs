@@ -94,7 +94,13 @@ impl Frames {
     }
 
     /// A request whose pseudo-headers are good, with these fields beside them.
-    pub async fn request(&mut self, stream: u32, method: &str, fields: &[(&[u8], &[u8])], ends: bool) -> io::Result<()> {
+    pub async fn request(
+        &mut self,
+        stream: u32,
+        method: &str,
+        fields: &[(&[u8], &[u8])],
+        ends: bool,
+    ) -> io::Result<()> {
         let good: [(&[u8], &[u8]); 4] = [
             (b":method", method.as_bytes()),
             (b":scheme", b"https"),

@@ -160,7 +160,8 @@ impl Authority {
     /// The same with a given key.
     pub fn subordinate_with(&self, common_name: &str, key: Key) -> Self {
         let name = authority_name(common_name);
-        let mut request = self.certificate().subject(name.clone()).usages(&[]).key_usage(Some(CERTIFICATE_AND_LIST_SIGN));
+        let mut request =
+            self.certificate().subject(name.clone()).usages(&[]).key_usage(Some(CERTIFICATE_AND_LIST_SIGN));
         request.key = key.clone();
         let identity = request.authority().days(-30, 3650).issue();
         Self { name, key, certificate: identity.certificate, serial: identity.serial }
