@@ -1,5 +1,7 @@
 //! What operators and security teams see: metrics, health, the key set, the control socket.
 
+pub mod metrics;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 

@@ -134,12 +134,13 @@ impl Refusal {
             Self::Certificate(reason) => certificate_sentences(reason),
             Self::MisdirectedRequest => ("この接続ではご指定のサイトをご利用いただけません。", "This connection does not serve that host."),
             Self::BadTarget => ("アドレスの形式が正しくありません。", "The request target is not valid."),
+            Self::TargetTooLong => ("アドレスが長すぎます。", "The request target is too long."),
             Self::BadHost => ("ホスト名の指定が正しくありません。", "The host is missing or not valid."),
             Self::MethodNotAllowed => ("この操作方法には対応していません。", "The method is not allowed."),
             Self::NominatedField | Self::UnderscoreHeader => ("リクエストの形式が正しくありません。", "A header field is not allowed."),
             Self::UnknownExpectation => ("リクエストの形式に対応していません。", "The expectation cannot be met."),
             Self::BodyTimeout => ("データの送信が時間内に完了しませんでした。", "The request body did not arrive in time."),
-            Self::UpstreamUnreachable | Self::UpstreamBusy => {
+            Self::CannotSign | Self::UpstreamUnreachable | Self::UpstreamBusy => {
                 ("ただいまサービスをご利用いただけません。しばらくしてから再度お試しください。", "The service is not available at the moment.")
             }
             Self::UpstreamTimeout => ("サービスから時間内に応答がありませんでした。", "The service did not answer in time."),
