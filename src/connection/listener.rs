@@ -87,7 +87,8 @@ pub struct Entrance {
 pub struct Entrances(Vec<Entrance>);
 
 impl Entrances {
-    /// Builds the listeners, grouped by address in the order of the configuration.
+    /// Builds the listeners, grouped by address in the order of the configuration. `coming` is the trust that `trust` holds
+    /// or is about to hold; its CAs are named to clients.
     ///
     /// # Errors
     /// What rustls finds wrong with a certificate or key.
@@ -95,11 +96,12 @@ impl Entrances {
         settings: &[Settings],
         limits: &Limits,
         trust: &Arc<ArcSwap<Trust>>,
+        coming: &Trust,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, rustls::Error> {
         let mut entrances: Vec<Entrance> = Vec::new();
         for listener in settings {
-            let built = Arc::new(Listener::new(listener, limits, trust, clock)?);
+            let built = Arc::new(Listener::new(listener, limits, trust, coming, clock)?);
             match entrances.iter_mut().find(|entrance| entrance.address == listener.address) {
                 Some(entrance) => entrance.listeners.push(built),
                 None => entrances.push(Entrance { address: listener.address, listeners: vec![built] }),
@@ -140,6 +142,14 @@ impl Entrance {
         networks.into_iter().any(|network| network.contains(&address))
     }
 
+    /// The listener, where there is only one: what goes wrong before a listener is chosen is its affair.
+    pub fn only_listener(&self) -> Option<&str> {
+        match &self.listeners[..] {
+            [only] => Some(only.name()),
+            _ => None,
+        }
+    }
+
     /// The names of the listeners here.
     pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
         self.listeners.iter().map(|listener| &listener.name)
@@ -151,6 +161,7 @@ impl Listener {
         settings: &Settings,
         limits: &Limits,
         trust: &Arc<ArcSwap<Trust>>,
+        coming: &Trust,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, rustls::Error> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -165,7 +176,7 @@ impl Listener {
             }
             Authentication::Certificate(manner) => Door::Certificate {
                 inspection: Arc::new(Inspection {
-                    hints: trust.load().hints(),
+                    hints: coming.hints(),
                     trust: Arc::clone(trust),
                     clock: Arc::clone(clock),
                     sessions: Sessions::new(limits.session_cache, limits.session_lifetime),

@@ -1,5 +1,6 @@
 //! Who is there: from a socket to a visit by a verified customer.
 
+pub mod census;
 pub mod listener;
 mod proxy_protocol;
 pub mod handshake;
