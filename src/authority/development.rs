@@ -65,7 +65,7 @@ impl Default for Plan {
 #[derive(Debug, thiserror::Error)]
 pub enum Mistake {
     /// Files of an earlier run are there.
-    #[error("these files exist already: {}; --force replaces them", list(.0))]
+    #[error("these files exist already (--force replaces them):{}", list(.0))]
     Exists(Vec<PathBuf>),
     /// A file or directory cannot be written.
     #[error("{}: cannot be written: {source}", path.display())]
@@ -112,7 +112,7 @@ pub enum Mistake {
 }
 
 fn list(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    paths.iter().map(|path| format!("\n  {}", path.display())).collect()
 }
 
 /// One file that was written.
@@ -219,8 +219,8 @@ impl Plan {
     fn customer_files(&self, login_id: &LoginId, issued: &Issued, remark: &str) -> Result<[File; 3], Mistake> {
         let path = |extension| client_file(login_id, extension);
         Ok([
-            public(path("pem"), format!("customer {login_id}{remark}"), issued.certificate.pem()),
-            secret(path("key"), "the key: curl --key", issued.key.serialize_pem()),
+            public(path("pem"), format!("customer {login_id}{remark}: curl --cert"), issued.certificate.pem()),
+            secret(path("key"), "its key: curl --key", issued.key.serialize_pem()),
             secret(path("p12"), "both, for a browser", self.pkcs12(login_id, issued)?),
         ])
     }

@@ -35,7 +35,7 @@ enum Command {
 #[command(after_help = "\
 Examples:
   sekisho assertion verify --target '/ib/menu.do?lang=ja' eyJhbGciOi…
-  pbpaste | sekisho assertion verify --method POST --target /ib/transfer.do --at 2026-11-02T10:00:00+09:00
+  sekisho assertion verify --target /ib/menu.do --at 2026-11-02T10:00:00+09:00 < token
 
 Exit codes: 0 it verifies · 70 it does not · 78 mistakes in the configuration")]
 struct Verify {

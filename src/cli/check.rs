@@ -12,8 +12,8 @@ use crate::upstream::Scheme;
 
 /// Read the configuration as `run` would and list every mistake, with its key, file and line
 ///
-/// Certificates, keys and revocation lists are read and matched too. Mistakes and warnings go to standard error, a summary to
-/// standard output. Nothing is started.
+/// Certificates, keys and revocation lists are read and matched too. Mistakes and warnings go to standard error, a
+/// summary to standard output. Nothing is started.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -50,9 +50,9 @@ fn summary(config: &Config) -> String {
         format!("application: {scheme}://{}:{}", server.host, server.port)
     });
     let keys: Vec<_> =
-        config.assertion.keys.iter().map(|key| format!("{} ({:?})", key.id(), key.algorithm())).collect();
+        config.assertion.keys.iter().map(|key| format!("{} ({})", key.id(), key.algorithm().name())).collect();
     let rest = [
-        format!("client certificates from {} authorities", config.trust.authorities.len()),
+        format!("authorities of client certificates: {}", config.trust.authorities.len()),
         format!("signed header {}: {}", config.assertion.header, keys.join(", ")),
         format!("operator: http://{}", config.operator.address),
         format!("warnings: {}", config.warnings.len()),

@@ -12,8 +12,9 @@ use crate::domain::Clock;
 
 /// See it work: a throw-away PKI, a stand-in bank, a real gateway, and a story told with real connections
 ///
-/// Needs no configuration and no certificates; everything is made in a temporary directory. Each step prints what happened and the
-/// line that repeats it in a second terminal. Afterwards bank and gateway stay up until Ctrl-C. RUST_LOG=info shows the gateway's log.
+/// Needs no configuration and no certificates; everything is made in a temporary directory. Each step prints what
+/// happened and the line that repeats it in a second terminal. Afterwards bank and gateway stay up until Ctrl-C.
+/// RUST_LOG=info shows the gateway's log.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -1,7 +1,7 @@
 //! The command line: which commands there are, and what a shell learns from each.
 //!
-//! One file per command. Every failure ends here and becomes an exit code: 64 for a command that was not understood, 78 for a
-//! configuration with mistakes, 70 for everything else that went wrong.
+//! One file per command. Every failure ends here and becomes an exit code: 64 for a command that was not understood, 78
+//! for a configuration with mistakes, 70 for everything else that went wrong.
 
 mod assertion;
 mod check;
@@ -62,8 +62,8 @@ enum Command {
 /// Which configuration a command is about.
 #[derive(Debug, Clone, Args)]
 struct ConfigurationFiles {
-    /// Configuration file; repeat it to lay further files over the first. SEKISHO_… variables come last: SEKISHO_TRUST__CRL_GRACE sets
-    /// trust.crl-grace. Relative paths in the files begin at the directory of the first
+    /// Configuration file; repeat it to lay further files over the first. SEKISHO_… variables come last:
+    /// SEKISHO_TRUST__CRL_GRACE sets trust.crl-grace. Relative paths in the files begin at the directory of the first
     #[arg(long = "config", value_name = "FILE", default_value = "config.toml")]
     files: Vec<PathBuf>,
 }

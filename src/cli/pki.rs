@@ -25,14 +25,14 @@ enum Command {
 
 /// Make a whole PKI in a directory: authorities, a server certificate, customers, a revocation list, an assertion key
 ///
-/// The files are those that the shipped config.toml names, so that `sekisho pki dev certs` and `sekisho run` are enough. Keys lie
-/// in plain files: never use them for customers.
+/// The files are those that the shipped config.toml names, so that `sekisho pki dev certs` and `sekisho run` are enough.
+/// Keys lie in plain files: never use them for customers.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   sekisho pki dev certs
-  curl --cacert certs/server-ca.pem --cert certs/clients/hanakodt.pem --key certs/clients/hanakodt.key \\
-       https://localhost:8443/ib/menu.do")]
+  curl --cacert certs/server-ca.pem --cert certs/clients/hanakodt.pem \\
+       --key certs/clients/hanakodt.key https://localhost:8443/ib/menu.do")]
 struct Dev {
     /// Where to write; made where it is missing
     directory: PathBuf,

@@ -12,8 +12,8 @@ use crate::domain::Clock;
 
 /// Ask the running process to read configuration, certificates, keys and lists again, and print what it answers
 ///
-/// It changes all or nothing: with a mistake anywhere it goes on as before. The configuration named here says where the control socket
-/// is, and is checked first.
+/// It changes all or nothing: with a mistake anywhere it goes on as before. The configuration named here says where the
+/// control socket is, and is checked first.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:

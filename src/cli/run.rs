@@ -13,8 +13,9 @@ use crate::gateway::{Gateway, Reloader};
 
 /// Start the gateway
 ///
-/// SIGHUP reads everything again, all or nothing. SIGTERM or SIGINT stops accepting, lets requests finish and ends; a second one ends
-/// at once. The log goes to standard error, as JSON unless that is a terminal; RUST_LOG chooses what is logged (default: info).
+/// SIGHUP reads everything again, all or nothing. SIGTERM or SIGINT stops accepting, lets requests finish and ends; a
+/// second one ends at once. The log goes to standard error, as JSON unless that is a terminal; RUST_LOG chooses what is
+/// logged (default: info).
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
