@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-/// Many short-lived buffers of the same few sizes on every worker: jemalloc keeps memory flat where glibc's arenas grow.
+/// Many short-lived buffers of the same few sizes on every worker: jemalloc keeps memory flat where glibc's arenas
+/// grow.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

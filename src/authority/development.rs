@@ -61,14 +61,14 @@ impl Default for Plan {
     }
 }
 
-/// Why there is no PKI.
+/// Why there is no PKI. The cause, where there is one, is the error's source.
 #[derive(Debug, thiserror::Error)]
 pub enum Mistake {
     /// Files of an earlier run are there.
     #[error("these files exist already (--force replaces them):{}", list(.0))]
     Exists(Vec<PathBuf>),
     /// A file or directory cannot be written.
-    #[error("{}: cannot be written: {source}", path.display())]
+    #[error("{}: cannot be written", path.display())]
     Write {
         /// Which.
         path: PathBuf,
@@ -76,7 +76,7 @@ pub enum Mistake {
         source: io::Error,
     },
     /// A file cannot be read.
-    #[error("{}: cannot be read: {source}", path.display())]
+    #[error("{}: cannot be read", path.display())]
     Read {
         /// Which.
         path: PathBuf,
@@ -98,10 +98,10 @@ pub enum Mistake {
     #[error("{0:?} is not a login ID")]
     LoginId(String),
     /// A certificate or list cannot be made.
-    #[error("cannot make a certificate: {0}")]
+    #[error("cannot make a certificate")]
     Certificate(#[from] rcgen::Error),
     /// A PKCS#12 file cannot be made.
-    #[error("cannot make a PKCS#12 file: {0}")]
+    #[error("cannot make a PKCS#12 file")]
     Pkcs12(#[from] p12_keystore::error::Error),
     /// The clock shows no date that a certificate can hold.
     #[error("the clock shows no usable date")]

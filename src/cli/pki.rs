@@ -25,8 +25,8 @@ enum Command {
 
 /// Make a whole PKI in a directory: authorities, a server certificate, customers, a revocation list, an assertion key
 ///
-/// The files are those that the shipped config.toml names, so that `sekisho pki dev certs` and `sekisho run` are enough.
-/// Keys lie in plain files: never use them for customers.
+/// The files are those that the shipped config.toml names: after `sekisho pki dev certs`, `sekisho run` starts. Keys lie
+/// in plain files: never use them for customers.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

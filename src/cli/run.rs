@@ -23,7 +23,7 @@ Examples:
   sekisho run --config /etc/sekisho/config.toml --config /etc/sekisho/here.toml
   SEKISHO_OPERATOR__ADDRESS=127.0.0.1:9901 sekisho run
 
-Exit codes: 0 drained · 70 cannot start, or drained by force · 78 mistakes in the configuration, as `check` lists them")]
+Exit codes: 0 drained · 70 cannot start, or the drain was cut short · 78 mistakes in the configuration")]
 pub(super) struct Arguments {
     #[command(flatten)]
     configuration: ConfigurationFiles,

@@ -38,8 +38,9 @@ impl Ended {
         while let Some(source) = deepest.source() {
             deepest = source;
         }
-        // An `io::Error` shows the error in it but is not its own source.
-        Self(deepest.to_string())
+        // rustls adds the address of a manual page to some of its messages.
+        let text = deepest.to_string();
+        Self(text.split(": https://").next().unwrap_or(&text).to_owned())
     }
 }
 
@@ -112,7 +113,7 @@ pub(super) async fn get_plain(address: SocketAddr, target: &str) -> Result<Answe
 /// An open connection.
 pub(super) struct Connection {
     sender: SendRequest<Empty<Bytes>>,
-    driver: JoinHandle<Result<(), hyper::Error>>,
+    driver: Option<JoinHandle<Result<(), hyper::Error>>>,
     authority: String,
 }
 
@@ -122,7 +123,7 @@ impl Connection {
         authority: String,
     ) -> Result<Self, Ended> {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        Ok(Self { sender, driver: tokio::spawn(connection), authority })
+        Ok(Self { sender, driver: Some(tokio::spawn(connection)), authority })
     }
 
     /// One request; the connection stays open.
@@ -130,11 +131,14 @@ impl Connection {
         match tokio::time::timeout(DEADLINE, self.exchange(target, headers)).await? {
             Ok(answer) => Ok(answer),
             // The connection itself knows better why it ended than the request that it took along.
-            Err(ended) => match tokio::time::timeout(DEADLINE, &mut self.driver).await {
-                Ok(Ok(Err(cause))) => Err(cause.into()),
-                _ => Err(ended),
-            },
+            Err(ended) => Err(self.cause().await.unwrap_or(ended)),
         }
+    }
+
+    /// Why the connection ended, where its own task can tell. A task can be asked once.
+    async fn cause(&mut self) -> Option<Ended> {
+        let outcome = tokio::time::timeout(DEADLINE, self.driver.take()?).await;
+        outcome.ok()?.ok()?.err().map(Ended::from)
     }
 
     async fn exchange(&mut self, target: &str, headers: &[(&str, &str)]) -> Result<Answer, Ended> {
@@ -155,6 +159,6 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.driver.abort();
+        self.driver.iter().for_each(JoinHandle::abort);
     }
 }

@@ -42,35 +42,35 @@ pub enum Verdict {
     Interrupted,
 }
 
-/// Why there is no story.
+/// Why there is no story. The cause is the error's source.
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble {
     /// The temporary directory cannot be made.
-    #[error("cannot make a temporary directory: {0}")]
+    #[error("cannot make a temporary directory")]
     Directory(#[source] io::Error),
     /// The throw-away PKI cannot be made.
     #[error(transparent)]
     Pki(#[from] development::Mistake),
     /// The bank cannot open.
-    #[error("the stand-in bank cannot open: {0}")]
+    #[error("the stand-in bank cannot open")]
     Bank(#[source] io::Error),
     /// The shipped configuration does not load.
-    #[error("{0}")]
+    #[error("the shipped configuration has mistakes")]
     Configuration(#[from] Mistakes),
     /// The gateway does not start.
     #[error(transparent)]
     Gateway(#[from] StartError),
     /// Starting or draining the gateway panicked.
-    #[error("the gateway's thread ended: {0}")]
+    #[error("the gateway's thread ended")]
     Thread(#[from] tokio::task::JoinError),
     /// The gateway came up without the listener of the shipped configuration.
     #[error("the gateway has no listener named {0:?}")]
     Listener(&'static str),
     /// Signals cannot be caught.
-    #[error("cannot wait for signals: {0}")]
+    #[error("cannot wait for signals")]
     Signals(#[source] io::Error),
     /// What happens cannot be printed.
-    #[error("cannot print: {0}")]
+    #[error("cannot print")]
     Output(#[source] io::Error),
 }
 

@@ -126,7 +126,7 @@ struct Directory(PathBuf);
 
 impl Directory {
     fn new() -> io::Result<Self> {
-        let mut random = [0; 6];
+        let mut random = [0; 4];
         aws_lc_rs::rand::fill(&mut random).map_err(|_| io::Error::other("no random numbers"))?;
         let path = std::env::temp_dir().join(format!("sekisho-demo-{}", HEXLOWER.encode(&random)));
         DirBuilder::new().mode(0o700).create(&path)?;
