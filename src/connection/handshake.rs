@@ -144,7 +144,10 @@ impl Greeter {
             Err(_) => return Err(Failure::before_a_listener(Outcome::Timeout, "no ClientHello in time")),
         };
         let Some(listener) = entrance.listener_for(&hello.client_hello()).cloned() else {
-            return Err(Failure::before_a_listener(Outcome::ProtocolError, "no listener has the name in the ClientHello"));
+            return Err(Failure::before_a_listener(
+                Outcome::ProtocolError,
+                "no listener has the name in the ClientHello",
+            ));
         };
         let fail = |outcome, cause: String| {
             let listener = Some(Arc::clone(&listener));

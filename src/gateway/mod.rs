@@ -131,8 +131,8 @@ impl Gateway {
         let mut config = config;
         bind::fit_to_file_descriptors(&mut config.limits);
         let archive = reload::archive_of(&config.gateway)?;
-        let (trust, reports) = Trust::establish(&config.trust, config.identity.clone(), &archive, &*clock)
-            .map_err(StartError::Trust)?;
+        let (trust, reports) =
+            Trust::establish(&config.trust, config.identity.clone(), &archive, &*clock).map_err(StartError::Trust)?;
         let metrics = Arc::new(Metrics::new(config.listeners.iter().map(|listener| &listener.name))?);
         reload::report_lists(&reports, &trust, &metrics);
         let trust = Arc::new(ArcSwap::from_pointee(trust));
@@ -172,7 +172,8 @@ impl Gateway {
             control: Some(control),
         };
         for (number, listeners) in sockets.into_workers().into_iter().enumerate() {
-            let worker = worker::spawn(number, Arc::clone(&shared), listeners, settings.drain_timeout, stopped.clone())?;
+            let worker =
+                worker::spawn(number, Arc::clone(&shared), listeners, settings.drain_timeout, stopped.clone())?;
             gateway.workers.push(worker);
         }
         Ok(gateway)

@@ -94,8 +94,16 @@ impl Metrics {
             "Answered requests by listener, route and status.",
             &["listener", "route", "code"],
         )?;
-        let request_duration = register.seconds("request_duration_seconds", "From a request's head to the head of its answer.", &["route"])?;
-        let upstream_duration = register.seconds("upstream_duration_seconds", "From forwarding a request to the head of the application's answer.", &[])?;
+        let request_duration = register.seconds(
+            "request_duration_seconds",
+            "From a request's head to the head of its answer.",
+            &["route"],
+        )?;
+        let upstream_duration = register.seconds(
+            "upstream_duration_seconds",
+            "From forwarding a request to the head of the application's answer.",
+            &[],
+        )?;
         let no_labels: &[&str] = &[];
         let metrics = Self {
             handshakes: register.counters(
@@ -105,20 +113,52 @@ impl Metrics {
             )?,
             request_duration: request_duration.with_label_values(&[OTHER_ROUTE]),
             upstream_duration: upstream_duration.with_label_values(no_labels),
-            refusals: register.counters("refusals_total", "Requests answered by the gateway itself, by reason.", &["reason"])?,
+            refusals: register.counters(
+                "refusals_total",
+                "Requests answered by the gateway itself, by reason.",
+                &["reason"],
+            )?,
             connections: register.gauge("connections", "Open client connections.")?,
-            connections_rejected: register.counters("connections_rejected_total", "Connections closed at once because of a limit.", &["reason"])?,
-            connections_ended: register.counters("connections_ended_total", "Open connections ended by the gateway.", &["reason"])?,
-            identity_headers_removed: register.counter("identity_headers_removed_total", "Inbound header fields that claimed an identity and were removed.")?,
-            upstream_errors: register.counters("upstream_errors_total", "Failures towards the application by kind.", &["kind"])?,
+            connections_rejected: register.counters(
+                "connections_rejected_total",
+                "Connections closed at once because of a limit.",
+                &["reason"],
+            )?,
+            connections_ended: register.counters(
+                "connections_ended_total",
+                "Open connections ended by the gateway.",
+                &["reason"],
+            )?,
+            identity_headers_removed: register.counter(
+                "identity_headers_removed_total",
+                "Inbound header fields that claimed an identity and were removed.",
+            )?,
+            upstream_errors: register.counters(
+                "upstream_errors_total",
+                "Failures towards the application by kind.",
+                &["kind"],
+            )?,
             upstream_connections: register.gauge("upstream_connections", "Open connections to the application.")?,
-            upstream_retries: register.counter("upstream_retries_total", "Requests sent again because they provably never left.")?,
+            upstream_retries: register
+                .counter("upstream_retries_total", "Requests sent again because they provably never left.")?,
             crl_entries: register.gauge("crl_entries", "Revoked certificates in the lists in force.")?,
-            crl_next_update: register.gauge("crl_next_update_timestamp_seconds", "When the first of the lists in force is due to be replaced.")?,
+            crl_next_update: register.gauge(
+                "crl_next_update_timestamp_seconds",
+                "When the first of the lists in force is due to be replaced.",
+            )?,
             crl_loads: register.counters("crl_loads_total", "Revocation lists read, by result.", &["result"])?,
-            config_reloads: register.counters("config_reloads_total", "Configuration reloads by result.", &["result"])?,
-            log_lines_suppressed: register.counter("log_lines_suppressed_total", "Log lines about refused handshakes left out because there were too many.")?,
-            listeners: listeners.map(|name| (Arc::clone(name), Arc::new(ListenerMetrics::new(name, &requests)))).collect(),
+            config_reloads: register.counters(
+                "config_reloads_total",
+                "Configuration reloads by result.",
+                &["result"],
+            )?,
+            log_lines_suppressed: register.counter(
+                "log_lines_suppressed_total",
+                "Log lines about refused handshakes left out because there were too many.",
+            )?,
+            listeners: listeners
+                .map(|name| (Arc::clone(name), Arc::new(ListenerMetrics::new(name, &requests))))
+                .collect(),
             requests,
             registry,
         };

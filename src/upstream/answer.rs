@@ -44,7 +44,11 @@ fn remove_connection_fields(headers: &mut HeaderMap) {
 /// Adds `Secure` to cookies that lack it: the application does not know that it is spoken to over TLS.
 fn secure_cookies(headers: &mut HeaderMap) {
     let is_secure = |value: &HeaderValue| {
-        value.as_bytes().split(|byte| *byte == b';').skip(1).any(|attribute| attribute.trim_ascii().eq_ignore_ascii_case(b"secure"))
+        value
+            .as_bytes()
+            .split(|byte| *byte == b';')
+            .skip(1)
+            .any(|attribute| attribute.trim_ascii().eq_ignore_ascii_case(b"secure"))
     };
     if headers.get_all(SET_COOKIE).iter().all(is_secure) {
         return;
@@ -72,7 +76,8 @@ fn rewrite_location(headers: &mut HeaderMap, server: &Server, host: &HeaderValue
     let (authority, path) = rest.split_at(end);
     let is_plain = scheme.eq_ignore_ascii_case("http");
     let is_web = is_plain || scheme.eq_ignore_ascii_case("https");
-    let names_server = is_web && (authority.eq_ignore_ascii_case(&server.authority) || names_default_port(authority, server));
+    let names_server =
+        is_web && (authority.eq_ignore_ascii_case(&server.authority) || names_default_port(authority, server));
     let names_us_plainly = is_plain && authority.eq_ignore_ascii_case(host);
     if (names_server || names_us_plainly)
         && let Ok(location) = HeaderValue::from_str(&format!("https://{host}{path}"))
@@ -83,7 +88,11 @@ fn rewrite_location(headers: &mut HeaderMap, server: &Server, host: &HeaderValue
 
 /// Whether `authority` is the server without its port, where that port is the scheme's own.
 fn names_default_port(authority: &str, server: &Server) -> bool {
-    matches!(server.port, 80 | 443) && server.authority.strip_suffix(&format!(":{}", server.port)).is_some_and(|name| authority.eq_ignore_ascii_case(name))
+    matches!(server.port, 80 | 443)
+        && server
+            .authority
+            .strip_suffix(&format!(":{}", server.port))
+            .is_some_and(|name| authority.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
@@ -93,7 +102,8 @@ mod tests {
 
     #[test]
     fn a_location_that_names_the_application_becomes_ours() {
-        let server = Server { scheme: Scheme::Http, host: "10.0.0.5".into(), port: 9000, authority: "10.0.0.5:9000".into() };
+        let server =
+            Server { scheme: Scheme::Http, host: "10.0.0.5".into(), port: 9000, authority: "10.0.0.5:9000".into() };
         for (given, expected) in [
             ("http://10.0.0.5:9000/ib/menu.do?a=1", "https://bank.example:8443/ib/menu.do?a=1"),
             ("http://bank.example:8443/ib", "https://bank.example:8443/ib"),

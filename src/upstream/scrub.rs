@@ -125,7 +125,13 @@ impl Scrubber {
 
 /// A name as a platform may read it. `$` stays, because `$WSCC` is a name of its own.
 fn fold(name: &str) -> String {
-    name.bytes().map(|byte| if byte.is_ascii_alphanumeric() || byte == b'$' { char::from(byte.to_ascii_lowercase()) } else { '-' }).collect()
+    name.bytes()
+        .map(
+            |byte| {
+                if byte.is_ascii_alphanumeric() || byte == b'$' { char::from(byte.to_ascii_lowercase()) } else { '-' }
+            },
+        )
+        .collect()
 }
 
 #[cfg(test)]
@@ -139,9 +145,26 @@ mod tests {
     #[test]
     fn every_spelling_of_an_identity_is_removed_and_counted() {
         for name in [
-            "x-login-id", "x_login_id", "x-login_id", "x.login.id", "X-LOGIN-ID", "x-login-assertion", "$wscc", "$WSRA",
-            "wl-proxy-client-cert", "ssl_client_s_dn", "ssl-client-verify", "client-cert", "client-cert-chain",
-            "sm_user", "sm-user", "remote-user", "remote_user", "iv-user", "x-ssl-client-cn", "x-forwarded-user",
+            "x-login-id",
+            "x_login_id",
+            "x-login_id",
+            "x.login.id",
+            "X-LOGIN-ID",
+            "x-login-assertion",
+            "$wscc",
+            "$WSRA",
+            "wl-proxy-client-cert",
+            "ssl_client_s_dn",
+            "ssl-client-verify",
+            "client-cert",
+            "client-cert-chain",
+            "sm_user",
+            "sm-user",
+            "remote-user",
+            "remote_user",
+            "iv-user",
+            "x-ssl-client-cn",
+            "x-forwarded-user",
         ] {
             let mut headers = HeaderMap::new();
             headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), "a".parse().unwrap());
@@ -161,7 +184,10 @@ mod tests {
         for name in ["accept", "cookie", "x-requested-with", "smoke", "ivory", "traceparent"] {
             headers.append(HeaderName::from_static(name), "a".parse().unwrap());
         }
-        assert_eq!(scrubber(UnderscoreHeaders::Refuse).clean_request(&mut headers.clone()), Err(Refusal::UnderscoreHeader));
+        assert_eq!(
+            scrubber(UnderscoreHeaders::Refuse).clean_request(&mut headers.clone()),
+            Err(Refusal::UnderscoreHeader)
+        );
         assert_eq!(scrubber(UnderscoreHeaders::Drop).clean_request(&mut headers), Ok(0));
         assert_eq!(headers.len(), 6);
     }

@@ -83,8 +83,7 @@ impl Sealer {
         }
         if let Some(who) = standing.customer() {
             let listener = standing.visit().listener().name();
-            let bound =
-                Bound { method: parts.method.as_str(), target: target.as_str(), listener, id, issued_at: now };
+            let bound = Bound { method: parts.method.as_str(), target: target.as_str(), listener, id, issued_at: now };
             let assertion = self.signer.sign(who, bound).ok_or(Refusal::CannotSign)?;
             self.tell_identity(&mut parts.headers, who, assertion)?;
         }

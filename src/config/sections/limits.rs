@@ -24,6 +24,7 @@ pub(in crate::config) fn read_limits(mut section: Section<'_>) -> Read<Limits> {
     let max_handshakes = section.or("max-handshakes", default.max_handshakes, integer(1..=1_000_000));
     let max_header_bytes = section.or("max-header-bytes", default.max_header_bytes, size(1 << 10..=1 << 20));
     let max_header_count = section.or("max-header-count", default.max_header_count, integer(1..=1_000));
+    let max_target_bytes = section.or("max-target-bytes", default.max_target_bytes, size(256..=5 << 10));
     let max_streams = section.or("max-streams", default.max_streams, integer(1..=10_000));
     let session_cache = section.or("session-cache", default.session_cache, size(0..=64 << 30));
     let session_lifetime = section.or("session-lifetime", default.session_lifetime, duration(Duration::ZERO..=DAY));
@@ -39,6 +40,7 @@ pub(in crate::config) fn read_limits(mut section: Section<'_>) -> Read<Limits> {
         max_handshakes: max_handshakes?,
         max_header_bytes: max_header_bytes?,
         max_header_count: max_header_count?,
+        max_target_bytes: max_target_bytes?,
         max_streams: max_streams?,
         session_cache: session_cache?,
         session_lifetime: session_lifetime?,
