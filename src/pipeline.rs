@@ -1,1 +1,125 @@
-//! (being written)
+//! The path of a request, from a visitor with standing to the bank and back.
+//!
+//! Read this file first. Each stage consumes the evidence of the one before it, so leaving a stage out, or running two in
+//! the wrong order, does not compile. Evidence has private fields and one constructor each:
+//! [`Standing`](crate::connection::Standing) comes from `Visit::standing`, [`Admitted`](crate::connection::request::Admitted)
+//! from `request::admit`, [`Sealed`](crate::upstream::seal::Sealed) from `Sealer::seal`.
+//!
+//! A request that nobody admitted cannot be sealed:
+//!
+//! ```compile_fail,E0308
+//! use sekisho::{connection::Standing, upstream::seal::Sealer};
+//! fn skip_admission(sealer: &Sealer, standing: Standing<'_>) {
+//!     let _ = sealer.seal(standing, "id", 0);
+//! }
+//! ```
+//!
+//! and standing cannot be made up:
+//!
+//! ```compile_fail,E0451
+//! use sekisho::connection::{Standing, Visit};
+//! fn make_up(visit: &Visit) -> Standing<'_> {
+//!     Standing { visit }
+//! }
+//! ```
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use crate::connection::request;
+use crate::connection::trust::Trust;
+use crate::connection::{Limits, Visit};
+use crate::domain::Clock;
+use crate::operator::metrics::{ListenerMetrics, Metrics};
+use crate::refusal::{HelpDesk, Reader, Refusal};
+use crate::upstream;
+use crate::upstream::body::AnswerBody;
+use crate::upstream::forward::Forward;
+use crate::upstream::pool::Pool;
+use crate::upstream::seal::Sealer;
+
+/// What requests are measured by. Replaced whole on reload.
+#[derive(Debug)]
+pub struct Rules {
+    /// What one client may cost.
+    pub limits: Arc<Limits>,
+    /// Scrubs and signs.
+    pub sealer: Arc<Sealer>,
+    /// The application.
+    pub upstream: Arc<upstream::Settings>,
+    /// Text for refusal pages.
+    pub help_desk: HelpDesk,
+}
+
+/// The request path of one worker.
+#[derive(Debug)]
+pub struct Pipeline {
+    /// Whom the bank has vouched for.
+    pub trust: Arc<ArcSwap<Trust>>,
+    /// What requests are measured by.
+    pub rules: Arc<ArcSwap<Rules>>,
+    /// This worker's connections to the application.
+    pub pool: Arc<ArcSwap<Pool>>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Pipeline {
+    /// Answers one request. Never fails: a refusal is an answer too.
+    pub async fn answer(
+        &self,
+        visit: &Visit,
+        counters: &ListenerMetrics,
+        request: Request<Incoming>,
+    ) -> Response<AnswerBody> {
+        let began = Instant::now();
+        let id = uuid::Uuid::now_v7().hyphenated().to_string();
+        let reader = Reader::of(request.headers());
+        let rules = self.rules.load_full();
+        let answer = match self.pass(&rules, visit, &id, request).await {
+            Ok(mut answer) => {
+                if let Ok(id) = http::HeaderValue::from_str(&id) {
+                    answer.headers_mut().insert("x-request-id", id);
+                }
+                answer
+            }
+            Err(refusal) => {
+                self.metrics.refusals.with_label_values(&[refusal.code()]).inc();
+                tracing::debug!(request_id = %id, listener = visit.listener().name(), %refusal, "request refused");
+                refusal.into_response(reader, &id, &rules.help_desk).map(AnswerBody::Ours)
+            }
+        };
+        counters.count_request(answer.status());
+        self.metrics.request_duration.observe(began.elapsed().as_secs_f64());
+        answer
+    }
+
+    async fn pass(
+        &self,
+        rules: &Rules,
+        visit: &Visit,
+        id: &str,
+        request: Request<Incoming>,
+    ) -> Result<Response<AnswerBody>, Refusal> {
+        let now = self.clock.now();
+        let standing = visit.standing(&self.trust.load(), now).map_err(Refusal::Certificate)?;
+        let admitted = request::admit(standing, request, rules.limits.max_target_bytes)?;
+        let sealed = rules.sealer.seal(admitted, id, now.as_second())?;
+        self.metrics.identity_headers_removed.inc_by(sealed.identities_removed);
+        let forward = Forward {
+            pool: &self.pool.load_full(),
+            trust: &self.trust,
+            clock: &*self.clock,
+            sealer: &rules.sealer,
+            body_timeout: rules.limits.body_timeout,
+            metrics: &self.metrics,
+        };
+        forward.send(sealed).await
+    }
+}

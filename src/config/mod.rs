@@ -1,6 +1,45 @@
 //! Text to values: `config.toml` and its layers become a [`Config`], or a list of every mistake.
+//!
+//! ```text
+//! files ─ document (values and lines) ─┐
+//! environment ─────────────────────────┴─ layers ─ sections, key by key ─ Config
+//! ```
+//!
+//! After [`Config::load`] nothing is checked again: names are parsed, ranges hold, certificates and keys are loaded and
+//! matched. Nothing here binds a socket or writes a file.
 
+mod document;
+mod files;
+mod layers;
+mod mistake;
+mod section;
+mod sections;
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use self::layers::Layers;
+pub use self::mistake::{Mistake, Mistakes, Place};
+use self::mistake::{Read, Report};
+use self::section::{Context, Section};
+use self::sections::{LATER, assertion, limits, listener, process, trust};
+use crate::domain::Clock;
 use crate::{connection, gateway, operator, upstream};
+
+/// The file that is read where none is named.
+const DEFAULT_FILE: &str = "config.toml";
+
+/// Environment variables that begin with this are settings.
+const VARIABLE_PREFIX: &str = "SEKISHO_";
+
+/// Lists of tables that have a name, by which later layers change them.
+const NAMED_TABLES: [&str; 3] = ["listener", "route", "rate-limit"];
 
 /// Everything the gateway is told. After [`Config::load`] nothing is checked again.
 #[derive(Debug, Clone)]
@@ -26,5 +65,65 @@ pub struct Config {
     /// What is allowed but deserves a second look; `check` prints it, `run` logs it.
     pub warnings: Vec<String>,
     /// Files whose change asks for a reload: configuration, certificates, keys, CAs (not the revocation lists).
-    pub files: Vec<std::path::PathBuf>,
+    pub files: Vec<PathBuf>,
+}
+
+impl Config {
+    /// Reads `files`, each over the one before, and then the `SEKISHO_…` variables of `environment`.
+    ///
+    /// Without a file it is `config.toml` in the working directory. Relative paths in any layer begin at the directory
+    /// of the first file.
+    ///
+    /// # Errors
+    /// Every mistake there is. Only a file that cannot be read, or is no TOML, hides those in the values.
+    pub fn load(
+        files: &[PathBuf],
+        environment: impl IntoIterator<Item = (String, String)>,
+        clock: &dyn Clock,
+    ) -> Result<Self, Mistakes> {
+        let files = if files.is_empty() { vec![DEFAULT_FILE.into()] } else { files.to_vec() };
+        let report = Report::default();
+        let read = Layers::read(files, environment, &report).and_then(|layers| read(&layers, &report, clock));
+        let (mut config, warnings) = report.conclude(read)?;
+        config.warnings = warnings;
+        Ok(config)
+    }
+}
+
+/// Reads every section before it looks at the outcome of any.
+fn read(layers: &Layers, report: &Report, clock: &dyn Clock) -> Read<Config> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let watched = RefCell::new(BTreeSet::from_iter(layers.files.iter().cloned()));
+    let base = layers.files.first().and_then(|file| file.parent()).unwrap_or(Path::new(""));
+    let context = Context { layers, report, clock, base, watched: &watched };
+
+    let mut root = Section::root(&context);
+    let gateway = process::read_process(&mut root);
+    let listeners = listener::read_listeners(&mut root, &provider);
+    let trust = root.table("trust").and_then(trust::read_trust);
+    let identity = root.table("identity").and_then(trust::read_identity);
+    let assertion = root.table("assertion").and_then(assertion::read_assertion);
+    let upstream = root.table("upstream").and_then(|section| sections::upstream::read_upstream(section, &provider));
+    let limits = root.table("limits").and_then(limits::read_limits);
+    let state_directory = gateway.as_ref().map_or(Path::new("state"), |gateway| &gateway.state_directory);
+    let addresses = listeners.as_deref().unwrap_or_default();
+    let operator =
+        root.table("operator").and_then(|section| process::read_operator(section, state_directory, addresses));
+    let help_desk = root.table("help-desk").and_then(process::read_help_desk);
+    LATER.iter().for_each(|section| root.not_supported(section));
+    root.finish();
+
+    Ok(Config {
+        gateway: gateway?,
+        listeners: listeners?,
+        trust: trust?,
+        identity: identity?,
+        assertion: assertion?,
+        upstream: upstream?,
+        limits: limits?,
+        operator: operator?,
+        help_desk: help_desk?,
+        warnings: Vec::new(),
+        files: watched.into_inner().into_iter().collect(),
+    })
 }

@@ -13,9 +13,9 @@ use x509_parser::x509::X509Name;
 use super::trust::ProvenPath;
 use crate::domain::{Fingerprint, LoginId};
 
-const COMMON_NAME: Oid<'static> = oid!(2.5.4 .3);
-const ORGANIZATION: Oid<'static> = oid!(2.5.4 .10);
-const ORGANIZATIONAL_UNIT: Oid<'static> = oid!(2.5.4 .11);
+const COMMON_NAME: Oid<'static> = oid!(2.5.4.3);
+const ORGANIZATION: Oid<'static> = oid!(2.5.4.10);
+const ORGANIZATIONAL_UNIT: Oid<'static> = oid!(2.5.4.11);
 
 /// `[identity]`: the institution's subject layout, compiled.
 #[derive(Debug, Clone)]
@@ -190,11 +190,7 @@ impl Template {
         if !tail.is_empty() && can_contain(grammar, between) {
             return Err(mistake("a login ID could contain what separates it from {*}"));
         }
-        let pattern = format!(
-            r"\A{}(?P<id>(?:{login_id})){}{tail}\z",
-            regex::escape(before),
-            regex::escape(between)
-        );
+        let pattern = format!(r"\A{}(?P<id>(?:{login_id})){}{tail}\z", regex::escape(before), regex::escape(between));
         let build = |swap| RegexBuilder::new(&pattern).dot_matches_new_line(true).swap_greed(swap).build();
         let too_large = |_| mistake("it does not compile");
         Ok(Self { greedy: build(false).map_err(too_large)?, lazy: build(true).map_err(too_large)? })
@@ -222,7 +218,12 @@ fn can_contain(grammar: &Regex, separator: &str) -> bool {
     })
 }
 
-fn institution(subject: &X509Name<'_>, oid: &Oid<'_>, name: &'static str, expected: &str) -> Result<String, SubjectMismatch> {
+fn institution(
+    subject: &X509Name<'_>,
+    oid: &Oid<'_>,
+    name: &'static str,
+    expected: &str,
+) -> Result<String, SubjectMismatch> {
     let found = one(subject, oid, name)?.ok_or(SubjectMismatch::Missing(name))?;
     if found == expected { Ok(found) } else { Err(SubjectMismatch::Foreign(name)) }
 }
@@ -271,7 +272,8 @@ mod tests {
 
     fn read(template: &str, common_name: &str) -> Result<Option<String>, SubjectMismatch> {
         let grammar = "[!-~]{6,12}";
-        let compiled = Template::compile(template, grammar, &Regex::new(&format!(r"\A(?:{grammar})\z")).unwrap()).unwrap();
+        let compiled =
+            Template::compile(template, grammar, &Regex::new(&format!(r"\A(?:{grammar})\z")).unwrap()).unwrap();
         compiled.read(common_name).map(|id| id.map(|id| id.to_string()))
     }
 

@@ -156,11 +156,9 @@ impl ListLoader<'_> {
                         reports.push(ListReport { file: Some(file.clone()), issuer, outcome });
                     }
                 }
-                Err(cause) => reports.push(ListReport {
-                    file: Some(file),
-                    issuer: None,
-                    outcome: ListOutcome::Unreadable(cause),
-                }),
+                Err(cause) => {
+                    reports.push(ListReport { file: Some(file), issuer: None, outcome: ListOutcome::Unreadable(cause) })
+                }
             }
         }
         for ca in self.authorities {
@@ -168,13 +166,18 @@ impl ListLoader<'_> {
             if supplied.get(&ca.id) == Some(&true) {
                 // Another file holds the list in force, so an older one beside it is no roll-back.
                 let older = |report: &&mut ListReport| {
-                    report.issuer.as_ref() == name && matches!(report.outcome, ListOutcome::Rejected(ListDefect::RolledBack))
+                    report.issuer.as_ref() == name
+                        && matches!(report.outcome, ListOutcome::Rejected(ListDefect::RolledBack))
                 };
                 reports.iter_mut().filter(older).for_each(|report| report.outcome = ListOutcome::Unchanged);
             }
         }
         for ca in self.authorities.iter().filter(|ca| !supplied.contains_key(&ca.id)) {
-            reports.push(ListReport { file: None, issuer: Some(ca.common_name.clone()), outcome: ListOutcome::Missing });
+            reports.push(ListReport {
+                file: None,
+                issuer: Some(ca.common_name.clone()),
+                outcome: ListOutcome::Missing,
+            });
         }
         (lists, reports)
     }
@@ -182,7 +185,9 @@ impl ListLoader<'_> {
     /// Decides about one list. The CA is given where its own list is at hand, installed or not.
     fn take(&self, der: Vec<u8>, lists: &mut Lists) -> (Option<&IssuingCa>, ListOutcome) {
         let digest = Fingerprint::of(&der);
-        if let Some(ca) = self.authorities.iter().find(|ca| lists.of_issuer.get(&ca.id).is_some_and(|i| i.digest == digest)) {
+        if let Some(ca) =
+            self.authorities.iter().find(|ca| lists.of_issuer.get(&ca.id).is_some_and(|i| i.digest == digest))
+        {
             return (Some(ca), ListOutcome::Unchanged);
         }
         let list = match UnverifiedList::parse(&der, self.now) {
@@ -304,10 +309,13 @@ fn read_lists(file: &Path) -> Result<Vec<Vec<u8>>, String> {
         None => Err("the file is empty".into()),
         Some(0x30) => Ok(vec![content]),
         Some(_) => {
-            let lists: Result<Vec<_>, _> =
-                CertificateRevocationListDer::pem_slice_iter(&content).map(|list| list.map(|l| l.as_ref().to_vec())).collect();
+            let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&content)
+                .map(|list| list.map(|l| l.as_ref().to_vec()))
+                .collect();
             match lists {
-                Ok(lists) if lists.is_empty() => Err("the file holds no revocation list (PEM `X509 CRL` or DER)".into()),
+                Ok(lists) if lists.is_empty() => {
+                    Err("the file holds no revocation list (PEM `X509 CRL` or DER)".into())
+                }
                 Ok(lists) => Ok(lists),
                 Err(error) => Err(format!("the file is not a PEM that can be read: {error}")),
             }

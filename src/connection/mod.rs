@@ -1,12 +1,23 @@
 //! Who is there: from a socket to a visit by a verified customer.
 
+pub mod census;
 pub mod listener;
+mod proxy_protocol;
+pub mod handshake;
+mod verifier;
 pub mod trust;
-pub mod identity;
-mod der;
 mod issuing_ca;
 mod lists;
 pub mod revocation;
+mod der;
+pub mod identity;
+pub mod visit;
+pub mod http;
+pub mod request;
+pub mod roll;
+mod transport;
+
+pub use visit::{Standing, Visit, Visitor};
 
 use std::time::Duration;
 
@@ -33,6 +44,9 @@ pub struct Limits {
     pub max_header_bytes: usize,
     /// Header fields of a request.
     pub max_header_count: usize,
+    /// Bytes of a request's path and query. The assertion repeats them, so they bound its size too: verifiers read
+    /// tokens of up to 8 KiB.
+    pub max_target_bytes: usize,
     /// Streams under way on one HTTP/2 connection.
     pub max_streams: u32,
     /// Bytes kept for resumable TLS sessions, per listener.
@@ -54,6 +68,7 @@ impl Default for Limits {
             max_handshakes: 256,
             max_header_bytes: 16 << 10,
             max_header_count: 100,
+            max_target_bytes: 4 << 10,
             max_streams: 100,
             session_cache: 32 << 20,
             session_lifetime: Duration::from_secs(3600),

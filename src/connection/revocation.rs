@@ -325,7 +325,8 @@ mod tests {
 
     #[test]
     fn the_index_finds_what_it_holds_and_nothing_else() {
-        let serials: Vec<Vec<u8>> = (1_u32..5_000).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes().to_vec()).collect();
+        let serials: Vec<Vec<u8>> =
+            (1_u32..5_000).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes().to_vec()).collect();
         let normal: Vec<&[u8]> = serials.iter().filter_map(|serial| Serial::normalise(serial)).collect();
         let index = SerialIndex::new(&normal);
         assert!(normal.iter().all(|serial| index.contains(serial)));

@@ -72,7 +72,21 @@ mod tests {
         assert_eq!(HostName::parse_authority("LOCALHOST:8443"), localhost);
         assert_eq!(HostName::parse_authority("localhost"), localhost);
         assert_eq!(HostName::parse_authority("[::1]:443"), HostName::parse("::1"));
-        for bad in ["", "a@b", "localhost:", "localhost:99999", "localhost:+1", "a b", "localhost/", "::1", "[::1", "[::1]x", "a,b", "localhost.", "1.2.3"] {
+        for bad in [
+            "",
+            "a@b",
+            "localhost:",
+            "localhost:99999",
+            "localhost:+1",
+            "a b",
+            "localhost/",
+            "::1",
+            "[::1",
+            "[::1]x",
+            "a,b",
+            "localhost.",
+            "1.2.3",
+        ] {
             assert_eq!(HostName::parse_authority(bad), None, "{bad}");
         }
     }

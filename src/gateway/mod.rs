@@ -1,7 +1,37 @@
-//! A running gateway: bind, spawn workers, reload, drain.
+//! A running gateway: bind, spawn workers, supervise, reload, drain.
+//!
+//! One thread and one runtime per worker, each with its own sockets (`SO_REUSEPORT`) and its own upstream pool; one more
+//! for what is not on the request path: the operator address, the control socket, the watch over files.
 
+mod bind;
+mod control;
+mod reload;
+mod watch;
+mod worker;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch as signal;
+
+use crate::config::{Config, Mistakes};
+use crate::connection::census::Census;
+use crate::connection::listener::Entrances;
+use crate::connection::trust::{self, Trust};
+use crate::domain::Clock;
+use crate::operator::health::View;
+use crate::operator::metrics::Metrics;
+use crate::pipeline::Rules;
+use crate::upstream::seal::Sealer;
+
+pub use reload::{ReloadError, Reloaded};
 
 /// What concerns the process as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,4 +42,202 @@ pub struct Settings {
     pub state_directory: PathBuf,
     /// How long requests may go on after SIGTERM before their connections are cut.
     pub drain_timeout: Duration,
+}
+
+/// How to read the configuration again.
+pub type Reloader = Arc<dyn Fn() -> Result<Config, Mistakes> + Send + Sync>;
+
+/// Why a gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// CAs and revocation lists do not add up.
+    #[error("{}", TrustMistakes(.0))]
+    Trust(Vec<trust::Mistake>),
+    /// An address cannot be listened on.
+    #[error("{address} cannot be listened on: {error}")]
+    Bind {
+        /// The address, or the control socket's path.
+        address: String,
+        /// The system's reason.
+        error: io::Error,
+    },
+    /// rustls refuses a certificate or key.
+    #[error("a listener's TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    /// There is no key to sign with.
+    #[error("assertion.keys: there is no key to sign with")]
+    NoSigningKey,
+    /// The state directory cannot be made, or a thread cannot be started.
+    #[error("{0}")]
+    System(#[from] io::Error),
+    /// Two metrics share a name.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+struct TrustMistakes<'a>(&'a [trust::Mistake]);
+
+impl fmt::Display for TrustMistakes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, mistake) in self.0.iter().enumerate() {
+            let key = match mistake.part {
+                trust::Part::Ca => "trust.ca",
+                trust::Part::Crl => "trust.crl",
+            };
+            let separator = if position == 0 { "" } else { "\n" };
+            match &mistake.file {
+                Some(file) => write!(f, "{separator}{key}: {}: {}", file.display(), mistake.text)?,
+                None => write!(f, "{separator}{key}: {}", mistake.text)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What all threads share.
+struct Shared {
+    trust: Arc<ArcSwap<Trust>>,
+    entrances: ArcSwap<Entrances>,
+    rules: Arc<ArcSwap<Rules>>,
+    census: Arc<Census>,
+    metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+    view: Arc<View>,
+    /// What the running state was made from. Held while reloading, so that reloads come one after another.
+    config: Mutex<Config>,
+    reloader: Reloader,
+}
+
+/// A gateway that listens.
+pub struct Gateway {
+    shared: Arc<Shared>,
+    addresses: Vec<(Arc<str>, SocketAddr)>,
+    operator_address: SocketAddr,
+    drain_timeout: Duration,
+    stop: signal::Sender<bool>,
+    workers: Vec<JoinHandle<()>>,
+    control: Option<JoinHandle<()>>,
+}
+
+impl Gateway {
+    /// Starts a gateway and returns when it listens.
+    ///
+    /// # Errors
+    /// Whatever keeps it from doing all of its work; nothing is left running then.
+    pub fn start(config: Config, clock: Arc<dyn Clock>, reloader: Reloader) -> Result<Self, StartError> {
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
+        let mut config = config;
+        bind::fit_to_file_descriptors(&mut config.limits);
+        let archive = reload::archive_of(&config.gateway)?;
+        let (trust, reports) =
+            Trust::establish(&config.trust, config.identity.clone(), &archive, &*clock).map_err(StartError::Trust)?;
+        let metrics = Arc::new(Metrics::new(config.listeners.iter().map(|listener| &listener.name))?);
+        reload::report_lists(&reports, &trust, &metrics);
+        let trust = Arc::new(ArcSwap::from_pointee(trust));
+        let entrances = Entrances::new(&config.listeners, &config.limits, &trust, &trust.load(), &clock)?;
+        let rules = Arc::new(ArcSwap::from_pointee(rules_of(&config).ok_or(StartError::NoSigningKey)?));
+        let view = Arc::new(View {
+            metrics: Arc::clone(&metrics),
+            trust: Arc::clone(&trust),
+            rules: Arc::clone(&rules),
+            clock: Arc::clone(&clock),
+            draining: AtomicBool::new(false),
+        });
+        let sockets = bind::listen(&entrances, config.gateway.workers)?;
+        let addresses = sockets.addresses(&entrances);
+        let (stop, stopped) = signal::channel(false);
+        let settings = config.gateway.clone();
+        let operator = config.operator.clone();
+        let shared = Arc::new(Shared {
+            entrances: ArcSwap::from_pointee(entrances),
+            census: Arc::new(Census::default()),
+            config: Mutex::new(config),
+            trust,
+            rules,
+            metrics,
+            clock,
+            view,
+            reloader,
+        });
+        let (control, operator_address) = control::spawn(&shared, &operator, stopped.clone())?;
+        let mut gateway = Self {
+            shared: Arc::clone(&shared),
+            addresses,
+            operator_address,
+            drain_timeout: settings.drain_timeout,
+            stop,
+            workers: Vec::new(),
+            control: Some(control),
+        };
+        for (number, listeners) in sockets.into_workers().into_iter().enumerate() {
+            let worker =
+                worker::spawn(number, Arc::clone(&shared), listeners, settings.drain_timeout, stopped.clone())?;
+            gateway.workers.push(worker);
+        }
+        Ok(gateway)
+    }
+
+    /// Where a listener listens; tells the port where the configuration says 0.
+    pub fn address(&self, listener: &str) -> Option<SocketAddr> {
+        self.addresses.iter().find(|(name, _)| &**name == listener).map(|(_, address)| *address)
+    }
+
+    /// Where the operator address listens.
+    pub fn operator_address(&self) -> SocketAddr {
+        self.operator_address
+    }
+
+    /// Reads everything anew: configuration, certificates, keys, CAs, revocation lists. All of it takes effect, or
+    /// nothing does.
+    ///
+    /// # Errors
+    /// What is wrong with the new state; the old one stays.
+    pub fn reload(&self) -> Result<Reloaded, ReloadError> {
+        self.shared.reload()
+    }
+
+    /// Stops accepting, lets requests finish for as long as `drain-timeout` allows, and ends.
+    pub fn drain(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.shared.view.draining.store(true, Ordering::Release);
+        tracing::info!(timeout = ?self.drain_timeout, "draining");
+        // Fails only if every thread has ended already.
+        let _ = self.stop.send(true);
+        for worker in self.workers.drain(..) {
+            if worker.join().is_err() {
+                tracing::error!("a worker ended in a panic");
+            }
+        }
+        if let Some(control) = self.control.take()
+            && control.join().is_err()
+        {
+            tracing::error!("the control thread ended in a panic");
+        }
+    }
+}
+
+impl Drop for Gateway {
+    /// A gateway that is let go of, also one that failed half-way to start, leaves no thread behind.
+    fn drop(&mut self) {
+        if self.control.is_some() {
+            self.end();
+        }
+    }
+}
+
+/// The rules of a configuration; `None` where there is no key to sign with.
+fn rules_of(config: &Config) -> Option<Rules> {
+    let upstream = &config.upstream;
+    let sealer = Sealer::new(config.assertion.clone(), upstream.underscore_headers, upstream.forwarded_headers)?;
+    Some(Rules {
+        limits: Arc::new(config.limits.clone()),
+        sealer: Arc::new(sealer),
+        upstream: Arc::new(upstream.clone()),
+        help_desk: config.help_desk.clone(),
+    })
 }

@@ -1,5 +1,10 @@
 //! What operators and security teams see: metrics, health, the key set, the control socket.
 
+pub mod control;
+pub mod health;
+pub mod metrics;
+pub mod quota;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 

@@ -94,6 +94,8 @@ pub enum Refusal {
     MisdirectedRequest,
     /// The request target is not one path and query in ASCII.
     BadTarget,
+    /// The request target is longer than `limits.max-target-bytes`.
+    TargetTooLong,
     /// Host is missing, repeated, not a host, or differs from the target's authority.
     BadHost,
     /// CONNECT, TRACE and their like.
@@ -104,6 +106,8 @@ pub enum Refusal {
     UnderscoreHeader,
     /// `Expect` asks for something other than `100-continue`.
     UnknownExpectation,
+    /// The assertion cannot be signed: the system gives no randomness.
+    CannotSign,
     /// The client did not send the rest of its body in time.
     BodyTimeout,
     /// No server of the application could be reached.
@@ -123,11 +127,13 @@ impl Refusal {
         all.extend([
             Self::MisdirectedRequest,
             Self::BadTarget,
+            Self::TargetTooLong,
             Self::BadHost,
             Self::MethodNotAllowed,
             Self::NominatedField,
             Self::UnderscoreHeader,
             Self::UnknownExpectation,
+            Self::CannotSign,
             Self::BodyTimeout,
             Self::UpstreamUnreachable,
             Self::UpstreamBusy,
@@ -143,11 +149,13 @@ impl Refusal {
             Self::Certificate(reason) => reason.code(),
             Self::MisdirectedRequest => "misdirected_request",
             Self::BadTarget => "bad_target",
+            Self::TargetTooLong => "target_too_long",
             Self::BadHost => "bad_host",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::NominatedField => "nominated_field",
             Self::UnderscoreHeader => "underscore_header",
             Self::UnknownExpectation => "unknown_expectation",
+            Self::CannotSign => "cannot_sign",
             Self::BodyTimeout => "body_timeout",
             Self::UpstreamUnreachable => "upstream_unreachable",
             Self::UpstreamBusy => "upstream_busy",
@@ -162,11 +170,12 @@ impl Refusal {
             Self::Certificate(_) => StatusCode::FORBIDDEN,
             Self::MisdirectedRequest => StatusCode::MISDIRECTED_REQUEST,
             Self::BadTarget | Self::BadHost | Self::NominatedField | Self::UnderscoreHeader => StatusCode::BAD_REQUEST,
+            Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnknownExpectation => StatusCode::EXPECTATION_FAILED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::UpstreamUnreachable | Self::UpstreamBroken => StatusCode::BAD_GATEWAY,
-            Self::UpstreamBusy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::CannotSign | Self::UpstreamBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -176,6 +185,7 @@ impl Refusal {
         match self {
             Self::Certificate(_)
             | Self::BadTarget
+            | Self::TargetTooLong
             | Self::BadHost
             | Self::NominatedField
             | Self::UnderscoreHeader
@@ -183,6 +193,7 @@ impl Refusal {
             Self::MisdirectedRequest
             | Self::MethodNotAllowed
             | Self::UnknownExpectation
+            | Self::CannotSign
             | Self::UpstreamUnreachable
             | Self::UpstreamBusy
             | Self::UpstreamTimeout

@@ -67,8 +67,12 @@ impl Refusal {
     /// The answer for `reader`. `request_id` stands in the page and in `X-Request-Id`.
     pub fn into_response(self, reader: Reader, request_id: &str, help_desk: &HelpDesk) -> Response<Full<Bytes>> {
         let (content_type, language, body) = match reader {
-            Reader::Japanese => ("text/html; charset=utf-8", Some("ja"), self.page("ja", request_id, &help_desk.japanese)),
-            Reader::English => ("text/html; charset=utf-8", Some("en"), self.page("en", request_id, &help_desk.english)),
+            Reader::Japanese => {
+                ("text/html; charset=utf-8", Some("ja"), self.page("ja", request_id, &help_desk.japanese))
+            }
+            Reader::English => {
+                ("text/html; charset=utf-8", Some("en"), self.page("en", request_id, &help_desk.english))
+            }
             Reader::Program => ("application/problem+json", None, self.problem(request_id)),
         };
         let mut response = Response::new(Full::new(Bytes::from(body)));
@@ -87,7 +91,8 @@ impl Refusal {
             headers.insert("x-request-id", id);
         }
         if self == Self::MethodNotAllowed {
-            headers.insert(http::header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+            headers
+                .insert(http::header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         }
         if self.ends_connection() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
@@ -132,18 +137,30 @@ impl Refusal {
         let japanese = matches!(language.as_bytes(), b"ja");
         let (ja, en) = match self {
             Self::Certificate(reason) => certificate_sentences(reason),
-            Self::MisdirectedRequest => ("この接続ではご指定のサイトをご利用いただけません。", "This connection does not serve that host."),
+            Self::MisdirectedRequest => {
+                ("この接続ではご指定のサイトをご利用いただけません。", "This connection does not serve that host.")
+            }
             Self::BadTarget => ("アドレスの形式が正しくありません。", "The request target is not valid."),
+            Self::TargetTooLong => ("アドレスが長すぎます。", "The request target is too long."),
             Self::BadHost => ("ホスト名の指定が正しくありません。", "The host is missing or not valid."),
             Self::MethodNotAllowed => ("この操作方法には対応していません。", "The method is not allowed."),
-            Self::NominatedField | Self::UnderscoreHeader => ("リクエストの形式が正しくありません。", "A header field is not allowed."),
-            Self::UnknownExpectation => ("リクエストの形式に対応していません。", "The expectation cannot be met."),
-            Self::BodyTimeout => ("データの送信が時間内に完了しませんでした。", "The request body did not arrive in time."),
-            Self::UpstreamUnreachable | Self::UpstreamBusy => {
-                ("ただいまサービスをご利用いただけません。しばらくしてから再度お試しください。", "The service is not available at the moment.")
+            Self::NominatedField | Self::UnderscoreHeader => {
+                ("リクエストの形式が正しくありません。", "A header field is not allowed.")
             }
-            Self::UpstreamTimeout => ("サービスから時間内に応答がありませんでした。", "The service did not answer in time."),
-            Self::UpstreamBroken => ("サービスから正しい応答がありませんでした。", "The service gave no usable answer."),
+            Self::UnknownExpectation => ("リクエストの形式に対応していません。", "The expectation cannot be met."),
+            Self::BodyTimeout => {
+                ("データの送信が時間内に完了しませんでした。", "The request body did not arrive in time.")
+            }
+            Self::CannotSign | Self::UpstreamUnreachable | Self::UpstreamBusy => (
+                "ただいまサービスをご利用いただけません。しばらくしてから再度お試しください。",
+                "The service is not available at the moment.",
+            ),
+            Self::UpstreamTimeout => {
+                ("サービスから時間内に応答がありませんでした。", "The service did not answer in time.")
+            }
+            Self::UpstreamBroken => {
+                ("サービスから正しい応答がありませんでした。", "The service gave no usable answer.")
+            }
         };
         if japanese { ja } else { en }
     }
@@ -159,10 +176,9 @@ const fn certificate_sentences(reason: CertificateRefusal) -> (&'static str, &'s
             "電子証明書の有効期限が切れています。電子証明書の更新または再発行をお願いいたします。",
             "Your client certificate has expired. Please have it renewed or reissued.",
         ),
-        CertificateRefusal::NotYetValid => (
-            "電子証明書はまだ有効期間に入っていません。",
-            "Your client certificate is not valid yet.",
-        ),
+        CertificateRefusal::NotYetValid => {
+            ("電子証明書はまだ有効期間に入っていません。", "Your client certificate is not valid yet.")
+        }
         CertificateRefusal::Revoked => (
             "この電子証明書は失効しています。お取引店舗またはヘルプデスクにお問い合わせください。",
             "This client certificate has been revoked. Please contact your branch or the help desk.",

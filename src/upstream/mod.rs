@@ -1,6 +1,13 @@
 //! The bank's side: sign, forward, clean the answer.
 
+pub mod seal;
+pub mod scrub;
 pub mod assertion;
+pub mod forward;
+pub mod pool;
+mod stream;
+pub mod body;
+mod answer;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
     UnparsedPublicKey,
 };
-use aws_lc_rs::hmac;
 use data_encoding::BASE64URL_NOPAD;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
@@ -82,7 +82,10 @@ impl Key {
         let wrong_kind = |_| KeyMistake(format!("the key is not an {} key", algorithm.name()));
         let secret = match algorithm {
             Algorithm::Hs256 if content.len() < 32 => {
-                return Err(KeyMistake(format!("an HS256 key is 32 random bytes or more, this one has {}", content.len())));
+                return Err(KeyMistake(format!(
+                    "an HS256 key is 32 random bytes or more, this one has {}",
+                    content.len()
+                )));
             }
             Algorithm::Hs256 => Secret::Hmac(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, content))),
             Algorithm::Es256 => Secret::P256(Arc::new(

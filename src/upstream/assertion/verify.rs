@@ -154,7 +154,9 @@ pub fn verify(keys: &[Key], expected: &Expected<'_>, token: &str) -> Result<Clai
 /// Decodes one part, a JSON object.
 fn object(encoded: &str) -> Result<Value, Invalid> {
     let bytes = BASE64URL_NOPAD.decode(encoded.as_bytes()).map_err(|_| Invalid::Malformed)?;
-    serde_json::from_slice::<UniqueMembers>(&bytes).map(|members| Value::Object(members.0)).map_err(|_| Invalid::Malformed)
+    serde_json::from_slice::<UniqueMembers>(&bytes)
+        .map(|members| Value::Object(members.0))
+        .map_err(|_| Invalid::Malformed)
 }
 
 /// A JSON object in which no member stands twice: serde_json alone would keep the last, other readers the first.

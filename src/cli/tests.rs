@@ -1,0 +1,53 @@
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+
+use super::*;
+
+fn parse(line: &str) -> Result<Arguments, clap::Error> {
+    Arguments::try_parse_from(line.split(' '))
+}
+
+#[test]
+fn the_commands_agree_with_themselves() {
+    Arguments::command().debug_assert();
+}
+
+#[test]
+fn every_argument_of_every_command_is_explained() {
+    fn look(command: &clap::Command, path: &str) {
+        let path = format!("{path} {}", command.get_name());
+        assert!(command.get_about().is_some(), "{path}");
+        for argument in command.get_arguments() {
+            assert!(argument.get_help().is_some(), "{path} {}", argument.get_id());
+        }
+        command.get_subcommands().for_each(|command| look(command, &path));
+    }
+    look(&Arguments::command(), "");
+}
+
+#[test]
+fn help_and_version_are_no_mistakes_and_everything_unknown_is() {
+    assert_eq!(parse("sekisho --help").unwrap_err().kind(), ErrorKind::DisplayHelp);
+    assert_eq!(parse("sekisho run --help").unwrap_err().kind(), ErrorKind::DisplayHelp);
+    assert_eq!(parse("sekisho --version").unwrap_err().kind(), ErrorKind::DisplayVersion);
+    for wrong in [
+        "sekisho",
+        "sekisho start",
+        "sekisho run now",
+        "sekisho pki dev",
+        "sekisho pki revoke certs",
+        "sekisho demo --twice",
+    ] {
+        assert!(parse(wrong).unwrap_err().use_stderr(), "{wrong}");
+    }
+}
+
+#[test]
+fn configuration_files_are_layered_in_the_order_given() {
+    let Command::Run(arguments) = parse("sekisho run --config a.toml --config b.toml").unwrap().command else {
+        panic!()
+    };
+    assert!(format!("{arguments:?}").contains(r#"["a.toml", "b.toml"]"#), "{arguments:?}");
+    let Command::Run(arguments) = parse("sekisho run").unwrap().command else { panic!() };
+    assert!(format!("{arguments:?}").contains(r#"["config.toml"]"#), "{arguments:?}");
+}

@@ -1,0 +1,49 @@
+//! The sections of `config.toml`, each turned into the settings of the module it is for.
+
+pub(super) mod assertion;
+pub(super) mod limits;
+pub(super) mod listener;
+pub(super) mod process;
+pub(super) mod trust;
+pub(super) mod upstream;
+mod upstream_tls;
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::crypto::CryptoProvider;
+use rustls::sign::CertifiedKey;
+
+use super::files;
+use super::mistake::Read;
+use super::section::Section;
+
+/// What a time-out may be. Shorter ones refuse healthy clients, longer ones are none.
+const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
+
+/// The sections of features that are still to come. Accepting one would promise what nobody enforces.
+pub(super) const LATER: [&str; 7] = ["rate-limit", "route", "session", "transfer", "store", "audit", "access-log"];
+
+/// Loads the keys `certificate` and `private-key` of a section, and matches them.
+fn key_pair(
+    section: &Section<'_>,
+    certificate: Read<PathBuf>,
+    private_key: Read<PathBuf>,
+    provider: &CryptoProvider,
+) -> Read<Arc<CertifiedKey>> {
+    let chain = certificate.and_then(|path| {
+        section.watch(&path);
+        files::certificates(&path).map_err(|defect| section.defect("certificate", &defect))
+    });
+    let key = private_key.and_then(|path| {
+        section.watch(&path);
+        files::private_key(&path, provider).map_err(|defect| section.defect("private-key", &defect))
+    });
+    let pair = CertifiedKey::new(chain?, key?);
+    match pair.keys_match() {
+        Ok(()) => Ok(Arc::new(pair)),
+        Err(_) => Err(section.mistake("private-key", "is not the key of the certificate beside it".into())),
+    }
+}

@@ -1,0 +1,207 @@
+//! From an accepted socket to a visit: PROXY header, ClientHello, TLS handshake, judgement. One deadline over all of it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::HandshakeKind;
+use rustls::server::Acceptor;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::listener::{Authentication, Entrance, Listener, RefusalManner};
+use super::proxy_protocol;
+use super::trust::Trust;
+use super::verifier::refusal_behind;
+use super::visit::{Visit, Visitor};
+use crate::domain::Clock;
+use crate::refusal::CertificateRefusal;
+
+/// How a handshake ended, for the metric `sekisho_handshakes_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// A visit began.
+    Ok,
+    /// The certificate gave no identity.
+    Refused(CertificateRefusal),
+    /// The client took too long.
+    Timeout,
+    /// Anything else: no TLS, no common version, a name that is not served, a broken connection.
+    ProtocolError,
+}
+
+impl Outcome {
+    /// The label `result`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Refused(refusal) => refusal.word(),
+            Self::Timeout => "timeout",
+            Self::ProtocolError => "protocol_error",
+        }
+    }
+}
+
+/// Whether a session was resumed, for the label `kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The client proved its key in this handshake.
+    Full,
+    /// The client proved it in an earlier one.
+    Resumed,
+}
+
+/// The protocol that ALPN agreed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1, also where the client named nothing.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// A finished handshake.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Who came. [`Visitor::Refused`] only on listeners that answer with a page.
+    pub visit: Visit,
+    /// Full or resumed.
+    pub kind: Kind,
+    /// What to speak.
+    pub protocol: Protocol,
+    /// The encrypted connection.
+    pub stream: TlsStream<TcpStream>,
+}
+
+/// A handshake that led to nothing.
+#[derive(Debug)]
+pub struct Failure {
+    /// The listener, where the handshake got as far as choosing one.
+    pub listener: Option<Arc<Listener>>,
+    /// Full or resumed.
+    pub kind: Kind,
+    /// Why.
+    pub outcome: Outcome,
+    /// The cause, for the log.
+    pub cause: String,
+}
+
+impl Failure {
+    fn before_a_listener(outcome: Outcome, cause: impl ToString) -> Self {
+        Self { listener: None, kind: Kind::Full, outcome, cause: cause.to_string() }
+    }
+}
+
+/// What every handshake needs.
+#[derive(Debug)]
+pub struct Greeter {
+    /// Whom the bank has vouched for.
+    pub trust: Arc<ArcSwap<Trust>>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Greeter {
+    /// Reads the PROXY header where one is due; the true client address.
+    ///
+    /// # Errors
+    /// A missing, malformed or late header.
+    pub async fn true_client(
+        &self,
+        stream: &mut TcpStream,
+        peer: SocketAddr,
+        entrance: &Entrance,
+        deadline: Instant,
+    ) -> Result<SocketAddr, Failure> {
+        if !entrance.expects_proxy_header(peer.ip()) {
+            return Ok(peer);
+        }
+        match timeout_at(deadline, proxy_protocol::read_header(stream, peer)).await {
+            Ok(Ok(client)) => Ok(client),
+            Ok(Err(error)) => Err(Failure::before_a_listener(Outcome::ProtocolError, error)),
+            Err(_) => Err(Failure::before_a_listener(Outcome::Timeout, "no PROXY header in time")),
+        }
+    }
+
+    /// Leads a client through the TLS handshake and judges its certificate.
+    ///
+    /// # Errors
+    /// Everything but a visit; a refusal by page is a visit.
+    pub async fn greet(
+        &self,
+        stream: TcpStream,
+        client: SocketAddr,
+        entrance: &Entrance,
+        deadline: Instant,
+    ) -> Result<Arrival, Failure> {
+        let acceptor = LazyConfigAcceptor::new(Acceptor::default(), stream);
+        let hello = match timeout_at(deadline, acceptor).await {
+            Ok(Ok(hello)) => hello,
+            Ok(Err(error)) => return Err(Failure::before_a_listener(Outcome::ProtocolError, error)),
+            Err(_) => return Err(Failure::before_a_listener(Outcome::Timeout, "no ClientHello in time")),
+        };
+        let Some(listener) = entrance.listener_for(&hello.client_hello()).cloned() else {
+            return Err(Failure::before_a_listener(
+                Outcome::ProtocolError,
+                "no listener has the name in the ClientHello",
+            ));
+        };
+        let fail = |outcome, cause: String| {
+            let listener = Some(Arc::clone(&listener));
+            Err(Failure { listener, kind: Kind::Full, outcome, cause })
+        };
+        let config = match listener.tls_for_one_connection() {
+            Ok(config) => config,
+            Err(error) => return fail(Outcome::ProtocolError, error.to_string()),
+        };
+        match timeout_at(deadline, hello.into_stream(config)).await {
+            Ok(Ok(stream)) => self.judge(stream, client, listener),
+            Ok(Err(error)) => {
+                let refusal = error.get_ref().and_then(|inner| inner.downcast_ref()).and_then(refusal_behind);
+                fail(refusal.map_or(Outcome::ProtocolError, Outcome::Refused), error.to_string())
+            }
+            Err(_) => fail(Outcome::Timeout, "the handshake took too long".into()),
+        }
+    }
+
+    /// The judgement after every handshake, full or resumed: rustls does not verify on resumption (TLS-15).
+    fn judge(
+        &self,
+        stream: TlsStream<TcpStream>,
+        client: SocketAddr,
+        listener: Arc<Listener>,
+    ) -> Result<Arrival, Failure> {
+        let (_, session) = stream.get_ref();
+        let kind = match session.handshake_kind() {
+            Some(HandshakeKind::Resumed) => Kind::Resumed,
+            Some(HandshakeKind::Full | HandshakeKind::FullWithHelloRetryRequest) | None => Kind::Full,
+        };
+        let protocol = match session.alpn_protocol() {
+            Some(b"h2") => Protocol::Http2,
+            _ => Protocol::Http1,
+        };
+        let (visitor, verdict) = match listener.authentication() {
+            Authentication::Password => (Visitor::Stranger, None),
+            Authentication::Certificate(manner) => {
+                let chain = session.peer_certificates().unwrap_or_default();
+                match (self.trust.load().judge(chain, self.clock.now()), manner) {
+                    (Ok((who, verdict)), _) => (Visitor::Customer(who), Some(verdict)),
+                    (Err(refusal), RefusalManner::Page) => (Visitor::Refused(refusal), None),
+                    (Err(refusal), RefusalManner::Close) => {
+                        let outcome = Outcome::Refused(refusal);
+                        return Err(Failure { listener: Some(listener), kind, outcome, cause: refusal.to_string() });
+                    }
+                }
+            }
+        };
+        Ok(Arrival { visit: Visit::new(listener, client.ip(), visitor, verdict), kind, protocol, stream })
+    }
+}
+
+/// A deadline `timeout` from now.
+pub fn deadline(timeout: Duration) -> Instant {
+    Instant::now() + timeout
+}

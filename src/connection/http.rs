@@ -1,0 +1,194 @@
+//! HTTP on an encrypted connection: hyper's servers with every bound set, chosen by ALPN and never guessed.
+//!
+//! Time-outs are the roll's (hyper has one timer for head and idleness, and none for bodies and answers).
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+use super::Limits;
+use super::handshake::Protocol;
+use super::roll::{OpenConnection, Order};
+use super::transport::Transport;
+
+/// hyper's own number of header fields; another one moves the parser's array to the heap.
+const HYPER_MAX_HEADERS: usize = 100;
+
+/// The read and write buffers of an HTTP/1 connection grow to this.
+const MAX_BUFFER_BYTES: usize = 64 << 10;
+
+const STREAM_WINDOW: u32 = 64 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+const SEND_BUFFER_BYTES: usize = 128 << 10;
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Streams reset by the client before we accepted them (rapid reset, CVE-2023-44487), and errors we answer with resets.
+const MAX_PENDING_RESETS: usize = 20;
+const MAX_OWN_RESETS: usize = 256;
+
+/// Serves a connection until it ends. `answer` never fails: a refusal is an answer too.
+///
+/// # Errors
+/// What hyper found wrong with the client's messages, or the connection.
+pub async fn serve<A, F, B>(
+    stream: TlsStream<TcpStream>,
+    protocol: Protocol,
+    connection: Arc<OpenConnection>,
+    limits: &Limits,
+    answer: A,
+) -> hyper::Result<()>
+where
+    A: Fn(Request<Incoming>) -> F + Send + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let transport = Transport::new(stream, Arc::clone(&connection), protocol == Protocol::Http1);
+    let watched = Arc::clone(&connection);
+    let service = service_fn(move |request| {
+        let under_way = UnderWay::begin(&watched);
+        let answer = answer(request);
+        async move {
+            let mut response = answer.await;
+            if protocol == Protocol::Http2 && ends_connection(&response) {
+                // HTTP/2 has no such field; GOAWAY says it.
+                response.headers_mut().remove(CONNECTION);
+                under_way.0.give(Order::Finish);
+            }
+            Ok::<_, std::convert::Infallible>(response.map(|body| Watched::new(body, under_way, protocol)))
+        }
+    });
+    match protocol {
+        Protocol::Http1 => {
+            let mut builder = http1::Builder::new();
+            builder.max_header_size(limits.max_header_bytes).max_buf_size(MAX_BUFFER_BYTES).header_read_timeout(None);
+            if limits.max_header_count != HYPER_MAX_HEADERS {
+                builder.max_headers(limits.max_header_count);
+            }
+            let served = pin!(builder.serve_connection(transport, service));
+            drive(served, |served| served.graceful_shutdown(), &connection).await
+        }
+        Protocol::Http2 => {
+            let header_bytes = u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX);
+            let served = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(limits.max_streams)
+                .max_header_list_size(header_bytes)
+                .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+                .max_local_error_reset_streams(MAX_OWN_RESETS)
+                .initial_stream_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(CONNECTION_WINDOW)
+                .max_send_buf_size(SEND_BUFFER_BYTES)
+                .keep_alive_interval(PING_INTERVAL)
+                .keep_alive_timeout(PING_TIMEOUT)
+                .serve_connection(transport, service);
+            drive(pin!(served), |served| served.graceful_shutdown(), &connection).await
+        }
+    }
+}
+
+/// Polls the connection, obeying the roll's orders.
+async fn drive<C: Future<Output = hyper::Result<()>>>(
+    mut served: Pin<&mut C>,
+    finish: impl Fn(Pin<&mut C>),
+    connection: &OpenConnection,
+) -> hyper::Result<()> {
+    let mut told = false;
+    poll_fn(|cx| {
+        match connection.order(cx) {
+            Order::Cut => return Poll::Ready(Ok(())),
+            Order::Finish if !told => {
+                told = true;
+                finish(served.as_mut());
+            }
+            Order::Finish | Order::Stay => {}
+        }
+        served.as_mut().poll(cx)
+    })
+    .await
+}
+
+fn ends_connection<B>(response: &Response<B>) -> bool {
+    response.headers().get(CONNECTION) == Some(&HeaderValue::from_static("close"))
+}
+
+/// A request under way, from its head to the end of its answer.
+struct UnderWay(Arc<OpenConnection>);
+
+impl UnderWay {
+    fn begin(connection: &Arc<OpenConnection>) -> Self {
+        connection.begin();
+        Self(Arc::clone(connection))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// An answer's body that tells the roll how it goes and when it is over.
+///
+/// HTTP/2 asks for the next frame only when the client's window allows one, so there a body that is not asked is an
+/// answer that is not read. On HTTP/1 the transport notices.
+struct Watched<B> {
+    body: B,
+    under_way: UnderWay,
+    stream: Option<u64>,
+}
+
+impl<B> Watched<B> {
+    fn new(body: B, under_way: UnderWay, protocol: Protocol) -> Self {
+        let stream = match protocol {
+            Protocol::Http1 => None,
+            Protocol::Http2 => Some(under_way.0.new_stream()),
+        };
+        Self { body, under_way, stream }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Watched<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if let Some(stream) = self.stream {
+            self.under_way.0.stream_is_read(stream);
+        }
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let (Some(stream), Poll::Ready(Some(Ok(_)))) = (self.stream, &frame) {
+            self.under_way.0.stream_is_unread(stream);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<B> Drop for Watched<B> {
+    fn drop(&mut self) {
+        if let Some(stream) = self.stream {
+            self.under_way.0.stream_is_read(stream);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! A request with one meaning (REQUIREMENTS 2.11): what hyper's parser leaves open is closed here, before anything else
+//! looks at it.
+//!
+//! Invariant: an [`Admitted`] request has one target, one host, a method that belongs to HTTP applications, and no
+//! `Connection` header that takes end-to-end fields away.
+
+use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Method, Request};
+use hyper::body::Incoming;
+
+use super::visit::Standing;
+use crate::domain::HostName;
+use crate::refusal::Refusal;
+
+/// Fields that `Connection` may nominate: they belong to the connection (RFC 9110 7.6.1). All are removed.
+const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "http2-settings",
+    "proxy-authenticate",
+];
+
+/// A request that may be looked at: of one meaning, by somebody with standing. Only [`admit`] makes one.
+#[derive(Debug)]
+pub struct Admitted<'v> {
+    standing: Standing<'v>,
+    /// The head, without the fields of the connection.
+    pub(crate) parts: Parts,
+    /// The body, unread.
+    pub(crate) body: Incoming,
+    target: PathAndQuery,
+    host: HeaderValue,
+}
+
+impl<'v> Admitted<'v> {
+    /// Path and query as they will be forwarded.
+    pub fn target(&self) -> &PathAndQuery {
+        &self.target
+    }
+
+    /// The host as the client wrote it, perhaps with a port.
+    pub fn host(&self) -> &HeaderValue {
+        &self.host
+    }
+
+    /// The parts, for the next stage.
+    pub(crate) fn into_inner(self) -> (Standing<'v>, Parts, Incoming, PathAndQuery, HeaderValue) {
+        (self.standing, self.parts, self.body, self.target, self.host)
+    }
+}
+
+/// Admits a request, or says why it has no single meaning here.
+///
+/// # Errors
+/// The refusal to answer with.
+pub fn admit(
+    standing: Standing<'_>,
+    request: Request<Incoming>,
+    max_target_bytes: usize,
+) -> Result<Admitted<'_>, Refusal> {
+    let (mut parts, body) = request.into_parts();
+    if [Method::CONNECT, Method::TRACE].contains(&parts.method) || parts.method.as_str() == "TRACK" {
+        return Err(Refusal::MethodNotAllowed);
+    }
+    let host = host_of(&parts)?;
+    let name = host.to_str().ok().and_then(HostName::parse_authority).ok_or(Refusal::BadHost)?;
+    if !standing.visit().listener().serves(&name) {
+        return Err(Refusal::MisdirectedRequest);
+    }
+    let target = target_of(&parts, max_target_bytes)?;
+    refuse_unknown_expectations(&parts.headers)?;
+    remove_connection_fields(&mut parts.headers)?;
+    Ok(Admitted { standing, parts, body, target, host })
+}
+
+/// The one host of a request: `Host`, `:authority`, and an absolute target must all say the same (HTP-05).
+fn host_of(parts: &Parts) -> Result<HeaderValue, Refusal> {
+    let mut fields = parts.headers.get_all(HOST).iter();
+    let field = fields.next();
+    if fields.next().is_some() {
+        return Err(Refusal::BadHost);
+    }
+    match (field, parts.uri.authority()) {
+        (Some(field), None) => Ok(field.clone()),
+        (Some(field), Some(authority)) if is_same(field, authority) => Ok(field.clone()),
+        (None, Some(authority)) if parts.version == http::Version::HTTP_2 => {
+            HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::BadHost)
+        }
+        (_, Some(_)) | (None, None) => Err(Refusal::BadHost),
+    }
+}
+
+fn is_same(field: &HeaderValue, authority: &Authority) -> bool {
+    field.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes())
+}
+
+/// The target in origin form, or `*` for OPTIONS; visible ASCII only, and bounded.
+fn target_of(parts: &Parts, max_bytes: usize) -> Result<PathAndQuery, Refusal> {
+    if parts.uri.scheme().is_some_and(|scheme| *scheme != Scheme::HTTPS) {
+        return Err(Refusal::BadTarget);
+    }
+    let target = parts.uri.path_and_query().ok_or(Refusal::BadTarget)?;
+    let text = target.as_str();
+    if text.len() > max_bytes {
+        return Err(Refusal::TargetTooLong);
+    }
+    let is_asterisk = text == "*" && parts.method == Method::OPTIONS;
+    let is_visible = text.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
+    if is_visible && (text.starts_with('/') || is_asterisk) { Ok(target.clone()) } else { Err(Refusal::BadTarget) }
+}
+
+fn refuse_unknown_expectations(headers: &HeaderMap) -> Result<(), Refusal> {
+    let known = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    if headers.get_all(EXPECT).iter().all(known) { Ok(()) } else { Err(Refusal::UnknownExpectation) }
+}
+
+/// Removes the connection's own fields. `Connection` may nominate those and fields that are not there; nominating any
+/// field of this message, or one that a later hop might add, would take it away between our inspection and the
+/// application, and is refused (IDN-11).
+fn remove_connection_fields(headers: &mut HeaderMap) -> Result<(), Refusal> {
+    for value in headers.get_all(CONNECTION) {
+        let value = value.to_str().map_err(|_| Refusal::NominatedField)?;
+        for token in value.split(',').map(str::trim).filter(|token| !token.is_empty()) {
+            let is_known = |name: &&str| token.eq_ignore_ascii_case(name);
+            if !is_known(&"close") && !HOP_BY_HOP.iter().any(is_known) {
+                return Err(Refusal::NominatedField);
+            }
+        }
+    }
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+    headers.remove(EXPECT);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connection_may_nominate_only_what_belongs_to_the_connection() {
+        for (value, allowed) in [
+            ("keep-alive", true),
+            ("close", true),
+            ("Upgrade, HTTP2-Settings", true),
+            ("TE, close", true),
+            ("X-Login-Id", false),
+            ("close, content-length", false),
+            ("cookie", false),
+            ("host", false),
+            ("x-unheard-of", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONNECTION, value.parse().unwrap());
+            headers.insert("te", HeaderValue::from_static("trailers"));
+            assert_eq!(remove_connection_fields(&mut headers).is_ok(), allowed, "{value}");
+            assert!(!allowed || headers.is_empty());
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The roll of a worker's open connections: who is here, until when, and who has to go.
+//!
+//! No connection has a timer of its own. Each keeps one deadline, an atomic that every step of a request moves; the
+//! worker's sweep walks the roll ten times a second, ends what is overdue and, when trust has changed, judges everybody
+//! again (TLS-17). So a request costs two atomic stores, and a new revocation list reaches every open connection.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::Limits;
+use super::trust::Trust;
+use super::visit::Visit;
+use crate::refusal::CertificateRefusal;
+
+/// How often the roll is walked: the grain of every time-out below.
+pub const SWEEP: Duration = Duration::from_millis(100);
+
+/// A visitor who lost standing may still be told so: the next request within this time is answered 403 (TLS-07). Then an
+/// idle connection is closed, and soon after whatever is left of it is cut, all within a second of the list.
+const FAREWELL: Duration = Duration::from_millis(300);
+const CUT_AFTER_FAREWELL: Duration = Duration::from_millis(200);
+
+/// How long a connection that was asked to finish may take to say goodbye, when it was idle.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+const NEVER: u64 = u64::MAX;
+
+/// What a connection is told to do. It only ever gets graver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Order {
+    /// Go on.
+    Stay = 0,
+    /// Finish the request under way, then close.
+    Finish = 1,
+    /// End now.
+    Cut = 2,
+}
+
+/// What a connection is doing; decides what its deadline means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Between requests.
+    Idle = 0,
+    /// In the middle of a request's head (HTTP/1).
+    Head = 1,
+    /// A request is being answered.
+    Busy = 2,
+}
+
+/// The connections of one worker.
+#[derive(Debug)]
+pub struct Roll {
+    started: Instant,
+    /// Milliseconds since `started`, as of the last sweep.
+    tick: AtomicU64,
+    next: AtomicU64,
+    open: Mutex<HashMap<u64, Arc<OpenConnection>>>,
+    generation: AtomicU64,
+}
+
+/// One connection on the roll.
+#[derive(Debug)]
+pub struct OpenConnection {
+    roll: Arc<Roll>,
+    number: u64,
+    visit: Arc<Visit>,
+    limits: Arc<Limits>,
+    order: AtomicU8,
+    waker: Mutex<Option<Waker>>,
+    phase: AtomicU8,
+    deadline: AtomicU64,
+    under_way: AtomicU32,
+    condemned: AtomicBool,
+    /// HTTP/2 answers that wait for the client's window, with their deadlines.
+    unread_streams: Mutex<HashMap<u64, u64>>,
+}
+
+/// What a sweep did.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Swept {
+    /// Visitors who have lost standing since the last sweep.
+    pub condemned: u64,
+    /// Connections ended because they were idle or too slow.
+    pub overdue: u64,
+}
+
+impl Roll {
+    /// An empty roll.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            started: Instant::now(),
+            tick: AtomicU64::new(0),
+            next: AtomicU64::new(0),
+            open: Mutex::default(),
+            generation: AtomicU64::new(0),
+        })
+    }
+
+    /// Puts a connection on the roll, until the value is dropped from it by [`OpenConnection::leave`].
+    pub fn enter(self: &Arc<Self>, visit: Arc<Visit>, limits: Arc<Limits>) -> Arc<OpenConnection> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let connection = Arc::new(OpenConnection {
+            roll: Arc::clone(self),
+            number,
+            visit,
+            order: AtomicU8::new(Order::Stay as u8),
+            waker: Mutex::new(None),
+            phase: AtomicU8::new(Phase::Idle as u8),
+            deadline: AtomicU64::new(self.after(limits.idle_timeout)),
+            limits,
+            under_way: AtomicU32::new(0),
+            condemned: AtomicBool::new(false),
+            unread_streams: Mutex::default(),
+        });
+        self.connections().insert(number, Arc::clone(&connection));
+        connection
+    }
+
+    /// How many connections are open.
+    pub fn len(&self) -> usize {
+        self.connections().len()
+    }
+
+    /// Whether nobody is here.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Gives everybody an order.
+    pub fn order_all(&self, order: Order) {
+        let open: Vec<_> = self.connections().values().cloned().collect();
+        for connection in open {
+            connection.give(order);
+        }
+    }
+
+    /// Walks the roll once.
+    pub fn sweep(&self, trust: &Trust, now: Timestamp) -> Swept {
+        let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(NEVER - 1);
+        self.tick.store(elapsed, Ordering::Relaxed);
+        let trust_changed = self.generation.swap(trust.generation(), Ordering::Relaxed) != trust.generation();
+        let open: Vec<_> = self.connections().values().cloned().collect();
+        let mut swept = Swept::default();
+        for connection in open {
+            if trust_changed && !connection.condemned.load(Ordering::Relaxed) {
+                match connection.visit.standing(trust, now) {
+                    Ok(_) => {}
+                    Err(reason) => swept.condemned += u64::from(connection.condemn(reason)),
+                }
+            }
+            swept.overdue += u64::from(connection.end_if_overdue(elapsed));
+        }
+        swept
+    }
+
+    fn after(&self, time: Duration) -> u64 {
+        let milliseconds = u64::try_from(time.as_millis()).unwrap_or(NEVER);
+        self.tick.load(Ordering::Relaxed).saturating_add(milliseconds).min(NEVER - 1)
+    }
+
+    fn connections(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<OpenConnection>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OpenConnection {
+    /// The visitor.
+    pub fn visit(&self) -> &Arc<Visit> {
+        &self.visit
+    }
+
+    /// The order in force; the task is woken when it changes.
+    pub fn order(&self, context: &Context<'_>) -> Order {
+        let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            *waker = Some(context.waker().clone());
+        }
+        drop(waker);
+        match self.order.load(Ordering::Acquire) {
+            0 => Order::Stay,
+            1 => Order::Finish,
+            _ => Order::Cut,
+        }
+    }
+
+    /// Tells the connection what to do, unless it was told something graver.
+    pub fn give(&self, order: Order) {
+        if self.order.fetch_max(order as u8, Ordering::AcqRel) < order as u8 {
+            let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Takes the connection off the roll.
+    pub fn leave(&self) {
+        self.roll.connections().remove(&self.number);
+    }
+
+    /// Bytes arrived. Between two requests they begin a head, whose time is counted from its first byte.
+    pub(super) fn heard(&self) {
+        if self.phase.load(Ordering::Relaxed) == Phase::Idle as u8 {
+            self.phase.store(Phase::Head as u8, Ordering::Relaxed);
+            self.due_in(self.limits.header_timeout);
+        }
+    }
+
+    /// The client does not take what we write.
+    pub(super) fn unread(&self) {
+        self.due_in(self.limits.write_timeout);
+    }
+
+    /// The client took it.
+    pub(super) fn read(&self) {
+        match self.under_way.load(Ordering::Relaxed) {
+            0 => self.due_in(self.limits.idle_timeout),
+            _ => self.due(NEVER),
+        }
+    }
+
+    /// A request begins. While the application works on it the client owes nothing.
+    pub(super) fn begin(&self) {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.phase.store(Phase::Busy as u8, Ordering::Relaxed);
+        self.due(NEVER);
+    }
+
+    /// A request is over.
+    pub(super) fn end(&self) {
+        if self.under_way.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.phase.store(Phase::Idle as u8, Ordering::Relaxed);
+            self.due_in(self.limits.idle_timeout);
+        }
+    }
+
+    /// An HTTP/2 answer begins, unread as yet.
+    pub(super) fn new_stream(&self) -> u64 {
+        let stream = self.roll.next.fetch_add(1, Ordering::Relaxed);
+        self.stream_is_unread(stream);
+        stream
+    }
+
+    /// The client's window is closed for this answer, or will be when it has taken what it was given.
+    pub(super) fn stream_is_unread(&self, stream: u64) {
+        let deadline = self.roll.after(self.limits.write_timeout);
+        self.streams().insert(stream, deadline);
+    }
+
+    /// The client asked for more, or the answer is over.
+    pub(super) fn stream_is_read(&self, stream: u64) {
+        self.streams().remove(&stream);
+    }
+
+    fn streams(&self) -> std::sync::MutexGuard<'_, HashMap<u64, u64>> {
+        self.unread_streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn due_in(&self, time: Duration) {
+        self.due(self.roll.after(time));
+    }
+
+    fn due(&self, deadline: u64) {
+        if !self.condemned.load(Ordering::Relaxed) {
+            self.deadline.store(deadline, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether this was news.
+    fn condemn(&self, reason: CertificateRefusal) -> bool {
+        if let super::visit::Visitor::Refused(_) = self.visit.visitor() {
+            return false;
+        }
+        tracing::info!(listener = self.visit.listener().name(), client = %self.visit.client(), %reason, "a visitor lost standing; the connection is being closed");
+        self.deadline.store(self.roll.after(FAREWELL), Ordering::Relaxed);
+        self.condemned.store(true, Ordering::Relaxed);
+        true
+    }
+
+    fn end_if_overdue(&self, now: u64) -> bool {
+        if self.streams().values().any(|deadline| *deadline <= now) {
+            let news = self.order.load(Ordering::Relaxed) < Order::Cut as u8;
+            self.give(Order::Cut);
+            return news;
+        }
+        if self.deadline.load(Ordering::Relaxed) > now {
+            return false;
+        }
+        let told_to_finish = self.order.load(Ordering::Relaxed) >= Order::Finish as u8;
+        let condemned = self.condemned.load(Ordering::Relaxed);
+        let may_say_goodbye = condemned || self.phase.load(Ordering::Relaxed) == Phase::Idle as u8;
+        if may_say_goodbye && !told_to_finish {
+            let patience = if condemned { CUT_AFTER_FAREWELL } else { GOODBYE };
+            self.deadline.store(self.roll.after(patience), Ordering::Relaxed);
+            self.give(Order::Finish);
+            return !condemned;
+        }
+        self.give(Order::Cut);
+        !told_to_finish
+    }
+}

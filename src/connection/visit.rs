@@ -1,0 +1,102 @@
+//! One connection's visitor: who it is, by which entrance it came, and whether it still has standing.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+
+use super::identity::VerifiedIdentity;
+use super::listener::Listener;
+use super::trust::{Trust, Verdict};
+use crate::refusal::CertificateRefusal;
+
+/// Who is on a connection.
+#[derive(Debug)]
+pub enum Visitor {
+    /// A customer, proven by a certificate.
+    Customer(VerifiedIdentity),
+    /// Somebody whom the application will ask for a password; never with an identity from us.
+    Stranger,
+    /// Somebody who gets a page that says why, and nothing else.
+    Refused(CertificateRefusal),
+}
+
+/// An open connection's visitor.
+#[derive(Debug)]
+pub struct Visit {
+    listener: Arc<Listener>,
+    client: IpAddr,
+    visitor: Visitor,
+    /// The last positive verdict; only customers have one.
+    verdict: Mutex<Option<Verdict>>,
+}
+
+/// Evidence that the visitor may send this request: proven for the present generation of trust and the present moment.
+/// Held by value, spent once. Only [`Visit::standing`] makes one.
+#[derive(Debug)]
+pub struct Standing<'v> {
+    visit: &'v Visit,
+}
+
+impl Visit {
+    pub(super) fn new(listener: Arc<Listener>, client: IpAddr, visitor: Visitor, verdict: Option<Verdict>) -> Self {
+        Self { listener, client, visitor, verdict: Mutex::new(verdict) }
+    }
+
+    /// Where the visitor came in.
+    pub fn listener(&self) -> &Listener {
+        &self.listener
+    }
+
+    /// The true client address.
+    pub fn client(&self) -> IpAddr {
+        self.client
+    }
+
+    /// Who it is.
+    pub fn visitor(&self) -> &Visitor {
+        &self.visitor
+    }
+
+    /// Checks the visitor's standing now: a comparison while nothing changed, a judgement when trust or a date did.
+    ///
+    /// # Errors
+    /// Why there is no standing (any more).
+    pub fn standing(&self, trust: &Trust, now: Timestamp) -> Result<Standing<'_>, CertificateRefusal> {
+        match &self.visitor {
+            Visitor::Stranger => Ok(Standing { visit: self }),
+            Visitor::Refused(reason) => Err(*reason),
+            Visitor::Customer(who) => {
+                let mut verdict = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
+                if !verdict.is_some_and(|verdict| verdict.holds(trust, now.as_second())) {
+                    *verdict = None;
+                    *verdict = Some(trust.still_good(who, now)?);
+                }
+                Ok(Standing { visit: self })
+            }
+        }
+    }
+}
+
+impl<'v> Standing<'v> {
+    /// The visit that has it.
+    pub fn visit(&self) -> &'v Visit {
+        self.visit
+    }
+
+    /// The customer, on a certificate listener.
+    pub fn customer(&self) -> Option<&'v VerifiedIdentity> {
+        match &self.visit.visitor {
+            Visitor::Customer(who) => Some(who),
+            Visitor::Stranger | Visitor::Refused(_) => None,
+        }
+    }
+
+    /// Checks again, right before the request leaves (TLS-17): waiting for a connection to the application takes time.
+    ///
+    /// # Errors
+    /// Why there is no standing any more.
+    pub fn confirm(self, trust: &Trust, now: Timestamp) -> Result<Self, CertificateRefusal> {
+        self.visit.standing(trust, now)
+    }
+}

@@ -1,0 +1,252 @@
+//! A worker: accepts, greets, serves and sweeps, on one thread.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch as signal};
+
+use super::Shared;
+use crate::connection::handshake::{Arrival, Failure, Greeter, Kind, Outcome, deadline};
+use crate::connection::http;
+use crate::connection::roll::{Order, Roll, SWEEP};
+use crate::operator::metrics::NO_LISTENER;
+use crate::operator::quota::LogQuota;
+use crate::pipeline::Pipeline;
+use crate::upstream::pool::Pool;
+
+/// A kernel that is out of descriptors or memory is given this long before the next accept.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// After the drain's time is over, connections that were cut may take this long to end.
+const LAST_CALL: Duration = Duration::from_millis(500);
+
+struct Worker {
+    shared: Arc<Shared>,
+    pipeline: Arc<Pipeline>,
+    greeter: Greeter,
+    roll: Arc<Roll>,
+    handshakes: Arc<Semaphore>,
+    quota: LogQuota,
+}
+
+/// Starts a worker on sockets that listen already.
+pub(super) fn spawn(
+    number: usize,
+    shared: Arc<Shared>,
+    listeners: Vec<StdListener>,
+    drain_timeout: Duration,
+    stopped: signal::Receiver<bool>,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+        runtime.block_on(async move {
+            let worker = Arc::new(Worker::new(shared));
+            worker.run(listeners, drain_timeout, stopped).await;
+        });
+    })
+}
+
+impl Worker {
+    fn new(shared: Arc<Shared>) -> Self {
+        let rules = shared.rules.load_full();
+        let pool = Pool::new(Arc::clone(&rules.upstream), shared.metrics.upstream_connections.clone());
+        let pipeline = Pipeline {
+            trust: Arc::clone(&shared.trust),
+            rules: Arc::clone(&shared.rules),
+            pool: Arc::new(ArcSwap::new(pool)),
+            clock: Arc::clone(&shared.clock),
+            metrics: Arc::clone(&shared.metrics),
+        };
+        Self {
+            pipeline: Arc::new(pipeline),
+            greeter: Greeter { trust: Arc::clone(&shared.trust), clock: Arc::clone(&shared.clock) },
+            roll: Roll::new(),
+            handshakes: Arc::new(Semaphore::new(rules.limits.max_handshakes)),
+            quota: LogQuota::new(shared.metrics.log_lines_suppressed.clone()),
+            shared,
+        }
+    }
+
+    async fn run(
+        self: Arc<Self>,
+        listeners: Vec<StdListener>,
+        drain_timeout: Duration,
+        mut stopped: signal::Receiver<bool>,
+    ) {
+        let mut accepting = Vec::new();
+        for (entrance, listener) in listeners.into_iter().enumerate() {
+            match TcpListener::from_std(listener) {
+                Ok(listener) => accepting.push(tokio::spawn(Arc::clone(&self).accept(entrance, listener))),
+                Err(error) => tracing::error!(%error, "a listening socket cannot be used"),
+            }
+        }
+        let sweeping = tokio::spawn(Arc::clone(&self).sweep());
+        // An error means that the gateway itself is gone: drain as well.
+        let _ = stopped.wait_for(|stop| *stop).await;
+        for task in accepting {
+            task.abort();
+        }
+        self.drain(drain_timeout).await;
+        sweeping.abort();
+    }
+
+    async fn drain(&self, timeout: Duration) {
+        let end = Instant::now() + timeout;
+        while !self.is_quiet() && Instant::now() < end {
+            // Again each time: a handshake that was under way may have led to a new connection.
+            self.roll.order_all(Order::Finish);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.roll.order_all(Order::Cut);
+        let end = Instant::now() + LAST_CALL;
+        while !self.roll.is_empty() && Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Nobody is here and nobody is being greeted.
+    fn is_quiet(&self) -> bool {
+        self.roll.is_empty() && self.handshakes.available_permits() == self.shared.rules.load().limits.max_handshakes
+    }
+
+    async fn sweep(self: Arc<Self>) {
+        let mut interval = tokio::time::interval(SWEEP);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            interval.tick().await;
+            let swept = self.roll.sweep(&self.shared.trust.load(), self.shared.clock.now());
+            let ended = &self.shared.metrics.connections_ended;
+            ended.with_label_values(&["standing_lost"]).inc_by(swept.condemned);
+            ended.with_label_values(&["overdue"]).inc_by(swept.overdue);
+            let upstream = Arc::clone(&self.shared.rules.load().upstream);
+            let pool = self.pipeline.pool.load();
+            pool.sweep();
+            if !Arc::ptr_eq(&upstream, pool.settings()) {
+                let gauge = self.shared.metrics.upstream_connections.clone();
+                self.pipeline.pool.store(Pool::new(upstream, gauge));
+            }
+        }
+    }
+
+    async fn accept(self: Arc<Self>, entrance: usize, listener: TcpListener) {
+        loop {
+            // A handshake's place first: while all are taken, clients wait in the kernel's queue.
+            let Ok(place) = Arc::clone(&self.handshakes).acquire_owned().await else { return };
+            match listener.accept().await {
+                Ok((stream, peer)) => {
+                    tokio::spawn(Arc::clone(&self).receive(entrance, stream, peer, place));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection cannot be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// One client, from its socket to its last answer.
+    async fn receive(
+        self: Arc<Self>,
+        entrance: usize,
+        mut stream: TcpStream,
+        peer: SocketAddr,
+        place: OwnedSemaphorePermit,
+    ) {
+        let metrics = &self.shared.metrics;
+        let limits = Arc::clone(&self.shared.rules.load().limits);
+        let Some(_seat) = self.shared.census.seat(limits.max_connections) else {
+            metrics.connections_rejected.with_label_values(&["limit"]).inc();
+            return;
+        };
+        let entrances = self.shared.entrances.load_full();
+        let Some(entrance) = entrances.get(entrance) else { return };
+        let until = deadline(limits.handshake_timeout);
+        // Without it answers would wait for the client's acknowledgement; failing to set it costs only time.
+        let _ = stream.set_nodelay(true);
+        let greeted = async {
+            let client = self.greeter.true_client(&mut stream, peer, entrance, until).await?;
+            let Some(seat) = self.shared.census.seat_for(client.ip(), limits.max_connections_per_address) else {
+                return Ok(None);
+            };
+            Ok(Some((self.greeter.greet(stream, client, entrance, until).await?, seat)))
+        };
+        let greeted: Result<_, Failure> = greeted.await;
+        drop(place);
+        match greeted {
+            Ok(Some((arrival, _address_seat))) => {
+                self.count_arrival(&arrival);
+                metrics.connections.inc();
+                self.serve(arrival, limits).await;
+                metrics.connections.dec();
+            }
+            Ok(None) => metrics.connections_rejected.with_label_values(&["address_limit"]).inc(),
+            Err(failure) => {
+                let only = entrance.only_listener();
+                self.count_failure(&failure, only, peer);
+            }
+        }
+    }
+
+    async fn serve(&self, arrival: Arrival, limits: Arc<crate::connection::Limits>) {
+        let Arrival { visit, protocol, stream, .. } = arrival;
+        let connection = self.roll.enter(Arc::new(visit), Arc::clone(&limits));
+        let pipeline = Arc::clone(&self.pipeline);
+        let visit = Arc::clone(connection.visit());
+        let counters = self.shared.metrics.listener(visit.listener().name());
+        let answer = move |request| {
+            let (pipeline, visit, counters) = (Arc::clone(&pipeline), Arc::clone(&visit), Arc::clone(&counters));
+            async move { pipeline.answer(&visit, &counters, request).await }
+        };
+        let _off_the_roll = OffTheRoll(&connection);
+        if let Err(error) = http::serve(stream, protocol, Arc::clone(&connection), &limits, answer).await {
+            // hyper has answered 400 or 431 itself, or the client is gone.
+            let reason = if error.is_parse_too_large() {
+                "header_too_large"
+            } else if error.is_parse() {
+                "malformed_request"
+            } else {
+                return;
+            };
+            self.shared.metrics.refusals.with_label_values(&[reason]).inc();
+        }
+    }
+
+    fn count_arrival(&self, arrival: &Arrival) {
+        let outcome = match arrival.visit.visitor() {
+            crate::connection::Visitor::Refused(reason) => Outcome::Refused(*reason),
+            crate::connection::Visitor::Customer(_) | crate::connection::Visitor::Stranger => Outcome::Ok,
+        };
+        self.count_handshake(arrival.visit.listener().name(), outcome, arrival.kind);
+    }
+
+    fn count_failure(&self, failure: &Failure, only: Option<&str>, peer: SocketAddr) {
+        let chosen = failure.listener.as_ref().map(|listener| listener.name());
+        let listener = chosen.or(only).unwrap_or(NO_LISTENER);
+        self.count_handshake(listener, failure.outcome, failure.kind);
+        if self.quota.allows_line() {
+            tracing::info!(listener, %peer, result = failure.outcome.word(), cause = %failure.cause, "handshake refused");
+        }
+    }
+
+    fn count_handshake(&self, listener: &str, outcome: Outcome, kind: Kind) {
+        let kind = match kind {
+            Kind::Full => "full",
+            Kind::Resumed => "resumed",
+        };
+        self.shared.metrics.handshakes.with_label_values(&[listener, outcome.word(), kind]).inc();
+    }
+}
+
+/// Takes a connection off the roll however its task ends.
+struct OffTheRoll<'a>(&'a crate::connection::roll::OpenConnection);
+
+impl Drop for OffTheRoll<'_> {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
