@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sekisho::config::{Config, Mistakes};
+use sekisho::config::Config;
 use sekisho::domain::{Clock, ManualClock};
 use sekisho::gateway::{Gateway, Reloader};
 
@@ -111,13 +111,14 @@ impl Builder {
     }
 
     /// The same, for configurations that are mistakes.
-    pub async fn try_spawn(self) -> Result<TestGateway, Mistakes> {
+    pub async fn try_spawn(self) -> Result<TestGateway, String> {
         let backend = Backend::start().await;
         let (directory, configuration) = self.write(&backend);
         let clock: Arc<dyn Clock> = Arc::clone(&self.clock) as _;
         let loader_clock = Arc::clone(&clock);
         let load: Reloader = Arc::new(move || Config::load(&configuration, Vec::new(), &*loader_clock));
-        let gateway = Gateway::start(load()?, clock, load).unwrap();
+        let config = load().map_err(|mistakes| mistakes.to_string())?;
+        let gateway = Gateway::start(config, clock, load).map_err(|mistake| mistake.to_string())?;
         Ok(TestGateway {
             operator: Operator::at(gateway.operator_address()),
             gateway: Some(Arc::new(gateway)),
@@ -157,7 +158,6 @@ fn base_layer(workers: usize, upstream: &str) -> String {
 }
 
 /// A running gateway with what surrounds it. It drains when it is dropped.
-#[derive(Debug)]
 pub struct TestGateway {
     gateway: Option<Arc<Gateway>>,
     pub backend: Backend,
