@@ -117,6 +117,49 @@ async fn an_answer_that_ends_with_its_connection_is_whole() {
     assert_eq!(connection.get("/").await.text(), "older style");
 }
 
+/// Old clients know no chunks, and old-style requests reach the application in the one form it is spoken to.
+#[tokio::test]
+async fn clients_of_http_1_0_are_served_in_their_own_way() {
+    let gateway = TestGateway::spawn().await;
+    let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    gateway.backend.next(Reply::Bytes(chunked.to_vec()));
+    let mut connection = gateway.enrol("hanakodt").connect().await;
+    connection.send_raw(b"GET /old HTTP/1.0\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let answer = connection.read("GET").await.unwrap();
+    assert_eq!((answer.status, answer.text().as_str(), answer.header("Transfer-Encoding")), (200, "hello", None));
+    connection.expect_end().await;
+    assert!(gateway.backend.last().head.starts_with(b"GET /old HTTP/1.1\r\n"));
+    gateway.backend.assert_clean();
+}
+
+#[tokio::test]
+async fn an_absolute_target_of_our_own_arrives_as_a_path() {
+    let gateway = TestGateway::spawn().await;
+    let mut connection = gateway.enrol("hanakodt").connect().await;
+    connection.send_raw(b"GET https://localhost/ib/menu.do?a=1 HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    assert_eq!(connection.read("GET").await.unwrap().status, 200);
+    assert_eq!(gateway.backend.last().target, "/ib/menu.do?a=1");
+    connection.send_raw(b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    assert_eq!(connection.read("OPTIONS").await.unwrap().status, 200);
+    assert_eq!(gateway.backend.last().target, "*");
+}
+
+/// Paths are the application's: nothing is decoded, joined or cut on the way.
+#[tokio::test]
+async fn paths_arrive_byte_for_byte() {
+    let gateway = TestGateway::spawn().await;
+    let customer = gateway.enrol("hanakodt");
+    let (mut connection, mut streams) = (customer.connect().await, customer.connect_http2().await);
+    for path in ["/a/../b", "/a//b", "/%2e%2E/%2F", "/a;b=c;jsessionid=1", "/?", "/a?b?c", "/a%00b", "/'()!~*", "/a%ZZ"]
+    {
+        connection.get(path).await;
+        assert_eq!(gateway.backend.last().target, path, "HTTP/1.1");
+        streams.get(path).await;
+        assert_eq!(gateway.backend.last().target, path, "HTTP/2");
+    }
+    gateway.backend.assert_clean();
+}
+
 #[tokio::test]
 async fn connections_to_the_application_are_reused() {
     let gateway = TestGateway::spawn().await;

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::support::der::{self, COMMON_NAME, Text};
-use crate::support::pki::{Authority, DIGITAL_SIGNATURE, KEY_ENCIPHERMENT, Request, SERVER_AUTH, days};
+use crate::support::pki::{Authority, DIGITAL_SIGNATURE, KEY_ENCIPHERMENT, Request, SERVER_AUTH, days, subject};
 use crate::support::{Customer, KeyKind, PATIENCE, Pki, TestGateway, within};
 
 #[tokio::test]
@@ -149,6 +149,55 @@ async fn a_missing_intermediate_is_untrusted() {
     let lists = root.list().pem() + &issuing.list().pem();
     let gateway = TestGateway::builder().authorities(&[&root]).list(lists).spawn().await;
     gateway.assert_refused(&gateway.customer(&issuing.customer("hanakodt")), "untrusted").await;
+    gateway.assert_backend_untouched();
+}
+
+/// Whoever holds a certificate could sign another's name with its key; no authority said that it may.
+#[tokio::test]
+async fn a_customer_cannot_vouch_for_another() {
+    let gateway = TestGateway::spawn().await;
+    for request in [gateway.pki.issuing.certificate(), gateway.pki.issuing.certificate().key_usage(Some([1, 6]))] {
+        let own = request.issue();
+        let name = subject("hanakodt");
+        let pretender = Authority { name, key: own.key, certificate: own.certificate, serial: own.serial };
+        let victim = pretender.certificate().login_id("victim01").sent_with(&pretender).issue();
+        gateway.assert_refused(&gateway.customer(&victim), "untrusted").await;
+    }
+    gateway.assert_backend_untouched();
+}
+
+#[tokio::test]
+async fn an_expired_authority_between_root_and_customer_vouches_for_nobody() {
+    let root = Authority::root("ANSER Root", KeyKind::P256);
+    let name = der::name(&[&[(COMMON_NAME, Text::Utf8("Expired Issuing".into()))]]);
+    let request = root.certificate().subject(name.clone()).usages(&[]).authority().key_usage(Some([1, 6]));
+    let expired = request.days(-30, -1).issue();
+    let issuing = Authority { name, key: expired.key, certificate: expired.certificate, serial: expired.serial };
+    let lists = root.list().pem() + &issuing.list().pem();
+    let gateway = TestGateway::builder().authorities(&[&root]).list(lists).spawn().await;
+    let customer = gateway.customer(&issuing.certificate().sent_with(&issuing).issue());
+    gateway.assert_refused(&customer, "expired").await;
+    gateway.assert_backend_untouched();
+}
+
+/// TLS-11: a chain is a few certificates, not a book.
+#[tokio::test]
+async fn an_endless_chain_is_refused() {
+    let gateway = TestGateway::spawn().await;
+    for length in [20, 300] {
+        let other = Authority::root("Elsewhere", KeyKind::P256);
+        let request = (0..length).fold(other.certificate(), |request, _| request.sent_with(&other));
+        gateway.customer(&request.issue()).expect_refusal().await;
+    }
+    gateway.assert_backend_untouched();
+    gateway.assert_served(&gateway.enrol("hanakodt")).await;
+}
+
+#[tokio::test]
+async fn a_serial_of_zero_names_no_certificate() {
+    let gateway = TestGateway::spawn().await;
+    let zero = gateway.pki.issuing.certificate().serial(0).issue();
+    gateway.assert_refused(&gateway.customer(&zero), "malformed").await;
     gateway.assert_backend_untouched();
 }
 

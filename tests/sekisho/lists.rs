@@ -46,7 +46,8 @@ async fn a_bad_list_changes_nothing_but_a_metric() {
         println!("{what}");
         let good = gateway.operator.metric("sekisho_crl_loads_total", &[("result", "ok")]).await;
         gateway.publish(content, "rejected").await;
-        assert_eq!(gateway.operator.metric("sekisho_crl_loads_total", &[("result", "ok")]).await, good, "{what}");
+        let accepted = gateway.operator.metric("sekisho_crl_loads_total", &[("result", "ok")]).await - good;
+        assert_eq!(accepted, 0.0, "{what}");
         gateway.assert_served(&gateway.customer(&taro)).await;
     }
     gateway.assert_refused(&gateway.customer(&hanako), "revoked").await;
@@ -92,6 +93,52 @@ async fn a_restart_does_not_forget_the_last_list() {
             second.assert_refused(&second.customer(&hanako), "revoked").await;
             second.assert_backend_untouched();
         }
+    }
+}
+
+/// The bank configured the root alone; the list of the authority below it is remembered as well.
+#[tokio::test]
+async fn a_restart_does_not_forget_the_list_of_an_intermediate_either() {
+    let root = Authority::root("ANSER Root", KeyKind::P256);
+    let issuing = root.subordinate("ANSER Issuing", KeyKind::P256);
+    let hanako = issuing.certificate().sent_with(&issuing).issue();
+    let before = root.list().pem() + &issuing.list().pem();
+    let after = root.list().pem() + &issuing.list().number(2).revoking(&hanako).pem();
+    let first = TestGateway::builder().authorities(&[&root]).list(after).spawn().await;
+    first.assert_refused(&first.customer(&hanako), "revoked").await;
+
+    first.write("certs/ca.crl", &before);
+    first.operator.wait_for("sekisho_crl_loads_total", &[("result", "rejected")], 1.0).await;
+    first.assert_refused(&first.customer(&hanako), "revoked").await;
+    let restart = TestGateway::builder().after(&first).authorities(&[&root]).list(before);
+    first.drain().await;
+    let Ok(second) = restart.try_spawn().await else { return };
+    second.customer(&hanako).expect_refusal().await;
+    second.assert_backend_untouched();
+}
+
+/// Nobody has checked an intermediate's list until its customers come; a forged one must not displace the good one.
+#[tokio::test]
+async fn a_forged_list_of_an_intermediate_displaces_nothing() {
+    let root = Authority::root("ANSER Root", KeyKind::P256);
+    let issuing = root.subordinate("ANSER Issuing", KeyKind::P256);
+    let request = || issuing.certificate().sent_with(&issuing);
+    let (hanako, taro) = (request().issue(), request().login_id("tarokodt").issue());
+    let good = issuing.list().number(2).revoking(&hanako);
+    let forged = issuing.list().number(99).signed_by(&Key::generate(KeyKind::P256));
+    let lists = root.list().pem() + &good.pem();
+    let gateway = TestGateway::builder().authorities(&[&root]).list(lists.clone()).spawn().await;
+    gateway.assert_refused(&gateway.customer(&hanako), "revoked").await;
+    gateway.assert_served(&gateway.customer(&taro)).await;
+
+    // The root's own list moves on in the same file, so that it can be seen when the file has been read.
+    let moved = root.list().number(2).pem();
+    for (number, content) in [forged.pem(), good.pem() + &forged.pem(), forged.pem() + &good.pem()].iter().enumerate() {
+        println!("file {number}");
+        gateway.write("certs/ca.crl", moved.clone() + content);
+        crate::support::settled(|| std::fs::metadata(gateway.path("certs/ca.crl")).unwrap().len()).await;
+        gateway.customer(&hanako).expect_refusal().await;
+        gateway.assert_served(&gateway.customer(&taro)).await;
     }
 }
 

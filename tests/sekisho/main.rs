@@ -23,6 +23,7 @@ mod upstream_failures;
 
 // What must not get through.
 mod abuse;
+mod abuse_http2;
 mod smuggling;
 
 // What operators do and see.

@@ -3,6 +3,9 @@
 use crate::support::pki::Authority;
 use crate::support::{Customer, KeyKind, TestGateway};
 
+/// A layer to be replaced later.
+const LATER: &str = "state-directory = \"state\"";
+
 async fn reloads(gateway: &TestGateway, result: &str) -> f64 {
     gateway.operator.metric("sekisho_config_reloads_total", &[("result", result)]).await
 }
@@ -56,7 +59,7 @@ async fn a_bad_file_changes_nothing_but_a_metric() {
         ("a short assertion key", "certs/assertion.key", "short"),
     ];
     for (what, file, content) in table {
-        let gateway = TestGateway::builder().layer("").spawn().await;
+        let gateway = TestGateway::builder().layer(LATER).spawn().await;
         let mut open = gateway.enrol("hanakodt").connect().await;
         gateway.assert_served_on(&mut open).await;
         gateway.write(file, content);
@@ -71,19 +74,26 @@ async fn a_bad_file_changes_nothing_but_a_metric() {
 
 #[tokio::test]
 async fn another_application_takes_over_between_two_requests() {
-    let gateway = TestGateway::builder().layer("").spawn().await;
+    let gateway = TestGateway::builder().layer(LATER).spawn().await;
     let second = crate::support::Backend::start().await;
     let mut open = gateway.enrol("hanakodt").connect().await;
     gateway.assert_served_on(&mut open).await;
     gateway.write("layer-0.toml", format!("[upstream]\nservers = [\"http://{}\"]", second.address()));
     gateway.reload().await.unwrap();
+    // Workers take their new connections up at their next sweep.
+    let moved = async || {
+        assert_eq!(open.get("/ib/menu.do").await.status, 200);
+        second.count()
+    };
+    crate::support::eventually("the new application", moved, |count| *count == 1).await;
+    let before = gateway.backend.count();
     assert_eq!(open.get("/ib/menu.do").await.status, 200);
-    assert_eq!((gateway.backend.count(), second.count()), (1, 1));
+    assert_eq!((gateway.backend.count(), second.count()), (before, 2), "there is no way back");
 }
 
 #[tokio::test]
 async fn a_new_assertion_key_signs_from_the_next_request_on() {
-    let gateway = TestGateway::builder().layer("").spawn().await;
+    let gateway = TestGateway::builder().layer(LATER).spawn().await;
     let mut open = gateway.enrol("hanakodt").connect().await;
     gateway.assert_served_on(&mut open).await;
     gateway.write("certs/next.key", [7; 32]);

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use tokio::io::AsyncReadExt as _;
 
 use crate::support::pki::{Authority, days};
-use crate::support::{KeyKind, Pki, TestGateway, within};
+use crate::support::{KeyKind, Pki, Reply, TestGateway, within};
 
 #[tokio::test]
 async fn a_revoked_certificate_is_refused_at_the_handshake() {
@@ -39,6 +40,25 @@ async fn revocation_closes_the_open_connections_of_the_revoked_customer_and_no_o
     assert_eq!(gateway.backend.count(), before);
     assert_eq!(other.get("/ib/menu.do").await.status, 200);
     gateway.assert_refused(&gateway.customer(&hanako), "revoked").await;
+}
+
+/// Not even a download that began before goes on.
+#[tokio::test]
+async fn a_download_of_the_revoked_customer_is_cut() {
+    let gateway = TestGateway::spawn().await;
+    let hanako = gateway.pki.issuing.customer("hanakodt");
+    gateway.backend.next(Reply::Endless(1 << 40));
+    let mut connection = gateway.customer(&hanako).connect().await;
+    connection.send_raw(b"GET /statements.zip HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let reading = tokio::spawn(async move {
+        let mut buffer = vec![0; 64 << 10];
+        while connection.stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
+    });
+    gateway.backend.wait_for(1).await;
+    gateway.publish(gateway.pki.issuing.list().number(2).revoking(&hanako).pem(), "ok").await;
+    within(Duration::from_secs(1), "the end of the download", reading).await.unwrap();
+    let open = || async { gateway.backend.open_connections() };
+    crate::support::eventually("the application's end of it", open, |open| *open == 0).await;
 }
 
 /// The request that was on its way when the list came is answered 403, or its connection ends; the bank never sees it.
@@ -88,8 +108,10 @@ async fn nobody_is_heard_before_the_handshake_is_done() {
     let gateway = TestGateway::spawn().await;
     let customer = gateway.enrol("hanakodt");
     gateway.assert_served(&customer).await;
-    assert!(!customer.may_send_early_data());
-    assert!(customer.connect().await.is_resumed(), "there is a ticket, but none for early data");
+    let mut resumed = customer.connect().await;
+    assert!(resumed.is_resumed());
+    gateway.assert_served_on(&mut resumed).await;
+    assert!(!customer.may_send_early_data(), "the ticket that came just now allows no early data");
 }
 
 /// Swapping a list keeps the ticket keys: ten thousand customers do not shake hands anew each hour.

@@ -189,7 +189,7 @@ async fn heads_with_two_readings() {
         ("two blanks", b"GET  / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
         ("a blank in the target", b"GET /a b HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
         ("a tab in the request line", b"GET\t/ HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
-        ("a fragment in the target", b"GET /#/../x HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
+        ("a fragment in the target", b"GET /#/../x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".to_vec()),
         ("a control character in the target", b"GET /\x01 HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
         ("a target beyond ASCII", b"GET /\x83\x5c HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
         ("a relative target", b"GET ib/menu.do HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
@@ -197,7 +197,7 @@ async fn heads_with_two_readings() {
         ("a Host with a path", b"GET / HTTP/1.1\r\nHost: localhost/x\r\n\r\n".to_vec()),
         ("a Host with user information", b"GET / HTTP/1.1\r\nHost: a@localhost\r\n\r\n".to_vec()),
         ("HTTP/2 in the clear", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec()),
-        ("a lower-case method", b"get / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
+        ("a lower-case method", b"get / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".to_vec()),
     ];
     for (what, mut bytes) in refused {
         bytes.extend(SMUGGLED.as_bytes());

@@ -5,6 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use crate::support::pki::{Authority, days};
 use crate::support::{KeyKind, Pki, TestGateway};
 
+/// A layer to be replaced later.
+const LATER: &str = "state-directory = \"state\"";
+
 #[tokio::test]
 async fn a_certificate_that_expires_during_the_session_ends_it() {
     let gateway = TestGateway::spawn().await;
@@ -82,7 +85,7 @@ async fn a_removed_authority_takes_its_customers_open_connections_along() {
 /// A new identity layout is a new question to every open connection (TLS-17).
 #[tokio::test]
 async fn a_new_subject_layout_is_applied_to_open_connections() {
-    let gateway = TestGateway::builder().layer("").spawn().await;
+    let gateway = TestGateway::builder().layer(LATER).spawn().await;
     let mut connection = gateway.enrol("hanakodt").connect().await;
     assert_eq!(connection.get("/ib/menu.do").await.status, 200);
     gateway.write("layer-0.toml", "[identity]\norganization = \"ANOTHER SHINKUMI\"");

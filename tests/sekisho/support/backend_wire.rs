@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 use super::wire;
 
 /// A request that reached the application.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Seen {
     /// Which of the backend's connections it came on, counted from 0.
     pub connection: usize,
@@ -20,6 +20,13 @@ pub struct Seen {
     pub body: Vec<u8>,
     pub body_length: u64,
     pub trailers: Vec<(String, Vec<u8>)>,
+}
+
+impl std::fmt::Debug for Seen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let body = String::from_utf8_lossy(&self.body);
+        write!(f, "on connection {}: {:?} {body:?}", self.connection, String::from_utf8_lossy(&self.head))
+    }
 }
 
 impl Seen {
@@ -84,7 +91,7 @@ fn parse_head(head: Vec<u8>) -> Result<Seen, String> {
     let request_line = std::str::from_utf8(lines[0]).map_err(|_| format!("request line: {shown:?}"))?;
     let words: Vec<&str> = request_line.split(' ').collect();
     let [method, target, "HTTP/1.1"] = words[..] else { return Err(format!("request line {request_line:?}")) };
-    let clean_method = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase());
+    let clean_method = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_alphabetic());
     let clean_target = target.starts_with('/') && target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
     if !clean_method || !(clean_target || target == "*") {
         return Err(format!("request line {request_line:?}"));

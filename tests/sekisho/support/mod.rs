@@ -33,11 +33,11 @@ pub async fn within<T>(patience: Duration, what: &str, future: impl Future<Outpu
 }
 
 /// Waits until the reading satisfies the condition.
-pub async fn eventually<T, F>(what: &str, mut reading: impl FnMut() -> F, condition: impl Fn(&T) -> bool) -> T
-where
-    T: Debug,
-    F: Future<Output = T>,
-{
+pub async fn eventually<T: Debug>(
+    what: &str,
+    mut reading: impl AsyncFnMut() -> T,
+    condition: impl Fn(&T) -> bool,
+) -> T {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     let mut tick = tokio::time::interval(Duration::from_millis(10));
     loop {
