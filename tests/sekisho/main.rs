@@ -1,5 +1,8 @@
 //! What customers, applications and operators observe of a gateway, told from outside. Groups in request order.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a story that cannot go on has failed")]
+#![allow(clippy::cast_possible_truncation, reason = "the numbers of the stories are small")]
+
 mod support;
 
 // Who is there.
