@@ -132,6 +132,25 @@ async fn an_early_answer_ends_the_connection_to_the_application() {
     gateway.backend.assert_clean();
 }
 
+/// The same where the application keeps the connection: what is left of the body would be the next customer's request.
+#[tokio::test]
+async fn half_a_request_is_never_followed_by_another_on_the_same_connection() {
+    let gateway = TestGateway::spawn().await;
+    gateway.backend.next(Reply::EarlyAndOpen(Reply::bytes_of("200 OK", &[], b"enough")));
+    let mut connection = gateway.enrol("hanakodt").connect().await;
+    connection.send_raw(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n").await.unwrap();
+    assert_eq!(connection.read("POST").await.unwrap().text(), "enough");
+    for number in 0..3 {
+        gateway.assert_served(&gateway.enrol(&format!("tarokod{number}"))).await;
+        assert_eq!(gateway.backend.last().connection, 1, "a fresh connection");
+    }
+    let smuggled = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let _ = connection.send_raw(&smuggled.repeat(3)).await;
+    gateway.assert_served(&gateway.enrol("tarokodt")).await;
+    assert!(gateway.backend.seen().iter().all(|seen| seen.target != "/smuggled"));
+    gateway.backend.assert_clean();
+}
+
 /// The application has read the transfer and closes: whether it was executed, nobody knows. It is never sent twice.
 #[tokio::test]
 async fn a_post_is_never_sent_twice() {

@@ -29,6 +29,8 @@ pub enum Reply {
     Silence,
     /// Writes these bytes before it reads the body, then closes without having read it.
     Early(Vec<u8>),
+    /// Writes these bytes before it reads the body, then takes whatever comes for the next request.
+    EarlyAndOpen(Vec<u8>),
     /// Counts the body instead of keeping it, then answers 200.
     Sink,
     /// Never reads the body.
@@ -188,6 +190,13 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, number: usize, share
                 let _ = stream.write_all(bytes).await;
                 return;
             }
+            Reply::EarlyAndOpen(bytes) => {
+                shared.seen.lock().unwrap().push(seen);
+                if stream.write_all(bytes).await.is_err() || stream.flush().await.is_err() {
+                    return;
+                }
+                continue;
+            }
             Reply::Stall => {
                 shared.seen.lock().unwrap().push(seen);
                 return std::future::pending().await;
@@ -259,7 +268,7 @@ async fn answer(stream: &mut BufReader<impl AsyncRead + AsyncWrite + Unpin>, rep
         }
         Reply::Sink => stream.write_all(&Reply::bytes_of("200 OK", &[], b"sunk")).await.is_ok(),
         Reply::Endless(length) => endless(stream, length, shared).await.is_ok(),
-        Reply::Early(_) | Reply::Stall => unreachable!("treated before the body was read"),
+        Reply::Early(_) | Reply::EarlyAndOpen(_) | Reply::Stall => unreachable!("treated before the body was read"),
     }
 }
 
