@@ -23,6 +23,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use self::layers::Layers;
 pub use self::mistake::{Mistake, Mistakes, Place};
@@ -30,7 +31,7 @@ use self::mistake::{Read, Report};
 use self::section::{Context, Section};
 use self::sections::{LATER, assertion, limits, listener, process, trust};
 use crate::domain::Clock;
-use crate::{connection, gateway, operator, upstream};
+use crate::{connection, operator, upstream};
 
 /// The file that is read where none is named.
 const DEFAULT_FILE: &str = "config.toml";
@@ -41,11 +42,22 @@ const VARIABLE_PREFIX: &str = "SEKISHO_";
 /// Lists of tables that have a name, by which later layers change them.
 const NAMED_TABLES: [&str; 3] = ["listener", "route", "rate-limit"];
 
+/// What concerns the process as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Worker threads, each with its own runtime, socket and upstream pool.
+    pub workers: usize,
+    /// What must survive a restart: the accepted revocation lists.
+    pub state_directory: PathBuf,
+    /// How long requests may go on after SIGTERM before their connections are cut.
+    pub drain_timeout: Duration,
+}
+
 /// Everything the gateway is told. After [`Config::load`] nothing is checked again.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The process.
-    pub gateway: gateway::Settings,
+    pub process: Process,
     /// The entrances, at least one.
     pub listeners: Vec<connection::listener::Settings>,
     /// CAs and revocation lists.
@@ -98,14 +110,14 @@ fn read(layers: &Layers, report: &Report, clock: &dyn Clock) -> Read<Config> {
     let context = Context { layers, report, clock, base, watched: &watched };
 
     let mut root = Section::root(&context);
-    let gateway = process::read_process(&mut root);
+    let process = process::read_process(&mut root);
     let listeners = listener::read_listeners(&mut root, &provider);
     let trust = root.table("trust").and_then(trust::read_trust);
     let identity = root.table("identity").and_then(trust::read_identity);
     let assertion = root.table("assertion").and_then(assertion::read_assertion);
     let upstream = root.table("upstream").and_then(|section| sections::upstream::read_upstream(section, &provider));
     let limits = root.table("limits").and_then(limits::read_limits);
-    let state_directory = gateway.as_ref().map_or(Path::new("state"), |gateway| &gateway.state_directory);
+    let state_directory = process.as_ref().map_or(Path::new("state"), |process| &process.state_directory);
     let addresses = listeners.as_deref().unwrap_or_default();
     let operator =
         root.table("operator").and_then(|section| process::read_operator(section, state_directory, addresses));
@@ -114,7 +126,7 @@ fn read(layers: &Layers, report: &Report, clock: &dyn Clock) -> Read<Config> {
     root.finish();
 
     Ok(Config {
-        gateway: gateway?,
+        process: process?,
         listeners: listeners?,
         trust: trust?,
         identity: identity?,

@@ -12,7 +12,6 @@ mod worker;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -32,17 +31,6 @@ use crate::pipeline::Rules;
 use crate::upstream::seal::Sealer;
 
 pub use reload::{ReloadError, Reloaded};
-
-/// What concerns the process as a whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// Worker threads, each with its own runtime, socket and upstream pool.
-    pub workers: usize,
-    /// What must survive a restart: the accepted revocation lists.
-    pub state_directory: PathBuf,
-    /// How long requests may go on after SIGTERM before their connections are cut.
-    pub drain_timeout: Duration,
-}
 
 /// How to read the configuration again.
 pub type Reloader = Arc<dyn Fn() -> Result<Config, Mistakes> + Send + Sync>;
@@ -130,7 +118,7 @@ impl Gateway {
         }
         let mut config = config;
         bind::fit_to_file_descriptors(&mut config.limits);
-        let archive = reload::archive_of(&config.gateway)?;
+        let archive = reload::archive_of(&config.process)?;
         let (trust, reports) =
             Trust::establish(&config.trust, config.identity.clone(), &archive, &*clock).map_err(StartError::Trust)?;
         let metrics = Arc::new(Metrics::new(config.listeners.iter().map(|listener| &listener.name))?);
@@ -145,10 +133,10 @@ impl Gateway {
             clock: Arc::clone(&clock),
             draining: AtomicBool::new(false),
         });
-        let sockets = bind::listen(&entrances, config.gateway.workers)?;
+        let sockets = bind::listen(&entrances, config.process.workers)?;
         let addresses = sockets.addresses(&entrances);
         let (stop, stopped) = signal::channel(false);
-        let settings = config.gateway.clone();
+        let settings = config.process.clone();
         let operator = config.operator.clone();
         let shared = Arc::new(Shared {
             entrances: ArcSwap::from_pointee(entrances),

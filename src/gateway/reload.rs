@@ -9,8 +9,8 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
-use super::{Settings, Shared, bind, rules_of};
-use crate::config::{Config, Mistakes};
+use super::{Shared, bind, rules_of};
+use crate::config::{Config, Mistakes, Process};
 use crate::connection::listener::Entrances;
 use crate::connection::trust::{self, ListOutcome, ListReport, Trust};
 use crate::operator::metrics::Metrics;
@@ -78,7 +78,7 @@ impl Shared {
         let mut config = (self.reloader)().map_err(ReloadError::Mistakes)?;
         bind::fit_to_file_descriptors(&mut config.limits);
         refuse_what_needs_a_restart(&running, &config)?;
-        let archive = archive_of(&config.gateway)?;
+        let archive = archive_of(&config.process)?;
         let (trust, reports) = self
             .trust
             .load()
@@ -106,7 +106,7 @@ impl Shared {
     /// Reads the revocation lists anew, with the sources of the running configuration.
     pub(super) fn reload_lists(&self) {
         let running = self.config.lock().unwrap_or_else(PoisonError::into_inner);
-        let archive = match archive_of(&running.gateway) {
+        let archive = match archive_of(&running.process) {
             Ok(archive) => archive,
             Err(error) => return tracing::error!(%error, "the state directory cannot be used; lists are not reloaded"),
         };
@@ -128,7 +128,7 @@ impl Shared {
 }
 
 /// Where accepted lists are kept, made if need be and closed to others.
-pub(super) fn archive_of(settings: &Settings) -> io::Result<PathBuf> {
+pub(super) fn archive_of(settings: &Process) -> io::Result<PathBuf> {
     let archive = settings.state_directory.join("lists");
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&archive)?;
     Ok(archive)
@@ -154,7 +154,7 @@ fn refuse_what_needs_a_restart(running: &Config, new: &Config) -> Result<(), Rel
         config.listeners.iter().map(|listener| (Arc::clone(&listener.name), listener.address)).collect()
     };
     let rules = [
-        (running.gateway == new.gateway, "workers, state-directory or drain-timeout"),
+        (running.process == new.process, "workers, state-directory or drain-timeout"),
         (places(running) == places(new), "the listeners' names and addresses"),
         (running.operator == new.operator, "[operator]"),
         (running.limits.max_handshakes == new.limits.max_handshakes, "limits.max-handshakes"),

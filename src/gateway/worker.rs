@@ -135,10 +135,11 @@ impl Worker {
 
     async fn accept(self: Arc<Self>, entrance: usize, listener: TcpListener) {
         loop {
-            // A handshake's place first: while all are taken, clients wait in the kernel's queue.
-            let Ok(place) = Arc::clone(&self.handshakes).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, peer)) => {
+                    // While all places for handshakes are taken, this client and those in the kernel's queue wait. The
+                    // place comes after the accept: entrances share them, and none may hold one for nobody.
+                    let Ok(place) = Arc::clone(&self.handshakes).acquire_owned().await else { return };
                     tokio::spawn(Arc::clone(&self).receive(entrance, stream, peer, place));
                 }
                 Err(error) => {

@@ -86,6 +86,7 @@ impl Metrics {
     ///
     /// # Errors
     /// Only where two metrics share a name, which a test would find.
+    #[allow(clippy::too_many_lines, reason = "a list of metrics, which reads best as one")]
     pub fn new<'a>(listeners: impl Iterator<Item = &'a Arc<str>>) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let register = Register(&registry);

@@ -7,12 +7,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::TIMEOUT;
+use crate::config::Process;
 use crate::config::mistake::Read;
 use crate::config::section::Section;
 use crate::config::units::{Given, duration, integer, lines, parsed};
 use crate::connection::listener;
+use crate::operator;
 use crate::refusal::HelpDesk;
-use crate::{gateway, operator};
 
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 const OPERATOR_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
@@ -21,7 +22,7 @@ const OPERATOR_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Ad
 const MAX_SOCKET_PATH: usize = 107;
 
 /// The keys that stand before the first section.
-pub(in crate::config) fn read_process(root: &mut Section<'_>) -> Read<gateway::Settings> {
+pub(in crate::config) fn read_process(root: &mut Section<'_>) -> Read<Process> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let workers = root.or("workers", cores, |given| match given {
         Given::Text("auto") | Given::Variable("auto") => Ok(cores),
@@ -41,7 +42,7 @@ pub(in crate::config) fn read_process(root: &mut Section<'_>) -> Read<gateway::S
         root.mistake("state-directory", format!("{} is not a directory", path.display()));
     }
     let drain_timeout = root.or("drain-timeout", DRAIN_TIMEOUT, duration(Duration::ZERO..=*TIMEOUT.end()));
-    Ok(gateway::Settings { workers: workers?, state_directory: state_directory?, drain_timeout: drain_timeout? })
+    Ok(Process { workers: workers?, state_directory: state_directory?, drain_timeout: drain_timeout? })
 }
 
 /// `[operator]`; its control socket stands in the state directory unless told otherwise.

@@ -75,7 +75,7 @@ fn variables_override_single_values() {
     assert_eq!(config.limits.max_streams, 12);
     assert_eq!(config.assertion.audience, "0123");
     assert_eq!(config.help_desk.english, "Call 0120");
-    assert_eq!(config.gateway.workers, 1);
+    assert_eq!(config.process.workers, 1);
 }
 
 #[test]

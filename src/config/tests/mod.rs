@@ -116,8 +116,8 @@ fn the_shipped_configuration_says_what_the_defaults_are() {
 
     assert_eq!(config.warnings, Vec::<String>::new());
     assert_eq!(config.limits, Limits::default());
-    assert_eq!(config.gateway.drain_timeout, Duration::from_secs(30));
-    assert_eq!(config.gateway.state_directory, site.path("state"));
+    assert_eq!(config.process.drain_timeout, Duration::from_secs(30));
+    assert_eq!(config.process.state_directory, site.path("state"));
     assert_eq!(config.operator.address, "127.0.0.1:9900".parse().unwrap());
     assert_eq!(config.operator.control, site.path("state/control.sock"));
     assert_eq!(config.help_desk, crate::refusal::HelpDesk::default());
@@ -170,7 +170,7 @@ fn the_commented_keys_show_their_defaults() {
     assert!(shown.lines().filter(|line| line.starts_with("session-lifetime =")).count() == 1);
     site.file("shown.toml", &shown);
     let (plain, shown) = (site.load(&["config.toml"], &[]).unwrap(), site.load(&["shown.toml"], &[]).unwrap());
-    assert_eq!(plain.gateway, shown.gateway);
+    assert_eq!(plain.process, shown.process);
     assert_eq!(plain.limits, shown.limits);
     assert_eq!(format!("{:?}", plain.upstream), format!("{:?}", shown.upstream));
 }

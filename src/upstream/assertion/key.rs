@@ -54,17 +54,17 @@ enum Secret {
     Ed25519(Arc<Ed25519KeyPair>),
 }
 
-/// A signature's bytes, wherever they live.
+/// A signature's bytes. The common case, HMAC, stays off the heap.
 pub(super) enum Signature {
     Hmac(hmac::Tag),
-    Public(aws_lc_rs::signature::Signature),
+    Public(Vec<u8>),
 }
 
 impl AsRef<[u8]> for Signature {
     fn as_ref(&self) -> &[u8] {
         match self {
             Self::Hmac(tag) => tag.as_ref(),
-            Self::Public(signature) => signature.as_ref(),
+            Self::Public(octets) => octets,
         }
     }
 }
@@ -117,8 +117,8 @@ impl Key {
     pub(super) fn sign(&self, message: &[u8]) -> Option<Signature> {
         Some(match &self.secret {
             Secret::Hmac(key) => Signature::Hmac(hmac::sign(key, message)),
-            Secret::P256(key) => Signature::Public(key.sign(&SystemRandom::new(), message).ok()?),
-            Secret::Ed25519(key) => Signature::Public(key.sign(message)),
+            Secret::P256(key) => Signature::Public(key.sign(&SystemRandom::new(), message).ok()?.as_ref().to_vec()),
+            Secret::Ed25519(key) => Signature::Public(key.sign(message).as_ref().to_vec()),
         })
     }
 
