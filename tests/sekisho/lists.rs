@@ -210,6 +210,15 @@ async fn a_missing_list_at_the_start_is_a_mistake() {
     assert!(one_of_two.list(pki.issuing.list().pem()).try_spawn().await.is_err());
 }
 
+/// What changes while the gateway starts, or right after, must not be taken for what was read.
+#[tokio::test]
+async fn a_list_that_comes_right_after_the_start_is_noticed() {
+    let gateway = TestGateway::spawn().await;
+    let hanako = gateway.pki.issuing.customer("hanakodt");
+    gateway.write("certs/ca.crl", gateway.pki.issuing.list().number(2).revoking(&hanako).pem());
+    crate::support::eventually("the new list", || refused(&gateway, &hanako), |refused| *refused).await;
+}
+
 /// A list that vanishes is not a list that lets everybody in.
 #[tokio::test]
 async fn a_deleted_list_keeps_the_last_good_one() {
