@@ -98,11 +98,12 @@ impl Backend {
                 tokio::spawn(async move {
                     match tls {
                         None => serve(stream, number, &shared).await,
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => serve(stream, number, &shared).await,
+                        Some(tls) => {
                             // A gateway that does not trust us has said so.
-                            Err(_) => {}
-                        },
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, number, &shared).await;
+                            }
+                        }
                     }
                     shared.closed.fetch_add(1, Ordering::SeqCst);
                 });
