@@ -113,7 +113,7 @@ impl Pipeline {
         let sealed = rules.sealer.seal(admitted, id, now.as_second())?;
         self.metrics.identity_headers_removed.inc_by(sealed.identities_removed);
         let forward = Forward {
-            pool: &self.pool.load_full(),
+            pool: &self.pool_for(rules),
             trust: &self.trust,
             clock: &*self.clock,
             sealer: &rules.sealer,
@@ -121,5 +121,16 @@ impl Pipeline {
             metrics: &self.metrics,
         };
         forward.send(sealed).await
+    }
+
+    /// This worker's pool; a new one as soon as the rules name other upstream settings.
+    fn pool_for(&self, rules: &Rules) -> Arc<Pool> {
+        let pool = self.pool.load_full();
+        if Arc::ptr_eq(pool.settings(), &rules.upstream) {
+            return pool;
+        }
+        let pool = Pool::new(Arc::clone(&rules.upstream), self.metrics.upstream_connections.clone());
+        self.pool.store(Arc::clone(&pool));
+        pool
     }
 }

@@ -1,3 +1,5 @@
+//! What people type, and what they get for it.
+
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 

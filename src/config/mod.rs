@@ -15,12 +15,12 @@ mod mistake;
 mod section;
 mod sections;
 mod units;
+mod version;
 
 #[cfg(test)]
 mod tests;
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +30,7 @@ pub use self::mistake::{Mistake, Mistakes, Place};
 use self::mistake::{Read, Report};
 use self::section::{Context, Section};
 use self::sections::{LATER, assertion, limits, listener, process, trust};
+pub use self::version::Versions;
 use crate::domain::Clock;
 use crate::{connection, operator, upstream};
 
@@ -77,7 +78,9 @@ pub struct Config {
     /// What is allowed but deserves a second look; `check` prints it, `run` logs it.
     pub warnings: Vec<String>,
     /// Files whose change asks for a reload: configuration, certificates, keys, CAs (not the revocation lists).
-    pub files: Vec<PathBuf>,
+    pub files: Versions,
+    /// The revocation lists' sources, in the versions that were checked.
+    pub lists: Versions,
 }
 
 impl Config {
@@ -95,7 +98,8 @@ impl Config {
     ) -> Result<Self, Mistakes> {
         let files = if files.is_empty() { vec![DEFAULT_FILE.into()] } else { files.to_vec() };
         let report = Report::default();
-        let read = Layers::read(files, environment, &report).and_then(|layers| read(&layers, &report, clock));
+        let versions = Versions::of(&files);
+        let read = Layers::read(files, environment, &report).and_then(|layers| read(&layers, versions, &report, clock));
         let (mut config, warnings) = report.conclude(read)?;
         config.warnings = warnings;
         Ok(config)
@@ -103,11 +107,11 @@ impl Config {
 }
 
 /// Reads every section before it looks at the outcome of any.
-fn read(layers: &Layers, report: &Report, clock: &dyn Clock) -> Read<Config> {
+fn read(layers: &Layers, versions: Versions, report: &Report, clock: &dyn Clock) -> Read<Config> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let watched = RefCell::new(BTreeSet::from_iter(layers.files.iter().cloned()));
+    let (watched, lists) = (RefCell::new(versions), RefCell::new(Versions::default()));
     let base = layers.files.first().and_then(|file| file.parent()).unwrap_or(Path::new(""));
-    let context = Context { layers, report, clock, base, watched: &watched };
+    let context = Context { layers, report, clock, base, watched: &watched, lists: &lists };
 
     let mut root = Section::root(&context);
     let process = process::read_process(&mut root);
@@ -136,6 +140,7 @@ fn read(layers: &Layers, report: &Report, clock: &dyn Clock) -> Read<Config> {
         operator: operator?,
         help_desk: help_desk?,
         warnings: Vec::new(),
-        files: watched.into_inner().into_iter().collect(),
+        files: watched.into_inner(),
+        lists: lists.into_inner(),
     })
 }

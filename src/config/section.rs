@@ -4,7 +4,6 @@
 //! becomes a known one, and [`Section::finish`] refuses the rest.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use figment::value::{Dict, Value};
@@ -14,6 +13,7 @@ use super::files::Defect;
 use super::layers::Layers;
 use super::mistake::{Mistake, Noted, Read, Report};
 use super::units::{self, Given};
+use super::version::Versions;
 use crate::domain::Clock;
 
 /// What reading needs besides the text, and what it gathers on the way.
@@ -24,7 +24,9 @@ pub(super) struct Context<'a> {
     /// Where relative paths begin.
     pub(super) base: &'a Path,
     /// The files whose change asks for a reload.
-    pub(super) watched: &'a RefCell<BTreeSet<PathBuf>>,
+    pub(super) watched: &'a RefCell<Versions>,
+    /// The same for revocation lists, which reload by themselves.
+    pub(super) lists: &'a RefCell<Versions>,
 }
 
 /// One table of the configuration.
@@ -184,7 +186,12 @@ impl<'a> Section<'a> {
 
     /// Asks for a reload when this file changes.
     pub(super) fn watch(&self, path: &Path) {
-        self.context.watched.borrow_mut().insert(path.to_owned());
+        self.context.watched.borrow_mut().note(path);
+    }
+
+    /// Notes the version of a revocation list, or of a directory of them.
+    pub(super) fn watch_list(&self, path: &Path) {
+        self.context.lists.borrow_mut().note(path);
     }
 
     /// Refuses every key that nobody asked for.

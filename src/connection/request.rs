@@ -24,7 +24,7 @@ const HOP_BY_HOP: [&str; 9] = [
     "transfer-encoding",
     "upgrade",
     "http2-settings",
-    "proxy-authenticate",
+    "proxy-authorization",
 ];
 
 /// A request that may be looked at: of one meaning, by somebody with standing. Only [`admit`] makes one.

@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, TryLockError};
 
 use super::{Shared, bind, rules_of};
 use crate::config::{Config, Mistakes, Process};
@@ -115,10 +115,13 @@ impl Shared {
         self.trust.store(Arc::new(trust));
     }
 
-    /// The files to watch: those of the configuration, and those of the lists.
-    pub(super) fn watched_files(&self) -> (Vec<PathBuf>, Vec<PathBuf>) {
-        let running = self.config.lock().unwrap_or_else(PoisonError::into_inner);
-        (running.files.clone(), running.trust.crl_sources.clone())
+    /// Looks at what the running state was made from; `None` while a reload is under way.
+    pub(super) fn with_config<T>(&self, look: impl FnOnce(&Config) -> T) -> Option<T> {
+        match self.config.try_lock() {
+            Ok(running) => Some(look(&running)),
+            Err(TryLockError::Poisoned(poisoned)) => Some(look(&poisoned.into_inner())),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// Whether another thread than control still works on requests.

@@ -1,14 +1,14 @@
 //! The watch over files: configuration, certificates, keys, CAs and revocation lists take effect by themselves.
 //!
 //! A dozen `stat` calls five times a second, instead of kernel notifications: they see files replaced by rename, symbolic
-//! links that move (Kubernetes), network file systems, and no queue can overflow.
+//! links that move (Kubernetes), network file systems, and no queue can overflow. What is compared with is what was
+//! there before the files were last read, so that no change falls between reading and watching.
 
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shared;
+use crate::config::Versions;
 
 /// Detection and settling take two looks, so that a change is in force well within a second.
 const LOOK: Duration = Duration::from_millis(200);
@@ -16,33 +16,26 @@ const LOOK: Duration = Duration::from_millis(200);
 /// A file that keeps changing is read anyway after so many looks.
 const PATIENCE: u32 = 3;
 
-/// What tells one version of a file from the next.
-type Version = (PathBuf, Option<(u64, u64, u64, i64, i64, i64, i64)>);
-
 /// Watches until the runtime ends.
 pub(super) async fn watch(shared: Arc<Shared>) {
-    let (files, sources) = shared.watched_files();
-    let mut configuration = Watched::new(versions(&files));
-    let mut lists = Watched::new(versions(&sources));
+    let mut files = Watched::default();
+    let mut lists = Watched::default();
     let mut interval = tokio::time::interval(LOOK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        let (files, sources) = shared.watched_files();
         // Lists first: a revocation must not wait for a configuration that may have mistakes.
-        if lists.has_changed(versions(&sources)) {
+        let looked = shared.with_config(|running| (Versions::of(&running.trust.crl_sources), running.lists.clone()));
+        if looked.is_some_and(|(now, read)| lists.has_changed(now, &read)) {
             off_the_loop(&shared, |shared| shared.reload_lists()).await;
         }
-        if configuration.has_changed(versions(&files)) {
+        let looked = shared.with_config(|running| (Versions::of(running.files.paths()), running.files.clone()));
+        if looked.is_some_and(|(now, read)| files.has_changed(now, &read)) {
             off_the_loop(&shared, |shared| {
                 // The outcome is in the log and the metric.
                 let _ = shared.reload();
             })
             .await;
-            // The new configuration may name other files; they are as fresh as they can be.
-            let (files, sources) = shared.watched_files();
-            configuration = Watched::new(versions(&files));
-            lists = Watched::new(versions(&sources));
         }
     }
 }
@@ -56,51 +49,26 @@ async fn off_the_loop(shared: &Arc<Shared>, work: fn(&Shared)) {
     }
 }
 
+#[derive(Default)]
 struct Watched {
-    loaded: Vec<Version>,
-    seen: Vec<Version>,
+    /// What was last acted upon, whatever came of it.
+    dealt_with: Versions,
+    seen: Versions,
     unsettled: u32,
 }
 
 impl Watched {
-    fn new(versions: Vec<Version>) -> Self {
-        Self { loaded: versions.clone(), seen: versions, unsettled: 0 }
-    }
-
-    /// Whether files are other than those loaded, and have stopped changing.
-    fn has_changed(&mut self, now: Vec<Version>) -> bool {
-        if now == self.loaded {
-            self.seen = now;
+    /// Whether the files are others than those that were last dealt with or that the running state was read from, and
+    /// have stopped changing.
+    fn has_changed(&mut self, now: Versions, read: &Versions) -> bool {
+        let is_known = now == self.dealt_with || now == *read;
+        self.unsettled = if is_known { 0 } else { self.unsettled + 1 };
+        let settled = !is_known && (now == self.seen || self.unsettled >= PATIENCE);
+        if settled || is_known {
+            self.dealt_with = now.clone();
             self.unsettled = 0;
-            return false;
         }
-        self.unsettled += 1;
-        let settled = now == self.seen || self.unsettled >= PATIENCE;
         self.seen = now;
-        if settled {
-            self.loaded = self.seen.clone();
-            self.unsettled = 0;
-        }
         settled
     }
-}
-
-fn versions(paths: &[PathBuf]) -> Vec<Version> {
-    let mut all = Vec::new();
-    for path in paths {
-        all.push(version(path));
-        if let Ok(entries) = std::fs::read_dir(path) {
-            let mut inside: Vec<Version> = entries.flatten().map(|entry| version(&entry.path())).collect();
-            inside.sort();
-            all.extend(inside);
-        }
-    }
-    all
-}
-
-fn version(path: &Path) -> Version {
-    let facts = std::fs::metadata(path)
-        .ok()
-        .map(|m| (m.dev(), m.ino(), m.size(), m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec()));
-    (path.to_owned(), facts)
 }

@@ -123,13 +123,7 @@ impl Worker {
             let ended = &self.shared.metrics.connections_ended;
             ended.with_label_values(&["standing_lost"]).inc_by(swept.condemned);
             ended.with_label_values(&["overdue"]).inc_by(swept.overdue);
-            let upstream = Arc::clone(&self.shared.rules.load().upstream);
-            let pool = self.pipeline.pool.load();
-            pool.sweep();
-            if !Arc::ptr_eq(&upstream, pool.settings()) {
-                let gauge = self.shared.metrics.upstream_connections.clone();
-                self.pipeline.pool.store(Pool::new(upstream, gauge));
-            }
+            self.pipeline.pool.load().sweep();
         }
     }
 

@@ -110,6 +110,8 @@ pub enum Refusal {
     CannotSign,
     /// The client did not send the rest of its body in time.
     BodyTimeout,
+    /// The client's body broke off or was wrongly framed.
+    BadBody,
     /// No server of the application could be reached.
     UpstreamUnreachable,
     /// Every connection to the application is in use.
@@ -135,6 +137,7 @@ impl Refusal {
             Self::UnknownExpectation,
             Self::CannotSign,
             Self::BodyTimeout,
+            Self::BadBody,
             Self::UpstreamUnreachable,
             Self::UpstreamBusy,
             Self::UpstreamTimeout,
@@ -157,6 +160,7 @@ impl Refusal {
             Self::UnknownExpectation => "unknown_expectation",
             Self::CannotSign => "cannot_sign",
             Self::BodyTimeout => "body_timeout",
+            Self::BadBody => "bad_body",
             Self::UpstreamUnreachable => "upstream_unreachable",
             Self::UpstreamBusy => "upstream_busy",
             Self::UpstreamTimeout => "upstream_timeout",
@@ -169,7 +173,9 @@ impl Refusal {
         match self {
             Self::Certificate(_) => StatusCode::FORBIDDEN,
             Self::MisdirectedRequest => StatusCode::MISDIRECTED_REQUEST,
-            Self::BadTarget | Self::BadHost | Self::NominatedField | Self::UnderscoreHeader => StatusCode::BAD_REQUEST,
+            Self::BadTarget | Self::BadHost | Self::NominatedField | Self::UnderscoreHeader | Self::BadBody => {
+                StatusCode::BAD_REQUEST
+            }
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnknownExpectation => StatusCode::EXPECTATION_FAILED,
@@ -189,7 +195,8 @@ impl Refusal {
             | Self::BadHost
             | Self::NominatedField
             | Self::UnderscoreHeader
-            | Self::BodyTimeout => true,
+            | Self::BodyTimeout
+            | Self::BadBody => true,
             Self::MisdirectedRequest
             | Self::MethodNotAllowed
             | Self::UnknownExpectation

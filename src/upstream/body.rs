@@ -52,6 +52,10 @@ impl Upload {
         self.state.load(Ordering::Relaxed) == STALLED
     }
 
+    pub fn is_broken(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == BROKEN
+    }
+
     pub fn is_sending(&self) -> bool {
         self.state.load(Ordering::Relaxed) == SENDING
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::header::{CONNECTION, HOST, HeaderValue};
 use http::uri::Uri;
-use http::{Request, Response, Version};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 
@@ -98,10 +98,15 @@ impl Forward<'_> {
         loop {
             let frames = upload.frames();
             match tokio::time::timeout(limit, answer.as_mut()).await {
+                // Nobody asked for another protocol, so this is no answer.
+                Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                    return Err(Failure::Broken);
+                }
                 Ok(Ok(response)) => return Ok(response),
                 Ok(Err(mut error)) => {
                     return Err(match error.take_message() {
                         Some(unsent) => Failure::NeverLeft(Box::new(unsent)),
+                        None if upload.is_broken() || upload.is_stalled() => Failure::Broken,
                         None => {
                             tracing::warn!(server = %authority, error = %error.error(), "the application's answer broke off");
                             Failure::Broken
@@ -153,6 +158,7 @@ impl Failure {
     fn refusal(&self, upload: &Upload) -> Refusal {
         match self {
             _ if upload.is_stalled() => Refusal::BodyTimeout,
+            _ if upload.is_broken() => Refusal::BadBody,
             Self::NeverLeft(_) | Self::Broken => Refusal::UpstreamBroken,
             Self::TooSlow => Refusal::UpstreamTimeout,
         }

@@ -21,7 +21,7 @@ const IDENTITY_NAMES: [&str; 6] =
 const OVERRIDE_PREFIXES: [&str; 1] = ["x-forwarded-"];
 
 /// Whole names of the same kind.
-const OVERRIDE_NAMES: [&str; 12] = [
+const OVERRIDE_NAMES: [&str; 14] = [
     "forwarded",
     "x-original-url",
     "x-rewrite-url",
@@ -32,6 +32,8 @@ const OVERRIDE_NAMES: [&str; 12] = [
     "x-client-ip",
     "x-cluster-client-ip",
     "true-client-ip",
+    "proxy-client-ip",
+    "client-ip",
     "x-request-id",
     "x-original-host",
 ];

@@ -83,11 +83,14 @@ fn check_lists(section: &Section<'_>, settings: &Settings, paths: &[PathBuf]) {
 
 /// Those revocation lists and directories of them that can be opened.
 fn present(section: &Section<'_>, paths: &[PathBuf]) -> Vec<PathBuf> {
-    let openable = |(index, path): (usize, &PathBuf)| match files::exists(path) {
-        Ok(()) => Some(path.clone()),
-        Err(defect) => {
-            section.defect(&format!("crl[{index}]"), &defect);
-            None
+    let openable = |(index, path): (usize, &PathBuf)| {
+        section.watch_list(path);
+        match files::exists(path) {
+            Ok(()) => Some(path.clone()),
+            Err(defect) => {
+                section.defect(&format!("crl[{index}]"), &defect);
+                None
+            }
         }
     };
     paths.iter().enumerate().filter_map(openable).collect()

@@ -150,7 +150,8 @@ fn the_shipped_configuration_says_what_the_defaults_are() {
     assert!(!upstream.title_case_headers);
 
     let watched = ["certs/assertion.key", "certs/ca.pem", "certs/server.key", "certs/server.pem", "config.toml"];
-    assert_eq!(config.files, watched.map(|name| site.path(name)));
+    assert!(config.files.paths().eq(&watched.map(|name| site.path(name))));
+    assert!(config.lists.paths().eq(&[site.path("certs/ca.crl")]));
 }
 
 /// The keys that are commented out claim to show defaults: giving them must change nothing.

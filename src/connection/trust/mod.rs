@@ -19,7 +19,7 @@ use rustls::pki_types::{CertificateDer, TrustAnchor};
 
 use super::identity::{SubjectRules, VerifiedIdentity};
 use super::issuing_ca::IssuingCa;
-use super::lists::{ListLoader, Lists};
+use super::lists::{Archive, ListLoader, Lists};
 use crate::domain::Clock;
 use crate::refusal::CertificateRefusal;
 use path::ProvenPaths;
@@ -122,7 +122,8 @@ impl Trust {
         let now = clock.now();
         let core = Core::new(settings, rules, now)?;
         let current = Lists::default();
-        let loader = ListLoader { authorities: &core.authorities, current: &current, archive: Some(archive), now };
+        let loader =
+            ListLoader { authorities: &core.authorities, current: &current, archive: Some(Archive::at(archive)), now };
         let (lists, reports) = loader.load(&settings.crl_sources);
         // A list rolled back behind the one kept from before the restart is reported, and the kept one serves.
         let is_mistake = |report: &&ListReport| match &report.outcome {
@@ -150,7 +151,12 @@ impl Trust {
     ) -> Result<(Self, Vec<ListReport>), Vec<Mistake>> {
         let now = clock.now();
         let core = Core::new(settings, rules, now)?;
-        let loader = ListLoader { authorities: &core.authorities, current: &self.lists, archive: Some(archive), now };
+        let loader = ListLoader {
+            authorities: &core.authorities,
+            current: &self.lists,
+            archive: Some(Archive::at(archive)),
+            now,
+        };
         let (lists, reports) = loader.load(&settings.crl_sources);
         let unlisted = |ca: &&IssuingCa| lists.of(&ca.id, &ca.name, &ca.spki).is_none();
         let mistakes: Vec<Mistake> = core
@@ -175,7 +181,7 @@ impl Trust {
         let loader = ListLoader {
             authorities: &self.core.authorities,
             current: &self.lists,
-            archive: Some(archive),
+            archive: Some(Archive::at(archive)),
             now: clock.now(),
         };
         let (lists, reports) = loader.load(sources);
@@ -227,17 +233,18 @@ impl Trust {
 
     /// Revoked certificates in all lists in force.
     pub fn revoked_count(&self) -> usize {
-        self.lists.iter().map(|list| list.len()).sum()
+        self.lists.all().iter().map(|list| list.len()).sum()
     }
 
     /// When the first of the lists in force is due to be replaced, seconds since 1970.
     pub fn next_update(&self) -> Option<i64> {
-        self.lists.iter().map(|list| list.facts().next_update).min()
+        self.lists.all().iter().map(|list| list.facts().next_update).min()
     }
 
     /// Why certificate logins are refused altogether at `now`, if they are.
     pub fn standstill(&self, now: i64) -> Option<CertificateRefusal> {
-        let stale = self.lists.iter().any(|list| now > list.facts().next_update.saturating_add(self.core.crl_grace));
+        let stale =
+            self.lists.all().iter().any(|list| now > list.facts().next_update.saturating_add(self.core.crl_grace));
         stale.then_some(CertificateRefusal::CrlStale)
     }
 
@@ -252,7 +259,7 @@ impl Trust {
         let mut stale = false;
         for link in path.links() {
             let list = self.lists.of(&link.issuer, &link.issuer_name, &link.issuer_spki);
-            let list = list.ok_or(CertificateRefusal::CrlMissing)?;
+            let list = list.filter(|_| link.issuer_may_sign_lists).ok_or(CertificateRefusal::CrlMissing)?;
             // Revoked on a stale list is revoked: say the graver thing.
             if list.revokes(&link.serial) {
                 return Err(CertificateRefusal::Revoked);
@@ -316,7 +323,9 @@ fn mistake_of(report: &ListReport) -> Mistake {
     let text = match &report.outcome {
         ListOutcome::Rejected(defect) => defect.to_string(),
         ListOutcome::Unreadable(cause) => cause.clone(),
-        ListOutcome::Missing | ListOutcome::Accepted { .. } | ListOutcome::Unchanged => report.to_string(),
+        ListOutcome::Missing | ListOutcome::Accepted { .. } | ListOutcome::Unchanged | ListOutcome::Waiting => {
+            report.to_string()
+        }
     };
     Mistake { part: Part::Crl, file: report.file.clone(), text }
 }

@@ -61,6 +61,8 @@ pub(super) struct Link {
     pub issuer: IssuerId,
     pub issuer_name: Box<[u8]>,
     pub issuer_spki: Box<[u8]>,
+    /// Whether the issuer's key usage lets it sign lists; what it may not sign is no list.
+    pub issuer_may_sign_lists: bool,
     pub serial: Serial,
 }
 
@@ -199,20 +201,22 @@ impl Core {
             within(&certificate);
             let name = der::content(certificate.subject.as_raw())?;
             let spki = der::content(certificate.subject_pki.raw)?;
-            links.push(Link::new(serial, name, spki));
+            let may_sign_lists = certificate.key_usage().ok()?.is_none_or(|usage| usage.value.crl_sign());
+            links.push(Link::new(serial, name, spki, may_sign_lists));
             serial = Serial::from_der_content(certificate.raw_serial())?;
         }
-        links.push(Link::new(serial, &anchor.name, &anchor.spki));
+        links.push(Link::new(serial, &anchor.name, &anchor.spki, anchor.may_sign_lists));
         Some((links, not_before, not_after))
     }
 }
 
 impl Link {
-    fn new(serial: Serial, issuer_name: &[u8], issuer_spki: &[u8]) -> Self {
+    fn new(serial: Serial, issuer_name: &[u8], issuer_spki: &[u8], issuer_may_sign_lists: bool) -> Self {
         Self {
             issuer: IssuerId::of(issuer_name, issuer_spki),
             issuer_name: issuer_name.into(),
             issuer_spki: issuer_spki.into(),
+            issuer_may_sign_lists,
             serial,
         }
     }
