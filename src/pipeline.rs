@@ -109,7 +109,7 @@ impl Pipeline {
     ) -> Result<Response<AnswerBody>, Refusal> {
         let now = self.clock.now();
         let standing = visit.standing(&self.trust.load(), now).map_err(Refusal::Certificate)?;
-        let admitted = request::admit(standing, request, rules.limits.max_target_bytes)?;
+        let admitted = request::admit(standing, request, &rules.limits)?;
         let sealed = rules.sealer.seal(admitted, id, now.as_second())?;
         self.metrics.identity_headers_removed.inc_by(sealed.identities_removed);
         let forward = Forward {

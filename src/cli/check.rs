@@ -18,7 +18,7 @@ use crate::upstream::Scheme;
 #[command(after_help = "\
 Examples:
   sekisho check
-  sekisho check --config config.toml --config deploy/profiles/mine.toml
+  sekisho check --config config.toml --config here.toml
 
 Exit codes: 0 no mistake · 78 mistakes")]
 pub(super) struct Arguments {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{error, info, warn};
+use tracing::info;
 
 use super::{ConfigurationFiles, Failure, logging, runtime};
 use crate::domain::Clock;
-use crate::gateway::{Gateway, Reloader};
+use crate::gateway::{Gateway, Reloader, StartError};
 
 /// Start the gateway
 ///
@@ -32,9 +32,6 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> Result<(), Failure> {
     let config = arguments.configuration.load(&*clock)?;
     logging::start()?;
-    for warning in &config.warnings {
-        warn!("{warning}");
-    }
     let runtime = runtime()?;
     // Before the gateway listens, so that no signal meets a process that would die of it.
     let mut signals = {
@@ -44,7 +41,11 @@ pub(super) fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> Result<(), Fai
     let listeners: Vec<_> = config.listeners.iter().map(|listener| Arc::clone(&listener.name)).collect();
     let reading_clock = Arc::clone(&clock);
     let reloader: Reloader = Arc::new(move || arguments.configuration.load(&*reading_clock));
-    let gateway = Gateway::start(config, clock, reloader).context("cannot start")?;
+    let gateway = Gateway::start(config, clock, reloader).map_err(|error| match error {
+        // Only where files changed since they were checked a moment ago.
+        StartError::Trust(_) => Failure::Configuration(error.to_string()),
+        other => Failure::Other(anyhow::Error::new(other).context("cannot start")),
+    })?;
     for name in listeners {
         if let Some(address) = gateway.address(&name) {
             info!(listener = %name, %address, "listening");
@@ -86,10 +87,10 @@ impl Signals {
     async fn obey(&mut self, gateway: &Gateway) {
         loop {
             tokio::select! {
-                _ = self.hangup.recv() => match gateway.reload() {
-                    Ok(reloaded) => info!("{reloaded}"),
-                    Err(error) => error!("nothing was reloaded: {error}"),
-                },
+                _ = self.hangup.recv() => {
+                    // What came of it is in the log already.
+                    let _ = gateway.reload();
+                }
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
             }

@@ -10,6 +10,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request};
 use hyper::body::Incoming;
 
+use super::Limits;
 use super::visit::Standing;
 use crate::domain::HostName;
 use crate::refusal::Refusal;
@@ -60,12 +61,12 @@ impl<'v> Admitted<'v> {
 ///
 /// # Errors
 /// The refusal to answer with.
-pub fn admit(
-    standing: Standing<'_>,
-    request: Request<Incoming>,
-    max_target_bytes: usize,
-) -> Result<Admitted<'_>, Refusal> {
+pub fn admit<'v>(standing: Standing<'v>, request: Request<Incoming>, limits: &Limits) -> Result<Admitted<'v>, Refusal> {
     let (mut parts, body) = request.into_parts();
+    // HTTP/1 was counted by the parser; HTTP/2 only in bytes.
+    if parts.headers.len() > limits.max_header_count {
+        return Err(Refusal::TooManyHeaders);
+    }
     if [Method::CONNECT, Method::TRACE].contains(&parts.method) || parts.method.as_str() == "TRACK" {
         return Err(Refusal::MethodNotAllowed);
     }
@@ -74,7 +75,7 @@ pub fn admit(
     if !standing.visit().listener().serves(&name) {
         return Err(Refusal::MisdirectedRequest);
     }
-    let target = target_of(&parts, max_target_bytes)?;
+    let target = target_of(&parts, limits.max_target_bytes)?;
     refuse_unknown_expectations(&parts.headers)?;
     remove_connection_fields(&mut parts.headers)?;
     Ok(Admitted { standing, parts, body, target, host })

@@ -193,7 +193,7 @@ impl Gateway {
 
     fn end(&mut self) {
         self.shared.view.draining.store(true, Ordering::Release);
-        tracing::info!(timeout = ?self.drain_timeout, "draining");
+        tracing::debug!(timeout = ?self.drain_timeout, "draining");
         // Fails only if every thread has ended already.
         let _ = self.stop.send(true);
         for worker in self.workers.drain(..) {

@@ -96,6 +96,8 @@ pub enum Refusal {
     BadTarget,
     /// The request target is longer than `limits.max-target-bytes`.
     TargetTooLong,
+    /// More header fields than `limits.max-header-count`.
+    TooManyHeaders,
     /// Host is missing, repeated, not a host, or differs from the target's authority.
     BadHost,
     /// CONNECT, TRACE and their like.
@@ -130,6 +132,7 @@ impl Refusal {
             Self::MisdirectedRequest,
             Self::BadTarget,
             Self::TargetTooLong,
+            Self::TooManyHeaders,
             Self::BadHost,
             Self::MethodNotAllowed,
             Self::NominatedField,
@@ -153,6 +156,7 @@ impl Refusal {
             Self::MisdirectedRequest => "misdirected_request",
             Self::BadTarget => "bad_target",
             Self::TargetTooLong => "target_too_long",
+            Self::TooManyHeaders => "too_many_headers",
             Self::BadHost => "bad_host",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::NominatedField => "nominated_field",
@@ -177,6 +181,7 @@ impl Refusal {
                 StatusCode::BAD_REQUEST
             }
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
+            Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnknownExpectation => StatusCode::EXPECTATION_FAILED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -192,6 +197,7 @@ impl Refusal {
             Self::Certificate(_)
             | Self::BadTarget
             | Self::TargetTooLong
+            | Self::TooManyHeaders
             | Self::BadHost
             | Self::NominatedField
             | Self::UnderscoreHeader

@@ -155,6 +155,7 @@ impl Refusal {
                 "ただいまサービスをご利用いただけません。しばらくしてから再度お試しください。",
                 "The service is not available at the moment.",
             ),
+            Self::TooManyHeaders => ("リクエストのヘッダーが多すぎます。", "There are too many header fields."),
             Self::BadBody => ("送信されたデータの形式が正しくありません。", "The request body is not valid."),
             Self::UpstreamTimeout => {
                 ("サービスから時間内に応答がありませんでした。", "The service did not answer in time.")

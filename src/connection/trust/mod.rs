@@ -221,11 +221,6 @@ impl Trust {
         self.core.authorities.iter().map(|ca| DistinguishedName::in_sequence(&ca.name)).collect()
     }
 
-    /// Whether `other` has the same CAs and rules, so that TLS sessions may go on.
-    pub fn has_core_of(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.core, &other.core)
-    }
-
     /// Counts generations: each reload of lists or configuration is one.
     pub fn generation(&self) -> u64 {
         self.generation
