@@ -108,7 +108,7 @@ impl Pipeline {
         request: Request<Incoming>,
     ) -> Result<Response<AnswerBody>, Refusal> {
         let now = self.clock.now();
-        let standing = visit.standing(&self.trust.load(), now).map_err(Refusal::Certificate)?;
+        let standing = visit.standing(&self.trust.load(), now)?;
         let admitted = request::admit(standing, request, &rules.limits)?;
         let sealed = rules.sealer.seal(admitted, id, now.as_second())?;
         self.metrics.identity_headers_removed.inc_by(sealed.identities_removed);

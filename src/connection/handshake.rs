@@ -9,8 +9,8 @@ use rustls::HandshakeKind;
 use rustls::server::Acceptor;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
-use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
+use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 
 use super::listener::{Authentication, Entrance, Listener, RefusalManner};
 use super::proxy_protocol;
@@ -90,10 +90,18 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// The client's turn did not come: too many handshakes are under way.
+    pub fn waited_in_vain() -> Self {
+        Self::before_a_listener(Outcome::Timeout, "too many handshakes are under way")
+    }
+
     fn before_a_listener(outcome: Outcome, cause: impl ToString) -> Self {
         Self { listener: None, kind: Kind::Full, outcome, cause: cause.to_string() }
     }
 }
+
+/// A ClientHello that waits for its answer.
+pub struct Hello(StartHandshake<TcpStream>);
 
 /// What every handshake needs.
 #[derive(Debug)]
@@ -126,23 +134,29 @@ impl Greeter {
         }
     }
 
+    /// Reads a ClientHello; nothing is computed yet.
+    ///
+    /// # Errors
+    /// No TLS, or not in time.
+    pub async fn hear(&self, stream: TcpStream, deadline: Instant) -> Result<Hello, Failure> {
+        match timeout_at(deadline, LazyConfigAcceptor::new(Acceptor::default(), stream)).await {
+            Ok(Ok(hello)) => Ok(Hello(hello)),
+            Ok(Err(error)) => Err(Failure::before_a_listener(Outcome::ProtocolError, error)),
+            Err(_) => Err(Failure::before_a_listener(Outcome::Timeout, "no ClientHello in time")),
+        }
+    }
+
     /// Leads a client through the TLS handshake and judges its certificate.
     ///
     /// # Errors
     /// Everything but a visit; a refusal by page is a visit.
     pub async fn greet(
         &self,
-        stream: TcpStream,
+        Hello(hello): Hello,
         client: SocketAddr,
         entrance: &Entrance,
         deadline: Instant,
     ) -> Result<Arrival, Failure> {
-        let acceptor = LazyConfigAcceptor::new(Acceptor::default(), stream);
-        let hello = match timeout_at(deadline, acceptor).await {
-            Ok(Ok(hello)) => hello,
-            Ok(Err(error)) => return Err(Failure::before_a_listener(Outcome::ProtocolError, error)),
-            Err(_) => return Err(Failure::before_a_listener(Outcome::Timeout, "no ClientHello in time")),
-        };
         let Some(listener) = entrance.listener_for(&hello.client_hello()).cloned() else {
             return Err(Failure::before_a_listener(
                 Outcome::ProtocolError,

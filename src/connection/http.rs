@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -60,15 +60,16 @@ where
     let watched = Arc::clone(&connection);
     let service = service_fn(move |request| {
         let under_way = UnderWay::begin(&watched);
+        let asked_for = Request::method(&request).clone();
         let answer = answer(request);
         async move {
             let mut response = answer.await;
             if protocol == Protocol::Http2 && ends_connection(&response) {
                 // HTTP/2 has no such field; GOAWAY says it.
                 response.headers_mut().remove(CONNECTION);
-                under_way.0.give(Order::Finish);
+                under_way.connection.give(Order::Finish);
             }
-            Ok::<_, std::convert::Infallible>(response.map(|body| Watched::new(body, under_way, protocol)))
+            Ok::<_, std::convert::Infallible>(response.map(|body| Watched::new(body, under_way, protocol, &asked_for)))
         }
     });
     match protocol {
@@ -126,18 +127,24 @@ fn ends_connection<B>(response: &Response<B>) -> bool {
 }
 
 /// A request under way, from its head to the end of its answer.
-struct UnderWay(Arc<OpenConnection>);
+struct UnderWay {
+    connection: Arc<OpenConnection>,
+    is_over: bool,
+}
 
 impl UnderWay {
     fn begin(connection: &Arc<OpenConnection>) -> Self {
         connection.begin();
-        Self(Arc::clone(connection))
+        Self { connection: Arc::clone(connection), is_over: false }
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.end();
+        self.connection.end();
+        if !self.is_over {
+            self.connection.abandoned();
+        }
     }
 }
 
@@ -145,17 +152,18 @@ impl Drop for UnderWay {
 ///
 /// HTTP/2 asks for the next frame only when the client's window allows one, so there a body that is not asked is an
 /// answer that is not read. On HTTP/1 the transport notices.
-struct Watched<B> {
+struct Watched<B: Body> {
     body: B,
     under_way: UnderWay,
     stream: Option<u64>,
 }
 
-impl<B> Watched<B> {
-    fn new(body: B, under_way: UnderWay, protocol: Protocol) -> Self {
+impl<B: Body> Watched<B> {
+    fn new(body: B, mut under_way: UnderWay, protocol: Protocol, asked_for: &Method) -> Self {
+        under_way.is_over = *asked_for == Method::HEAD;
         let stream = match protocol {
             Protocol::Http1 => None,
-            Protocol::Http2 => Some(under_way.0.new_stream()),
+            Protocol::Http2 => Some(under_way.connection.new_stream()),
         };
         Self { body, under_way, stream }
     }
@@ -167,11 +175,12 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Watched<B> {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         if let Some(stream) = self.stream {
-            self.under_way.0.stream_is_read(stream);
+            self.under_way.connection.stream_is_read(stream);
         }
         let frame = Pin::new(&mut self.body).poll_frame(cx);
+        self.under_way.is_over |= matches!(frame, Poll::Ready(None));
         if let (Some(stream), Poll::Ready(Some(Ok(_)))) = (self.stream, &frame) {
-            self.under_way.0.stream_is_unread(stream);
+            self.under_way.connection.stream_is_unread(stream);
         }
         frame
     }
@@ -185,10 +194,12 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Watched<B> {
     }
 }
 
-impl<B> Drop for Watched<B> {
+impl<B: Body> Drop for Watched<B> {
     fn drop(&mut self) {
+        // What has a known end is not always asked for it.
+        self.under_way.is_over |= self.body.is_end_stream();
         if let Some(stream) = self.stream {
-            self.under_way.0.stream_is_read(stream);
+            self.under_way.connection.stream_is_read(stream);
         }
     }
 }

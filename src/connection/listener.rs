@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
@@ -65,6 +66,7 @@ pub struct Listener {
     authentication: Authentication,
     proxy_protocol_from: Vec<IpNet>,
     door: Door,
+    superseded: AtomicBool,
 }
 
 /// What a handshake is made with.
@@ -113,6 +115,20 @@ impl Entrances {
     /// The entrances, in the order of the configuration.
     pub fn iter(&self) -> impl Iterator<Item = &Entrance> {
         self.0.iter()
+    }
+
+    /// Tells the listeners that `successors` replaces, where they demand or serve something else from now on.
+    pub fn give_way_to(&self, successors: &Self) {
+        let all = |entrances: &Self| -> Vec<Arc<Listener>> {
+            entrances.iter().flat_map(|entrance| entrance.listeners.iter().cloned()).collect()
+        };
+        let new = all(successors);
+        for old in all(self) {
+            let stays = new.iter().any(|new| new.name == old.name && new.demands_the_same(&old));
+            if !stays {
+                old.superseded.store(true, Ordering::Relaxed);
+            }
+        }
     }
 
     /// One of them.
@@ -193,6 +209,7 @@ impl Listener {
             authentication: settings.authentication,
             proxy_protocol_from: settings.proxy_protocol_from.clone(),
             door,
+            superseded: AtomicBool::new(false),
         })
     }
 
@@ -204,6 +221,17 @@ impl Listener {
     /// How it learns who is there.
     pub fn authentication(&self) -> Authentication {
         self.authentication
+    }
+
+    /// Whether a reload has changed what this listener demands or serves, so that its open connections must go.
+    pub(super) fn is_superseded(&self) -> bool {
+        self.superseded.load(Ordering::Relaxed)
+    }
+
+    fn demands_the_same(&self, other: &Self) -> bool {
+        self.authentication == other.authentication
+            && self.server_names == other.server_names
+            && self.proxy_protocol_from == other.proxy_protocol_from
     }
 
     /// Whether a request for `host` belongs here (421 otherwise).

@@ -49,6 +49,8 @@ pub struct Limits {
     pub max_target_bytes: usize,
     /// Streams under way on one HTTP/2 connection.
     pub max_streams: u32,
+    /// Requests of one HTTP/2 connection that a client may give up before their answer; ten a second are forgiven.
+    pub max_resets: u32,
     /// Bytes kept for resumable TLS sessions, per listener.
     pub session_cache: u64,
     /// How long a TLS session can be resumed.
@@ -70,6 +72,7 @@ impl Default for Limits {
             max_header_count: 100,
             max_target_bytes: 4 << 10,
             max_streams: 100,
+            max_resets: 100,
             session_cache: 32 << 20,
             session_lifetime: Duration::from_secs(3600),
         }

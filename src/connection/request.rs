@@ -4,7 +4,7 @@
 //! Invariant: an [`Admitted`] request has one target, one host, a method that belongs to HTTP applications, and no
 //! `Connection` header that takes end-to-end fields away.
 
-use http::header::{CONNECTION, EXPECT, HOST, HeaderMap, HeaderValue};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request};
@@ -14,6 +14,9 @@ use super::Limits;
 use super::visit::Standing;
 use crate::domain::HostName;
 use crate::refusal::Refusal;
+
+/// Tunnels and echoes. In any case: what one server takes for an unknown method, another takes for this one.
+const REFUSED_METHODS: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
 
 /// Fields that `Connection` may nominate: they belong to the connection (RFC 9110 7.6.1). All are removed.
 const HOP_BY_HOP: [&str; 9] = [
@@ -67,9 +70,10 @@ pub fn admit<'v>(standing: Standing<'v>, request: Request<Incoming>, limits: &Li
     if parts.headers.len() > limits.max_header_count {
         return Err(Refusal::TooManyHeaders);
     }
-    if [Method::CONNECT, Method::TRACE].contains(&parts.method) || parts.method.as_str() == "TRACK" {
+    if REFUSED_METHODS.iter().any(|refused| parts.method.as_str().eq_ignore_ascii_case(refused)) {
         return Err(Refusal::MethodNotAllowed);
     }
+    settle_framing(&mut parts.headers)?;
     let host = host_of(&parts)?;
     let name = host.to_str().ok().and_then(HostName::parse_authority).ok_or(Refusal::BadHost)?;
     if !standing.visit().listener().serves(&name) {
@@ -79,6 +83,27 @@ pub fn admit<'v>(standing: Standing<'v>, request: Request<Incoming>, limits: &Li
     refuse_unknown_expectations(&parts.headers)?;
     remove_connection_fields(&mut parts.headers)?;
     Ok(Admitted { standing, parts, body, target, host })
+}
+
+/// One framing, written in one way. hyper undoes `chunked` and passes over whatever coding is named before it; HTTP/2
+/// lets equal lengths stand twice.
+fn settle_framing(headers: &mut HeaderMap) -> Result<(), Refusal> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let is_chunked = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    if !codings.next().is_none_or(is_chunked) || codings.next().is_some() {
+        return Err(Refusal::BadFraming);
+    }
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(length) = lengths.next() else { return Ok(()) };
+    let is_number = !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit);
+    let number = length.to_str().ok().filter(|_| is_number).and_then(|text| text.parse::<u64>().ok());
+    match (number, lengths.next()) {
+        (Some(number), None) => {
+            headers.insert(CONTENT_LENGTH, number.into());
+            Ok(())
+        }
+        (Some(_) | None, _) => Err(Refusal::BadFraming),
+    }
 }
 
 /// The one host of a request: `Host`, `:authority`, and an absolute target must all say the same (HTP-05).

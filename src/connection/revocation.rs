@@ -32,6 +32,9 @@ pub enum ListDefect {
     /// The name is right, the signature is not.
     #[error("its signature is not its issuer's")]
     BadSignature,
+    /// Too many lists wait for issuers that nobody has seen.
+    #[error("too many lists of CAs that are not configured")]
+    TooManyWaiting,
     /// Its issuer may sign certificates but not lists.
     #[error("its issuer's key usage does not allow signing revocation lists")]
     IssuerMayNotSign,
@@ -158,8 +161,8 @@ impl RevocationList {
 
     /// Whether `self` may take the place of `current`: a later number and date, or the same with nothing taken back.
     ///
-    /// CRLNumber and thisUpdate must not go back (TLS-06). Issuers without numbers date to the second, so two lists of
-    /// one second are in order only if the second revokes all that the first did.
+    /// CRLNumber and thisUpdate must not go back (TLS-06). Under an unchanged number, or where there is none within one
+    /// second, a list follows only if it revokes all that the other did.
     pub fn may_follow(&self, current: &Self) -> bool {
         self.facts.are_not_before(&current.facts)
             && (self.facts.are_after(&current.facts) || current.index.iter().all(|serial| self.index.contains(serial)))
@@ -177,9 +180,12 @@ impl ListFacts {
         !number_goes_back && self.this_update >= old.this_update
     }
 
-    /// Number or date moved.
+    /// The number moved, or, where the issuer does not number its lists, the date.
     fn are_after(&self, old: &Self) -> bool {
-        (old.number.is_some() && self.number != old.number) || self.this_update > old.this_update
+        match &old.number {
+            Some(_) => self.number != old.number,
+            None => self.this_update > old.this_update,
+        }
     }
 }
 
@@ -349,7 +355,8 @@ mod tests {
         let current = list(Some(5), 1_000, &[&[1]]);
         for (number, this_update, serials, follows) in [
             (Some(6), 1_000, &[&[2][..]][..], true),
-            (Some(5), 1_001, &[], true),
+            (Some(5), 1_001, &[], false),
+            (Some(5), 1_001, &[&[1], &[2]], true),
             (Some(5), 1_000, &[&[1], &[2]], true),
             (Some(5), 1_000, &[&[2]], false),
             (Some(4), 2_000, &[&[1]], false),

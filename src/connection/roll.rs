@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use super::Limits;
 use super::trust::Trust;
 use super::visit::Visit;
-use crate::refusal::CertificateRefusal;
+use crate::refusal::Refusal;
 
 /// How often the roll is walked: the grain of every time-out below.
 pub const SWEEP: Duration = Duration::from_millis(100);
@@ -27,6 +27,9 @@ const CUT_AFTER_FAREWELL: Duration = Duration::from_millis(200);
 
 /// How long a connection that was asked to finish may take to say goodbye, when it was idle.
 const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Reads of an HTTP/2 connection that lead to no request, no part of a body and no answer taken.
+const MAX_READS_WITHOUT_PROGRESS: u32 = 1_000;
 
 const NEVER: u64 = u64::MAX;
 
@@ -76,6 +79,8 @@ pub struct OpenConnection {
     deadline: AtomicU64,
     under_way: AtomicU32,
     condemned: AtomicBool,
+    /// HTTP/2 requests that the client gave up before their answer, less what time has forgiven.
+    abandoned: AtomicU32,
     /// HTTP/2 answers that wait for the client's window, with their deadlines.
     unread_streams: Mutex<HashMap<u64, u64>>,
 }
@@ -115,6 +120,7 @@ impl Roll {
             limits,
             under_way: AtomicU32::new(0),
             condemned: AtomicBool::new(false),
+            abandoned: AtomicU32::new(0),
             unread_streams: Mutex::default(),
         });
         self.connections().insert(number, Arc::clone(&connection));
@@ -154,6 +160,7 @@ impl Roll {
                 }
             }
             swept.overdue += u64::from(connection.end_if_overdue(elapsed));
+            connection.forgive();
         }
         swept
     }
@@ -226,9 +233,25 @@ impl OpenConnection {
 
     /// A request begins. While the application works on it the client owes nothing.
     pub(super) fn begin(&self) {
+        self.visit.progress().made();
         self.under_way.fetch_add(1, Ordering::Relaxed);
         self.phase.store(Phase::Busy as u8, Ordering::Relaxed);
         self.due(NEVER);
+    }
+
+    /// The client gave a request up after the application had begun on it: each costs the application a connection, and
+    /// costs the client one frame (CVE-2023-44487 and its kin).
+    pub(super) fn abandoned(&self) {
+        if self.abandoned.fetch_add(1, Ordering::Relaxed) >= self.limits.max_resets {
+            self.give(Order::Cut);
+        }
+    }
+
+    /// The connection was read from. Too often, without anything coming of it, is a flood of control frames.
+    pub(super) fn heard_without_progress(&self) {
+        if self.visit.progress().heard() > MAX_READS_WITHOUT_PROGRESS {
+            self.give(Order::Cut);
+        }
     }
 
     /// A request is over.
@@ -254,6 +277,7 @@ impl OpenConnection {
 
     /// The client asked for more, or the answer is over.
     pub(super) fn stream_is_read(&self, stream: u64) {
+        self.visit.progress().made();
         self.streams().remove(&stream);
     }
 
@@ -272,7 +296,7 @@ impl OpenConnection {
     }
 
     /// Whether this was news.
-    fn condemn(&self, reason: CertificateRefusal) -> bool {
+    fn condemn(&self, reason: Refusal) -> bool {
         if let super::visit::Visitor::Refused(_) = self.visit.visitor() {
             return false;
         }
@@ -280,6 +304,14 @@ impl OpenConnection {
         self.deadline.store(self.roll.after(FAREWELL), Ordering::Relaxed);
         self.condemned.store(true, Ordering::Relaxed);
         true
+    }
+
+    /// One abandoned request is forgiven per sweep: a browser that leaves a page gives up many at once.
+    fn forgive(&self) {
+        let abandoned = self.abandoned.load(Ordering::Relaxed);
+        if abandoned > 0 {
+            self.abandoned.store(abandoned - 1, Ordering::Relaxed);
+        }
     }
 
     fn end_if_overdue(&self, now: u64) -> bool {

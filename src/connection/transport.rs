@@ -44,8 +44,12 @@ impl Transport {
 impl Read for Transport {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if self.heads_are_timed && matches!(result, Poll::Ready(Ok(()))) {
-            self.connection.heard();
+        if matches!(result, Poll::Ready(Ok(()))) {
+            if self.heads_are_timed {
+                self.connection.heard();
+            } else {
+                self.connection.heard_without_progress();
+            }
         }
         result
     }

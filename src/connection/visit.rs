@@ -1,6 +1,7 @@
 //! One connection's visitor: who it is, by which entrance it came, and whether it still has standing.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -8,7 +9,7 @@ use jiff::Timestamp;
 use super::identity::VerifiedIdentity;
 use super::listener::Listener;
 use super::trust::{Trust, Verdict};
-use crate::refusal::CertificateRefusal;
+use crate::refusal::{CertificateRefusal, Refusal};
 
 /// Who is on a connection.
 #[derive(Debug)]
@@ -29,6 +30,24 @@ pub struct Visit {
     visitor: Visitor,
     /// The last positive verdict; only customers have one.
     verdict: Mutex<Option<Verdict>>,
+    progress: Progress,
+}
+
+/// How often a connection was read from since something came of it: what a flood of pings, settings or empty frames
+/// does to an HTTP/2 connection, and no request does.
+#[derive(Debug, Clone, Default)]
+pub struct Progress(Arc<AtomicU32>);
+
+impl Progress {
+    /// Something came of what was read: a request, a part of a body, an answer taken.
+    pub fn made(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    /// The connection was read from; how often since the last progress.
+    pub(super) fn heard(&self) -> u32 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
 }
 
 /// Evidence that the visitor may send this request: proven for the present generation of trust and the present moment.
@@ -40,7 +59,7 @@ pub struct Standing<'v> {
 
 impl Visit {
     pub(super) fn new(listener: Arc<Listener>, client: IpAddr, visitor: Visitor, verdict: Option<Verdict>) -> Self {
-        Self { listener, client, visitor, verdict: Mutex::new(verdict) }
+        Self { listener, client, visitor, verdict: Mutex::new(verdict), progress: Progress::default() }
     }
 
     /// Where the visitor came in.
@@ -58,19 +77,27 @@ impl Visit {
         &self.visitor
     }
 
+    /// Where the connection's progress is noted.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
     /// Checks the visitor's standing now: a comparison while nothing changed, a judgement when trust or a date did.
     ///
     /// # Errors
     /// Why there is no standing (any more).
-    pub fn standing(&self, trust: &Trust, now: Timestamp) -> Result<Standing<'_>, CertificateRefusal> {
+    pub fn standing(&self, trust: &Trust, now: Timestamp) -> Result<Standing<'_>, Refusal> {
+        if self.listener.is_superseded() {
+            return Err(Refusal::ListenerChanged);
+        }
         match &self.visitor {
             Visitor::Stranger => Ok(Standing { visit: self }),
-            Visitor::Refused(reason) => Err(*reason),
+            Visitor::Refused(reason) => Err(Refusal::Certificate(*reason)),
             Visitor::Customer(who) => {
                 let mut verdict = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
                 if !verdict.is_some_and(|verdict| verdict.holds(trust, now.as_second())) {
                     *verdict = None;
-                    *verdict = Some(trust.still_good(who, now)?);
+                    *verdict = Some(trust.still_good(who, now).map_err(Refusal::Certificate)?);
                 }
                 Ok(Standing { visit: self })
             }
@@ -96,7 +123,7 @@ impl<'v> Standing<'v> {
     ///
     /// # Errors
     /// Why there is no standing any more.
-    pub fn confirm(self, trust: &Trust, now: Timestamp) -> Result<Self, CertificateRefusal> {
+    pub fn confirm(self, trust: &Trust, now: Timestamp) -> Result<Self, Refusal> {
         self.visit.standing(trust, now)
     }
 }

@@ -27,6 +27,7 @@ pub(super) fn listen(entrances: &Entrances, workers: usize) -> Result<Sockets, S
     let mut sockets = Sockets { of_workers: (0..workers).map(|_| Vec::new()).collect(), bound: Vec::new() };
     for entrance in entrances.iter() {
         let mut address = entrance.address;
+        refuse_a_taken_port(address).map_err(|error| StartError::Bind { address: address.to_string(), error })?;
         for listeners in &mut sockets.of_workers {
             let bind = |error| StartError::Bind { address: address.to_string(), error };
             let listener = listen_on(address).map_err(bind)?;
@@ -49,6 +50,17 @@ impl Sockets {
     pub fn into_workers(self) -> Vec<Vec<TcpListener>> {
         self.of_workers
     }
+}
+
+/// `SO_REUSEPORT` would let a second gateway share the port in silence, each with its own trust. Without it the kernel
+/// says so.
+fn refuse_a_taken_port(address: SocketAddr) -> std::io::Result<()> {
+    let probe = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    probe.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        probe.set_only_v6(true)?;
+    }
+    probe.bind(&address.into())
 }
 
 fn listen_on(address: SocketAddr) -> std::io::Result<TcpListener> {

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,9 +17,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
+use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch as signal};
 
-use super::{Shared, StartError, watch};
+use super::{Shared, Stage, StartError, watch};
 use crate::operator::{Settings, control};
 
 /// An operator's client may take this long over a request's head.
@@ -27,44 +29,46 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections on the operator address and the control socket at once.
 const MAX_CONNECTIONS: usize = 64;
 
-/// Binds and starts; the operator address is the one bound.
-pub(super) fn spawn(
-    shared: &Arc<Shared>,
-    settings: &Settings,
-    stopped: signal::Receiver<bool>,
-) -> Result<(JoinHandle<()>, SocketAddr), StartError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let bind = |address: String| move |error| StartError::Bind { address, error };
-    let (operator, socket) = {
-        let _inside = runtime.enter();
-        let operator = std::net::TcpListener::bind(settings.address)
-            .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-            .and_then(TcpListener::from_std)
-            .map_err(bind(settings.address.to_string()))?;
-        let socket = control::bind(&settings.control).map_err(bind(settings.control.display().to_string()))?;
-        (operator, socket)
-    };
-    let address = operator.local_addr()?;
-    let shared = Arc::clone(shared);
-    let control_path = settings.control.clone();
-    let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
-        runtime.block_on(async {
-            tokio::spawn(serve_operator(operator, Arc::clone(&shared)));
-            tokio::spawn(serve_control(socket, Arc::clone(&shared)));
-            tokio::spawn(watch::watch(Arc::clone(&shared)));
-            until_stopped(stopped, &shared).await;
-        });
-        let _ = std::fs::remove_file(control_path);
-    })?;
-    Ok((thread, address))
+/// The control thread's sockets, bound before any public one: a second gateway by mistake fails here, before a customer's
+/// connection can reach it.
+pub(super) struct Bound {
+    runtime: Runtime,
+    operator: TcpListener,
+    socket: UnixListener,
+    socket_path: PathBuf,
+    /// The operator address; tells the port where the configuration says 0.
+    pub address: SocketAddr,
 }
 
-/// Stays while workers drain, so that metrics and health can be seen to the end: until nobody else holds the state.
-async fn until_stopped(mut stopped: signal::Receiver<bool>, shared: &Arc<Shared>) {
-    // An error means that the gateway itself is gone.
-    let _ = stopped.wait_for(|stop| *stop).await;
-    while shared.workers_running() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+/// Binds the operator address and the control socket.
+pub(super) fn bind(settings: &Settings) -> Result<Bound, StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let failed = |address: String| move |error| StartError::Bind { address, error };
+    let inside = runtime.enter();
+    let operator = std::net::TcpListener::bind(settings.address)
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+        .and_then(TcpListener::from_std)
+        .map_err(failed(settings.address.to_string()))?;
+    let socket = control::bind(&settings.control).map_err(failed(settings.control.display().to_string()))?;
+    drop(inside);
+    let address = operator.local_addr()?;
+    Ok(Bound { runtime, operator, socket, socket_path: settings.control.clone(), address })
+}
+
+impl Bound {
+    /// Serves until the gateway is over: longer than the workers, so that metrics and health can be seen to the end.
+    pub fn spawn(self, shared: &Arc<Shared>, mut stage: signal::Receiver<Stage>) -> io::Result<JoinHandle<()>> {
+        let shared = Arc::clone(shared);
+        std::thread::Builder::new().name("control".into()).spawn(move || {
+            self.runtime.block_on(async {
+                tokio::spawn(serve_operator(self.operator, Arc::clone(&shared)));
+                tokio::spawn(serve_control(self.socket, Arc::clone(&shared)));
+                tokio::spawn(watch::watch(shared));
+                // An error means that the gateway itself is gone.
+                let _ = stage.wait_for(|stage| *stage == Stage::Over).await;
+            });
+            let _ = std::fs::remove_file(self.socket_path);
+        })
     }
 }
 

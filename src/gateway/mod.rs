@@ -82,6 +82,16 @@ impl fmt::Display for TrustMistakes<'_> {
     }
 }
 
+/// How far the gateway's life has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Running,
+    /// Nothing is accepted; requests finish.
+    Draining,
+    /// The workers have ended.
+    Over,
+}
+
 /// What all threads share.
 struct Shared {
     trust: Arc<ArcSwap<Trust>>,
@@ -102,7 +112,7 @@ pub struct Gateway {
     addresses: Vec<(Arc<str>, SocketAddr)>,
     operator_address: SocketAddr,
     drain_timeout: Duration,
-    stop: signal::Sender<bool>,
+    stage: signal::Sender<Stage>,
     workers: Vec<JoinHandle<()>>,
     control: Option<JoinHandle<()>>,
 }
@@ -133,11 +143,11 @@ impl Gateway {
             clock: Arc::clone(&clock),
             draining: AtomicBool::new(false),
         });
+        let control = control::bind(&config.operator)?;
         let sockets = bind::listen(&entrances, config.process.workers)?;
         let addresses = sockets.addresses(&entrances);
-        let (stop, stopped) = signal::channel(false);
+        let (stage, staged) = signal::channel(Stage::Running);
         let settings = config.process.clone();
-        let operator = config.operator.clone();
         let shared = Arc::new(Shared {
             entrances: ArcSwap::from_pointee(entrances),
             census: Arc::new(Census::default()),
@@ -149,19 +159,19 @@ impl Gateway {
             view,
             reloader,
         });
-        let (control, operator_address) = control::spawn(&shared, &operator, stopped.clone())?;
+        let operator_address = control.address;
+        let control = control.spawn(&shared, staged.clone())?;
         let mut gateway = Self {
             shared: Arc::clone(&shared),
             addresses,
             operator_address,
             drain_timeout: settings.drain_timeout,
-            stop,
+            stage,
             workers: Vec::new(),
             control: Some(control),
         };
         for (number, listeners) in sockets.into_workers().into_iter().enumerate() {
-            let worker =
-                worker::spawn(number, Arc::clone(&shared), listeners, settings.drain_timeout, stopped.clone())?;
+            let worker = worker::spawn(number, Arc::clone(&shared), listeners, settings.drain_timeout, staged.clone())?;
             gateway.workers.push(worker);
         }
         Ok(gateway)
@@ -195,12 +205,13 @@ impl Gateway {
         self.shared.view.draining.store(true, Ordering::Release);
         tracing::debug!(timeout = ?self.drain_timeout, "draining");
         // Fails only if every thread has ended already.
-        let _ = self.stop.send(true);
+        let _ = self.stage.send(Stage::Draining);
         for worker in self.workers.drain(..) {
             if worker.join().is_err() {
                 tracing::error!("a worker ended in a panic");
             }
         }
+        let _ = self.stage.send(Stage::Over);
         if let Some(control) = self.control.take()
             && control.join().is_err()
         {

@@ -94,7 +94,8 @@ impl Shared {
         };
         // Trust first: whoever meets the new listeners is judged by the new trust.
         self.trust.store(Arc::new(trust));
-        self.entrances.store(Arc::new(entrances));
+        let previous = self.entrances.swap(Arc::new(entrances));
+        previous.give_way_to(&self.entrances.load());
         self.rules.store(Arc::new(rules));
         for warning in &config.warnings {
             tracing::warn!("{warning}");
@@ -106,10 +107,7 @@ impl Shared {
     /// Reads the revocation lists anew, with the sources of the running configuration.
     pub(super) fn reload_lists(&self) {
         let running = self.config.lock().unwrap_or_else(PoisonError::into_inner);
-        let archive = match archive_of(&running.process) {
-            Ok(archive) => archive,
-            Err(error) => return tracing::error!(%error, "the state directory cannot be used; lists are not reloaded"),
-        };
+        let archive = archive_in(&running.process);
         let (trust, reports) = self.trust.load().with_lists(&running.trust.crl_sources, &archive, &*self.clock);
         report_lists(&reports, &trust, &self.metrics);
         self.trust.store(Arc::new(trust));
@@ -123,18 +121,18 @@ impl Shared {
             Err(TryLockError::WouldBlock) => None,
         }
     }
-
-    /// Whether another thread than control still works on requests.
-    pub(super) fn workers_running(self: &Arc<Self>) -> bool {
-        self.metrics.connections.get() > 0
-    }
 }
 
 /// Where accepted lists are kept, made if need be and closed to others.
 pub(super) fn archive_of(settings: &Process) -> io::Result<PathBuf> {
-    let archive = settings.state_directory.join("lists");
+    let archive = archive_in(settings);
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&archive)?;
     Ok(archive)
+}
+
+/// The same, made or not: a state directory that cannot be used must not keep a revocation from being installed.
+fn archive_in(settings: &Process) -> PathBuf {
+    settings.state_directory.join("lists")
 }
 
 /// Tells logs and metrics what came of each list.

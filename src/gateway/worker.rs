@@ -7,10 +7,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use prometheus::IntGauge;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch as signal};
 
-use super::Shared;
+use super::{Shared, Stage};
 use crate::connection::handshake::{Arrival, Failure, Greeter, Kind, Outcome, deadline};
 use crate::connection::http;
 use crate::connection::roll::{Order, Roll, SWEEP};
@@ -40,13 +41,13 @@ pub(super) fn spawn(
     shared: Arc<Shared>,
     listeners: Vec<StdListener>,
     drain_timeout: Duration,
-    stopped: signal::Receiver<bool>,
+    stage: signal::Receiver<Stage>,
 ) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
         runtime.block_on(async move {
             let worker = Arc::new(Worker::new(shared));
-            worker.run(listeners, drain_timeout, stopped).await;
+            worker.run(listeners, drain_timeout, stage).await;
         });
     })
 }
@@ -76,7 +77,7 @@ impl Worker {
         self: Arc<Self>,
         listeners: Vec<StdListener>,
         drain_timeout: Duration,
-        mut stopped: signal::Receiver<bool>,
+        mut stage: signal::Receiver<Stage>,
     ) {
         let mut accepting = Vec::new();
         for (entrance, listener) in listeners.into_iter().enumerate() {
@@ -87,7 +88,7 @@ impl Worker {
         }
         let sweeping = tokio::spawn(Arc::clone(&self).sweep());
         // An error means that the gateway itself is gone: drain as well.
-        let _ = stopped.wait_for(|stop| *stop).await;
+        let _ = stage.wait_for(|stage| *stage >= Stage::Draining).await;
         for task in accepting {
             task.abort();
         }
@@ -102,14 +103,14 @@ impl Worker {
             self.roll.order_all(Order::Finish);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        self.roll.order_all(Order::Cut);
         let end = Instant::now() + LAST_CALL;
-        while !self.roll.is_empty() && Instant::now() < end {
+        while !self.is_quiet() && Instant::now() < end {
+            self.roll.order_all(Order::Cut);
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
-    /// Nobody is here and nobody is being greeted.
+    /// Nobody is here and nobody is being greeted. Who still waits for a turn has not begun and is let go.
     fn is_quiet(&self) -> bool {
         self.roll.is_empty() && self.handshakes.available_permits() == self.shared.rules.load().limits.max_handshakes
     }
@@ -131,10 +132,7 @@ impl Worker {
         loop {
             match listener.accept().await {
                 Ok((stream, peer)) => {
-                    // While all places for handshakes are taken, this client and those in the kernel's queue wait. The
-                    // place comes after the accept: entrances share them, and none may hold one for nobody.
-                    let Ok(place) = Arc::clone(&self.handshakes).acquire_owned().await else { return };
-                    tokio::spawn(Arc::clone(&self).receive(entrance, stream, peer, place));
+                    tokio::spawn(Arc::clone(&self).receive(entrance, stream, peer));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection cannot be accepted");
@@ -145,13 +143,7 @@ impl Worker {
     }
 
     /// One client, from its socket to its last answer.
-    async fn receive(
-        self: Arc<Self>,
-        entrance: usize,
-        mut stream: TcpStream,
-        peer: SocketAddr,
-        place: OwnedSemaphorePermit,
-    ) {
+    async fn receive(self: Arc<Self>, entrance: usize, mut stream: TcpStream, peer: SocketAddr) {
         let metrics = &self.shared.metrics;
         let limits = Arc::clone(&self.shared.rules.load().limits);
         let Some(_seat) = self.shared.census.seat(limits.max_connections) else {
@@ -168,22 +160,33 @@ impl Worker {
             let Some(seat) = self.shared.census.seat_for(client.ip(), limits.max_connections_per_address) else {
                 return Ok(None);
             };
-            Ok(Some((self.greeter.greet(stream, client, entrance, until).await?, seat)))
+            let hello = self.greeter.hear(stream, until).await?;
+            // The place is taken when there is a ClientHello to work on: silence costs a seat, not a place.
+            let place = self.place(until).await?;
+            let arrival = self.greeter.greet(hello, client, entrance, deadline(limits.handshake_timeout)).await?;
+            drop(place);
+            Ok(Some((arrival, seat)))
         };
         let greeted: Result<_, Failure> = greeted.await;
-        drop(place);
         match greeted {
             Ok(Some((arrival, _address_seat))) => {
                 self.count_arrival(&arrival);
-                metrics.connections.inc();
+                let _counted = Counted::open(&metrics.connections);
                 self.serve(arrival, limits).await;
-                metrics.connections.dec();
             }
             Ok(None) => metrics.connections_rejected.with_label_values(&["address_limit"]).inc(),
             Err(failure) => {
                 let only = entrance.only_listener();
                 self.count_failure(&failure, only, peer);
             }
+        }
+    }
+
+    /// One of this worker's places for handshakes; who asks first gets it first.
+    async fn place(&self, until: tokio::time::Instant) -> Result<OwnedSemaphorePermit, Failure> {
+        match tokio::time::timeout_at(until, Arc::clone(&self.handshakes).acquire_owned()).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) | Err(_) => Err(Failure::waited_in_vain()),
         }
     }
 
@@ -234,6 +237,22 @@ impl Worker {
             Kind::Resumed => "resumed",
         };
         self.shared.metrics.handshakes.with_label_values(&[listener, outcome.word(), kind]).inc();
+    }
+}
+
+/// Counts an open connection for as long as its task lives, however that ends.
+struct Counted<'a>(&'a IntGauge);
+
+impl<'a> Counted<'a> {
+    fn open(gauge: &'a IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

@@ -90,10 +90,14 @@ impl CertificateRefusal {
 pub enum Refusal {
     /// The visitor's certificate is not, or no longer, good.
     Certificate(CertificateRefusal),
+    /// The listener was changed by a reload: what the visitor came in by is no longer so (TLS-17).
+    ListenerChanged,
     /// Host names another entrance than the one whose TLS connection this is (RFC 9110 15.5.20).
     MisdirectedRequest,
     /// The request target is not one path and query in ASCII.
     BadTarget,
+    /// `Content-Length` or `Transfer-Encoding` stands twice, or names anything but one number or `chunked` (HTP-01).
+    BadFraming,
     /// The request target is longer than `limits.max-target-bytes`.
     TargetTooLong,
     /// More header fields than `limits.max-header-count`.
@@ -129,8 +133,10 @@ impl Refusal {
     pub fn all() -> Vec<Self> {
         let mut all: Vec<Self> = CertificateRefusal::ALL.into_iter().map(Self::Certificate).collect();
         all.extend([
+            Self::ListenerChanged,
             Self::MisdirectedRequest,
             Self::BadTarget,
+            Self::BadFraming,
             Self::TargetTooLong,
             Self::TooManyHeaders,
             Self::BadHost,
@@ -153,8 +159,10 @@ impl Refusal {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Certificate(reason) => reason.code(),
+            Self::ListenerChanged => "listener_changed",
             Self::MisdirectedRequest => "misdirected_request",
             Self::BadTarget => "bad_target",
+            Self::BadFraming => "bad_framing",
             Self::TargetTooLong => "target_too_long",
             Self::TooManyHeaders => "too_many_headers",
             Self::BadHost => "bad_host",
@@ -176,10 +184,13 @@ impl Refusal {
     pub const fn status(self) -> StatusCode {
         match self {
             Self::Certificate(_) => StatusCode::FORBIDDEN,
-            Self::MisdirectedRequest => StatusCode::MISDIRECTED_REQUEST,
-            Self::BadTarget | Self::BadHost | Self::NominatedField | Self::UnderscoreHeader | Self::BadBody => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::ListenerChanged | Self::MisdirectedRequest => StatusCode::MISDIRECTED_REQUEST,
+            Self::BadFraming
+            | Self::BadTarget
+            | Self::BadHost
+            | Self::NominatedField
+            | Self::UnderscoreHeader
+            | Self::BadBody => StatusCode::BAD_REQUEST,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -195,6 +206,8 @@ impl Refusal {
     pub const fn ends_connection(self) -> bool {
         match self {
             Self::Certificate(_)
+            | Self::ListenerChanged
+            | Self::BadFraming
             | Self::BadTarget
             | Self::TargetTooLong
             | Self::TooManyHeaders

@@ -156,6 +156,8 @@ impl Refusal {
                 "The service is not available at the moment.",
             ),
             Self::TooManyHeaders => ("リクエストのヘッダーが多すぎます。", "There are too many header fields."),
+            Self::ListenerChanged => ("接続をやり直してください。", "Please connect again."),
+            Self::BadFraming => ("リクエストの形式が正しくありません。", "The request's framing is not valid."),
             Self::BadBody => ("送信されたデータの形式が正しくありません。", "The request body is not valid."),
             Self::UpstreamTimeout => {
                 ("サービスから時間内に応答がありませんでした。", "The service did not answer in time.")

@@ -1,7 +1,8 @@
 //! The application's answer, cleaned for the outside (HTP-06). Its body is never touched.
 
 use http::header::{
-    CONNECTION, HeaderMap, HeaderName, HeaderValue, LOCATION, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION, SET_COOKIE, TE, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use http::response::Parts;
 
@@ -10,6 +11,24 @@ use super::{Server, Settings};
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Whether an answer has one meaning: a status of HTTP, and one framing. hyper reads on where `Transfer-Encoding` stands
+/// beside `Content-Length`, or names a coding that it does not undo; passed on, either would be another body.
+pub(super) fn has_one_meaning(parts: &Parts) -> bool {
+    let (headers, status) = (&parts.headers, parts.status.as_u16());
+    let codings: Vec<&[u8]> =
+        headers.get_all(TRANSFER_ENCODING).iter().map(|value| value.as_bytes().trim_ascii()).collect();
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let length = lengths.next();
+    let is_number = |value: &HeaderValue| !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
+    let framing = match codings[..] {
+        [] => length.is_none_or(is_number) && lengths.next().is_none(),
+        [coding] => coding.eq_ignore_ascii_case(b"chunked") && length.is_none(),
+        _ => false,
+    };
+    // 1xx never comes this far but for 101, and nobody asked for another protocol.
+    framing && (200..600).contains(&status)
+}
 
 /// Cleans an answer's head. `host` is what the client wrote in Host.
 pub(super) fn clean(parts: &mut Parts, server: &Server, host: &HeaderValue, settings: &Settings, scrubber: &Scrubber) {

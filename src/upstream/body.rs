@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::pool::Lease;
 use super::seal::Sealer;
+use crate::connection::visit::Progress;
 
 /// Why a body ended early.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,9 @@ pub enum BodyError {
     /// The client did not send for `body-timeout`.
     #[error("the client stopped sending")]
     ClientStalled,
+    /// The client reset the stream before its end.
+    #[error("the client gave its body up")]
+    GivenUp,
     /// The application did not send for `response-timeout`.
     #[error("the application stopped sending")]
     BankStalled,
@@ -95,18 +99,28 @@ impl Patience {
 #[derive(Debug)]
 pub(super) struct RequestBody {
     incoming: Option<Incoming>,
+    /// Over HTTP/2 a body can be given up by the client with NO_ERROR, which hyper reports as its end.
+    must_say_its_end: bool,
     patience: Patience,
     upload: Arc<Upload>,
+    progress: Progress,
 }
 
 impl RequestBody {
-    pub fn new(incoming: Incoming, body_timeout: Duration) -> (Self, Arc<Upload>) {
+    pub fn new(
+        incoming: Incoming,
+        came_by: http::Version,
+        body_timeout: Duration,
+        progress: Progress,
+    ) -> (Self, Arc<Upload>) {
         let upload = Arc::new(Upload::default());
         let incoming = Some(incoming).filter(|body| !body.is_end_stream());
         if incoming.is_none() {
             upload.state.store(COMPLETE, Ordering::Relaxed);
         }
-        (Self { incoming, patience: Patience::new(body_timeout), upload: Arc::clone(&upload) }, upload)
+        let must_say_its_end = came_by == http::Version::HTTP_2;
+        let patience = Patience::new(body_timeout);
+        (Self { incoming, must_say_its_end, patience, upload: Arc::clone(&upload), progress }, upload)
     }
 
     /// Whether there is no body, so that the request can be made again.
@@ -132,6 +146,7 @@ impl Body for RequestBody {
                 Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => continue,
                 Poll::Ready(Some(Ok(frame))) => {
                     this.patience.renew();
+                    this.progress.made();
                     this.upload.frames.fetch_add(1, Ordering::Relaxed);
                     if this.incoming.as_ref().is_some_and(Body::is_end_stream) {
                         this.end(COMPLETE);
@@ -141,6 +156,12 @@ impl Body for RequestBody {
                 Poll::Ready(Some(Err(error))) => {
                     this.end(BROKEN);
                     Poll::Ready(Some(Err(error.into())))
+                }
+                Poll::Ready(None)
+                    if this.must_say_its_end && !this.incoming.as_ref().is_some_and(Body::is_end_stream) =>
+                {
+                    this.end(BROKEN);
+                    Poll::Ready(Some(Err(BodyError::GivenUp)))
                 }
                 Poll::Ready(None) => {
                     this.end(COMPLETE);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::header::{CONNECTION, HOST, HeaderValue};
 use http::uri::Uri;
-use http::{Request, Response, StatusCode, Version};
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 
@@ -44,11 +44,12 @@ impl Forward<'_> {
     /// 502, 503 or 504, or the visitor's loss of standing while a connection was waited for.
     pub async fn send(&self, sealed: Sealed<'_>) -> Result<Response<AnswerBody>, Refusal> {
         let Sealed { mut standing, mut parts, body, target, host, .. } = sealed;
-        parts.version = Version::HTTP_11;
+        let came_by = std::mem::replace(&mut parts.version, Version::HTTP_11);
         parts.uri = Uri::from(target);
         parts.extensions = http::Extensions::new();
         let is_safe = parts.method.is_safe();
-        let (body, upload) = RequestBody::new(body, self.body_timeout);
+        let progress = standing.visit().progress().clone();
+        let (body, upload) = RequestBody::new(body, came_by, self.body_timeout, progress);
         let mut request = Request::from_parts(parts, body);
         loop {
             let mut lease = self.pool.take().await.inspect_err(|refusal| self.count(*refusal))?;
@@ -57,7 +58,7 @@ impl Forward<'_> {
             {
                 request.headers_mut().insert(HOST, authority);
             }
-            standing = standing.confirm(&self.trust.load(), self.now()).map_err(Refusal::Certificate)?;
+            standing = standing.confirm(&self.trust.load(), self.now())?;
             let may_repeat = is_safe && request.body().is_empty() && lease.is_reused();
             let timer = self.metrics.upstream_duration.start_timer();
             match self.exchange(&mut lease, request, &upload).await {
@@ -98,11 +99,14 @@ impl Forward<'_> {
         loop {
             let frames = upload.frames();
             match tokio::time::timeout(limit, answer.as_mut()).await {
-                // Nobody asked for another protocol, so this is no answer.
-                Ok(Ok(response)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                    return Err(Failure::Broken);
+                Ok(Ok(response)) => {
+                    let (parts, body) = response.into_parts();
+                    if !answer::has_one_meaning(&parts) {
+                        tracing::warn!(server = %authority, status = %parts.status, "the application's answer has no single meaning");
+                        return Err(Failure::Broken);
+                    }
+                    return Ok(Response::from_parts(parts, body));
                 }
-                Ok(Ok(response)) => return Ok(response),
                 Ok(Err(mut error)) => {
                     return Err(match error.take_message() {
                         Some(unsent) => Failure::NeverLeft(Box::new(unsent)),

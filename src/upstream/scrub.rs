@@ -10,18 +10,43 @@ use super::assertion::Settings;
 use crate::refusal::Refusal;
 
 /// Beginnings of names by which platforms pass identities behind a proxy (IDN-09), folded.
-const IDENTITY_PREFIXES: [&str; 8] =
-    ["$ws", "wl-proxy-", "ssl-client-", "x-ssl-", "x-client-cert", "client-cert", "sm-", "iv-"];
+const IDENTITY_PREFIXES: [&str; 15] = [
+    "$ws",
+    "wl-proxy-",
+    "ssl-client-",
+    "x-ssl-",
+    "x-client-cert",
+    "client-cert",
+    "sm-",
+    "iv-",
+    // Ours, also those that this configuration does not send.
+    "x-login-",
+    "x-client-dn",
+    "x-client-s-dn",
+    "x-client-verify",
+    "x-tls-client-",
+    "x-auth-request-",
+    "x-amzn-mtls-",
+];
 
 /// Whole names of the same kind, folded.
-const IDENTITY_NAMES: [&str; 6] =
-    ["remote-user", "x-remote-user", "auth-user", "x-forwarded-user", "x-forwarded-client-cert", "proxy-user"];
+const IDENTITY_NAMES: [&str; 9] = [
+    "remote-user",
+    "x-remote-user",
+    "auth-user",
+    "x-forwarded-user",
+    "x-forwarded-client-cert",
+    "proxy-user",
+    "smuser",
+    "x-arr-clientcert",
+    "x-webauth-user",
+];
 
 /// Where the request came from and what it asks for is ours to tell, or the target's: removed, but no attack as such.
 const OVERRIDE_PREFIXES: [&str; 1] = ["x-forwarded-"];
 
 /// Whole names of the same kind.
-const OVERRIDE_NAMES: [&str; 14] = [
+const OVERRIDE_NAMES: [&str; 16] = [
     "forwarded",
     "x-original-url",
     "x-rewrite-url",
@@ -36,6 +61,8 @@ const OVERRIDE_NAMES: [&str; 14] = [
     "client-ip",
     "x-request-id",
     "x-original-host",
+    "x-original-method",
+    "x-host",
 ];
 
 /// Removes what a client may not say. Made once per configuration.

@@ -84,6 +84,18 @@ async fn http2_heads_have_a_size_too() {
 }
 
 #[tokio::test]
+async fn http2_heads_have_a_count_too() {
+    let gateway = TestGateway::builder().layer("[limits]\nmax-header-count = 20").spawn().await;
+    let names: Vec<String> = (0..25).map(|number| format!("x-field-{number}")).collect();
+    let fields: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "a")).collect();
+    let mut connection = gateway.enrol("hanakodt").connect_http2().await;
+    let answer = connection.try_request("GET", "/", &fields, b"").await.unwrap();
+    assert_eq!(answer.status, 431);
+    gateway.assert_backend_untouched();
+    gateway.assert_served(&gateway.enrol("tarokodt")).await;
+}
+
+#[tokio::test]
 async fn pings_do_not_keep_a_connection_open() {
     let gateway = TestGateway::builder().layer("[limits]\nidle-timeout = \"400ms\"").spawn().await;
     let sent = repeat(&mut frames(&gateway).await, &Frame::new(PING, 0, 0, &[7; 8])).await;

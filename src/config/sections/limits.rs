@@ -26,6 +26,7 @@ pub(in crate::config) fn read_limits(mut section: Section<'_>) -> Read<Limits> {
     let max_header_count = section.or("max-header-count", default.max_header_count, integer(1..=1_000));
     let max_target_bytes = section.or("max-target-bytes", default.max_target_bytes, size(256..=5 << 10));
     let max_streams = section.or("max-streams", default.max_streams, integer(1..=10_000));
+    let max_resets = section.or("max-resets", default.max_resets, integer(1..=10_000));
     let session_cache = section.or("session-cache", default.session_cache, size(0..=64 << 30));
     let session_lifetime = section.or("session-lifetime", default.session_lifetime, duration(Duration::ZERO..=DAY));
     section.finish();
@@ -42,6 +43,7 @@ pub(in crate::config) fn read_limits(mut section: Section<'_>) -> Read<Limits> {
         max_header_count: max_header_count?,
         max_target_bytes: max_target_bytes?,
         max_streams: max_streams?,
+        max_resets: max_resets?,
         session_cache: session_cache?,
         session_lifetime: session_lifetime?,
     })

@@ -149,7 +149,7 @@ impl ListLoader<'_> {
             return ListOutcome::Accepted { entries };
         }
         if lists.waiting.len() >= MAX_WAITING {
-            return ListOutcome::Rejected(ListDefect::Foreign);
+            return ListOutcome::Rejected(ListDefect::TooManyWaiting);
         }
         lists.waiting.insert(digest, Arc::new(Waiting { issuer, der }));
         ListOutcome::Waiting

@@ -175,5 +175,9 @@ fn kept(archive: &Archive, issuer: IssuerId, spki: &[u8], just_read: Fingerprint
     if digest == just_read {
         return None;
     }
-    Some(Installed { list: Arc::new(verified(&der, spki)?), digest })
+    let Some(list) = verified(&der, spki) else {
+        tracing::error!(issuer = %issuer.to_hex(), "the list kept in the state directory is damaged; a roll-back over this restart would go unnoticed");
+        return None;
+    };
+    Some(Installed { list: Arc::new(list), digest })
 }

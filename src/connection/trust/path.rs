@@ -22,6 +22,9 @@ use crate::refusal::CertificateRefusal;
 /// Octets of chains remembered as proven: about ten thousand customers.
 const PROVEN_BYTES: u64 = 32 << 20;
 
+/// Octets of certificates that a client may send: six of RSA-4096, or a chain of post-quantum ones.
+const MAX_PRESENTED_BYTES: usize = 32 << 10;
+
 /// CAs that a client may send along with its certificate. webpki's search is bounded too; this bounds what is hashed.
 const MAX_PRESENTED_CAS: usize = 6;
 
@@ -109,7 +112,8 @@ impl Core {
         now: Timestamp,
     ) -> Result<Arc<ProvenPath>, CertificateRefusal> {
         let (leaf, presented) = chain.split_first().ok_or(CertificateRefusal::NoCertificate)?;
-        if presented.len() > MAX_PRESENTED_CAS {
+        let bytes: usize = chain.iter().map(|certificate| certificate.len()).sum();
+        if presented.len() > MAX_PRESENTED_CAS || bytes > MAX_PRESENTED_BYTES {
             return Err(CertificateRefusal::Malformed);
         }
         let key = hash_of(chain);
