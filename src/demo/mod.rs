@@ -1,7 +1,7 @@
 //! The newcomer's first minute: `sekisho demo`.
 //!
-//! [`stage`] makes a throw-away PKI and starts the stand-in [`bank`] and a real gateway on the shipped `config.toml`;
-//! [`tour`] tells the story with real connections, made by [`client`]. Everything lies in one temporary directory that
+//! `stage` makes a throw-away PKI and starts the stand-in [`bank`] and a real gateway on the shipped `config.toml`;
+//! `tour` tells the story with real connections, made by `client`. Everything lies in one temporary directory that
 //! is removed at the end. Nothing is staged: each line that is printed was seen on a socket.
 
 pub mod bank;

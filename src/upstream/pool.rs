@@ -1,7 +1,7 @@
 //! A worker's connections to the application: kept between requests, bounded, and never shared in mid-message (HTP-02).
 //!
 //! No lock is contended: a pool belongs to one worker. A connection goes back only after a whole exchange; whatever else
-//! happens to a [`Lease`], the connection ends with it.
+//! happens to a `Lease`, the connection ends with it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
