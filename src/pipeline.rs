@@ -10,7 +10,7 @@
 //! ```compile_fail,E0308
 //! use sekisho::{connection::Standing, upstream::seal::Sealer};
 //! fn skip_admission(sealer: &Sealer, standing: Standing<'_>) {
-//!     let _ = sealer.seal(standing, "id", 0);
+//!     let _ = sealer.seal(standing, &sekisho::domain::RequestId::new(), 0);
 //! }
 //! ```
 //!
@@ -33,14 +33,14 @@ use hyper::body::Incoming;
 use crate::connection::request;
 use crate::connection::trust::Trust;
 use crate::connection::{Limits, Visit};
-use crate::domain::Clock;
+use crate::domain::{Clock, RequestId};
 use crate::operator::metrics::{ListenerMetrics, Metrics};
-use crate::refusal::{HelpDesk, Reader, Refusal};
+use crate::refusal::{HelpDesk, Refusal, Wishes};
 use crate::upstream;
 use crate::upstream::body::AnswerBody;
 use crate::upstream::forward::Forward;
 use crate::upstream::pool::Pool;
-use crate::upstream::seal::Sealer;
+use crate::upstream::seal::{Sealer, X_REQUEST_ID};
 
 /// What requests are measured by. Replaced whole on reload.
 #[derive(Debug)]
@@ -79,22 +79,18 @@ impl Pipeline {
         request: Request<Incoming>,
     ) -> Response<AnswerBody> {
         let began = Instant::now();
-        let id = uuid::Uuid::now_v7().hyphenated().to_string();
-        let reader = Reader::of(request.headers());
+        let id = RequestId::new();
+        let wishes = Wishes::of(request.headers());
         let rules = self.rules.load_full();
-        let answer = match self.pass(&rules, visit, &id, request).await {
-            Ok(mut answer) => {
-                if let Ok(id) = http::HeaderValue::from_str(&id) {
-                    answer.headers_mut().insert("x-request-id", id);
-                }
-                answer
-            }
+        let mut answer = match self.pass(&rules, visit, &id, request).await {
+            Ok(answer) => answer,
             Err(refusal) => {
                 self.metrics.refusals.with_label_values(&[refusal.code()]).inc();
-                tracing::debug!(request_id = %id, listener = visit.listener().name(), %refusal, "request refused");
-                refusal.into_response(reader, &id, &rules.help_desk).map(AnswerBody::Ours)
+                tracing::debug!(request_id = id.as_str(), listener = visit.listener().name(), %refusal, "request refused");
+                refusal.into_response(wishes.reader(), id.as_str(), &rules.help_desk).map(AnswerBody::Ours)
             }
         };
+        answer.headers_mut().insert(X_REQUEST_ID, id.to_header());
         counters.count_request(answer.status());
         self.metrics.request_duration.observe(began.elapsed().as_secs_f64());
         answer
@@ -104,7 +100,7 @@ impl Pipeline {
         &self,
         rules: &Rules,
         visit: &Visit,
-        id: &str,
+        id: &RequestId,
         request: Request<Incoming>,
     ) -> Result<Response<AnswerBody>, Refusal> {
         let now = self.clock.now();

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use http::HeaderValue;
 use jiff::Timestamp;
 use regex::{Regex, RegexBuilder};
 use x509_parser::der_parser::asn1_rs::{Any, Oid, Tag, oid};
@@ -69,16 +70,26 @@ pub enum SubjectMismatch {
 pub struct VerifiedIdentity {
     path: Arc<ProvenPath>,
     thumbprint: Arc<str>,
+    login_id_header: HeaderValue,
 }
 
 impl VerifiedIdentity {
     pub(super) fn asserted_by_trust(path: Arc<ProvenPath>) -> Self {
-        Self { thumbprint: path.fingerprint().to_base64url().into(), path }
+        Self {
+            thumbprint: path.fingerprint().to_base64url().into(),
+            login_id_header: path.subject().login_id.to_header(),
+            path,
+        }
     }
 
     /// What the application knows the customer by.
     pub fn login_id(&self) -> &LoginId {
         &self.path.subject().login_id
+    }
+
+    /// The same, for the application.
+    pub fn login_id_header(&self) -> &HeaderValue {
+        &self.login_id_header
     }
 
     /// The subject's O, where there is exactly one.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use http::HeaderValue;
 use jiff::Timestamp;
 
 use super::identity::VerifiedIdentity;
@@ -27,6 +28,7 @@ pub enum Visitor {
 pub struct Visit {
     listener: Arc<Listener>,
     client: IpAddr,
+    client_header: HeaderValue,
     visitor: Visitor,
     /// The last positive verdict; only customers have one.
     verdict: Mutex<Option<Verdict>>,
@@ -59,7 +61,9 @@ pub struct Standing<'v> {
 
 impl Visit {
     pub(super) fn new(listener: Arc<Listener>, client: IpAddr, visitor: Visitor, verdict: Option<Verdict>) -> Self {
-        Self { listener, client, visitor, verdict: Mutex::new(verdict), progress: Progress::default() }
+        // An address is visible ASCII.
+        let client_header = HeaderValue::from_str(&client.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
+        Self { listener, client, client_header, visitor, verdict: Mutex::new(verdict), progress: Progress::default() }
     }
 
     /// Where the visitor came in.
@@ -70,6 +74,11 @@ impl Visit {
     /// The true client address.
     pub fn client(&self) -> IpAddr {
         self.client
+    }
+
+    /// The same, for the application.
+    pub fn client_header(&self) -> &HeaderValue {
+        &self.client_header
     }
 
     /// Who it is.

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use http::HeaderValue;
+
 /// Longer than any institution's login ID; a bound for headers and logs.
 const MAX_BYTES: usize = 64;
 
@@ -18,6 +20,12 @@ impl LoginId {
     pub fn parse(text: &str) -> Option<Self> {
         let visible = text.bytes().all(|b| (0x21..=0x7e).contains(&b));
         ((1..=MAX_BYTES).contains(&text.len()) && visible).then(|| Self(text.into()))
+    }
+
+    /// The ID as a header's value.
+    #[allow(clippy::expect_used, reason = "visible ASCII, which `parse` made sure of, is a header value")]
+    pub fn to_header(&self) -> HeaderValue {
+        HeaderValue::from_str(&self.0).expect("visible ASCII")
     }
 
     /// The ID as the application reads it.

@@ -7,8 +7,10 @@ pub mod certificate;
 pub mod clock;
 pub mod host;
 pub mod login_id;
+pub mod request_id;
 
 pub use certificate::{Fingerprint, Serial};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use host::HostName;
 pub use login_id::LoginId;
+pub use request_id::RequestId;

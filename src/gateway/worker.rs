@@ -198,7 +198,8 @@ impl Worker {
         let counters = self.shared.metrics.listener(visit.listener().name());
         let answer = move |request| {
             let (pipeline, visit, counters) = (Arc::clone(&pipeline), Arc::clone(&visit), Arc::clone(&counters));
-            async move { pipeline.answer(&visit, &counters, request).await }
+            // A large future: made on the heap at once, it is not moved through every layer above.
+            Box::pin(async move { pipeline.answer(&visit, &counters, request).await })
         };
         let _off_the_roll = OffTheRoll(&connection);
         if let Err(error) = http::serve(stream, protocol, Arc::clone(&connection), &limits, answer).await {

@@ -7,7 +7,7 @@
 
 mod page;
 
-pub use page::{HelpDesk, Reader};
+pub use page::{HelpDesk, Reader, Wishes};
 
 use http::StatusCode;
 

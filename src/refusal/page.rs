@@ -18,7 +18,35 @@ pub struct HelpDesk {
     pub english: String,
 }
 
-/// What the reader of the answer understands, taken from the request before it is passed on.
+/// What a request asked for, kept in case it is refused. Reading it costs more than keeping it.
+#[derive(Debug, Clone)]
+pub struct Wishes {
+    accept: Option<HeaderValue>,
+    language: Option<HeaderValue>,
+}
+
+impl Wishes {
+    /// Takes `Accept` and `Accept-Language`.
+    pub fn of(headers: &HeaderMap) -> Self {
+        Self { accept: headers.get(ACCEPT).cloned(), language: headers.get(ACCEPT_LANGUAGE).cloned() }
+    }
+
+    /// Who reads the refusal.
+    pub fn reader(&self) -> Reader {
+        let text =
+            |value: &Option<HeaderValue>| value.as_ref().and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+        let accept = text(&self.accept);
+        if accept.contains("json") && !accept.contains("text/html") {
+            return Reader::Program;
+        }
+        match preferred_language(&text(&self.language)) {
+            Some("en") => Reader::English,
+            _ => Reader::Japanese,
+        }
+    }
+}
+
+/// What the reader of the answer understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
     /// A browser that prefers Japanese; also whoever does not say.
@@ -27,21 +55,6 @@ pub enum Reader {
     English,
     /// A program that asked for JSON.
     Program,
-}
-
-impl Reader {
-    /// Reads `Accept` and `Accept-Language`.
-    pub fn of(headers: &HeaderMap) -> Self {
-        let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let accept = text(ACCEPT);
-        if accept.contains("json") && !accept.contains("text/html") {
-            return Self::Program;
-        }
-        match preferred_language(text(ACCEPT_LANGUAGE)) {
-            Some("en") => Self::English,
-            _ => Self::Japanese,
-        }
-    }
 }
 
 /// `ja` or `en`, whichever the client weighs higher; the first named where they weigh the same (RFC 9110 12.5.4).
@@ -64,7 +77,7 @@ fn preferred_language(header: &str) -> Option<&'static str> {
 }
 
 impl Refusal {
-    /// The answer for `reader`. `request_id` stands in the page and in `X-Request-Id`.
+    /// The answer for `reader`. `request_id` stands in the page; the header of that name is the pipeline's.
     pub fn into_response(self, reader: Reader, request_id: &str, help_desk: &HelpDesk) -> Response<Full<Bytes>> {
         let (content_type, language, body) = match reader {
             Reader::Japanese => {
@@ -86,9 +99,6 @@ impl Refusal {
                 http::header::CONTENT_SECURITY_POLICY,
                 HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
             );
-        }
-        if let Ok(id) = HeaderValue::from_str(request_id) {
-            headers.insert("x-request-id", id);
         }
         if self == Self::MethodNotAllowed {
             headers
@@ -214,7 +224,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, accept.parse().unwrap());
         headers.insert(ACCEPT_LANGUAGE, language.parse().unwrap());
-        Reader::of(&headers)
+        Wishes::of(&headers).reader()
     }
 
     #[test]

@@ -45,17 +45,16 @@ pub(super) fn clean(parts: &mut Parts, server: &Server, host: &HeaderValue, sett
 
 /// A Trailer field may stand: it only announces what follows.
 fn remove_connection_fields(headers: &mut HeaderMap) {
-    let nominated: Vec<HeaderName> = headers
+    let of_connection = [&CONNECTION, &KEEP_ALIVE, &PROXY_CONNECTION, &TE, &TRANSFER_ENCODING, &UPGRADE];
+    let mut unwanted: Vec<HeaderName> = headers.keys().filter(|name| of_connection.contains(name)).cloned().collect();
+    let nominated = headers
         .get_all(CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .filter_map(|token| HeaderName::from_bytes(token.trim().as_bytes()).ok())
-        .collect();
-    for name in nominated {
-        headers.remove(name);
-    }
-    for name in [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE] {
+        .filter_map(|token| HeaderName::from_bytes(token.trim().as_bytes()).ok());
+    unwanted.extend(nominated);
+    for name in unwanted {
         headers.remove(name);
     }
 }

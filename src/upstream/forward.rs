@@ -3,7 +3,10 @@
 //! Nothing is sent twice, but for one case: a request without a body, of a safe method, that hyper gives back unsent
 //! because the kept connection had died (DESIGN 4.7 will need this to stay true).
 
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use http::header::{CONNECTION, HOST, HeaderValue};
@@ -11,6 +14,7 @@ use http::uri::Uri;
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::body::{AfterAnswer, AnswerBody, RequestBody, Upload};
 use super::pool::{Lease, Pool};
@@ -93,32 +97,38 @@ impl Forward<'_> {
         request: Request<RequestBody>,
         upload: &Upload,
     ) -> Result<Response<Incoming>, Failure> {
-        let limit = self.pool.settings().response_timeout;
-        let authority = lease.server().authority.clone();
-        let mut answer = std::pin::pin!(lease.sender().try_send_request(request));
+        let settings = self.pool.settings();
+        let server = &settings.servers[lease.server_number()].authority;
+        let mut answer = pin!(lease.sender().try_send_request(request));
         loop {
             let frames = upload.frames();
-            match tokio::time::timeout(limit, answer.as_mut()).await {
-                Ok(Ok(response)) => {
+            let deadline = Instant::now() + settings.response_timeout;
+            let answered = poll_fn(|cx| match answer.as_mut().poll(cx) {
+                Poll::Ready(answered) => Poll::Ready(Some(answered)),
+                Poll::Pending if lease.answers_due().is_past(deadline, cx) => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            });
+            match answered.await {
+                Some(Ok(response)) => {
                     let (parts, body) = response.into_parts();
                     if !answer::has_one_meaning(&parts) {
-                        tracing::warn!(server = %authority, status = %parts.status, "the application's answer has no single meaning");
+                        tracing::warn!(%server, status = %parts.status, "the application's answer has no single meaning");
                         return Err(Failure::Broken);
                     }
                     return Ok(Response::from_parts(parts, body));
                 }
-                Ok(Err(mut error)) => {
+                Some(Err(mut error)) => {
                     return Err(match error.take_message() {
                         Some(unsent) => Failure::NeverLeft(Box::new(unsent)),
                         None if upload.is_broken() || upload.is_stalled() => Failure::Broken,
                         None => {
-                            tracing::warn!(server = %authority, error = %error.error(), "the application's answer broke off");
+                            tracing::warn!(%server, error = %error.error(), "the application's answer broke off");
                             Failure::Broken
                         }
                     });
                 }
-                Err(_) if upload.is_sending() && upload.frames() != frames => {}
-                Err(_) => return Err(Failure::TooSlow),
+                None if upload.is_sending() && upload.frames() != frames => {}
+                None => return Err(Failure::TooSlow),
             }
         }
     }

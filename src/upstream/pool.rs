@@ -3,8 +3,10 @@
 //! No lock is contended: a pool belongs to one worker. A connection goes back only after a whole exchange; whatever else
 //! happens to a `Lease`, the connection ends with it.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Context;
 use std::time::{Duration, Instant};
 
 use hyper::client::conn::http1::{self, SendRequest};
@@ -12,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
+use tokio::time::Sleep;
 
 use super::body::RequestBody;
 use super::stream::BankStream;
@@ -44,6 +47,7 @@ struct Idle {
 #[derive(Debug)]
 struct Connection {
     sender: SendRequest<RequestBody>,
+    answers_due: Overdue,
     task: AbortHandle,
     open: IntGauge,
 }
@@ -177,7 +181,26 @@ impl Pool {
             let _ = connection.await;
         });
         self.open.inc();
-        Ok(Connection { sender, task: task.abort_handle(), open: self.open.clone() })
+        Ok(Connection { sender, answers_due: Overdue::default(), task: task.abort_handle(), open: self.open.clone() })
+    }
+}
+
+/// A timer that is set once and then only looked at: almost every answer comes in time, and setting a timer for each
+/// would cost more than the look. It fires at the deadline of an earlier answer, and is set anew only then.
+#[derive(Debug, Default)]
+pub(super) struct Overdue(Option<Pin<Box<Sleep>>>);
+
+impl Overdue {
+    /// Whether `deadline` has passed; wakes the task when it does. Deadlines of one connection never go back.
+    pub fn is_past(&mut self, deadline: tokio::time::Instant, cx: &mut Context<'_>) -> bool {
+        let timer = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        while timer.as_mut().poll(cx).is_ready() {
+            if timer.deadline() >= deadline {
+                return true;
+            }
+            timer.as_mut().reset(deadline);
+        }
+        false
     }
 }
 
@@ -187,6 +210,16 @@ const SETTLE_TIME: Duration = Duration::from_millis(50);
 impl Lease {
     pub fn sender(&mut self) -> &mut SendRequest<RequestBody> {
         &mut self.connection.sender
+    }
+
+    /// The connection's timer for answers.
+    pub fn answers_due(&mut self) -> &mut Overdue {
+        &mut self.connection.answers_due
+    }
+
+    /// Which of the pool's servers it leads to.
+    pub fn server_number(&self) -> usize {
+        self.server
     }
 
     pub fn server(&self) -> &Server {

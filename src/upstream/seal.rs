@@ -15,12 +15,14 @@ use super::scrub::Scrubber;
 use crate::connection::identity::VerifiedIdentity;
 use crate::connection::request::Admitted;
 use crate::connection::visit::Standing;
+use crate::domain::RequestId;
 use crate::refusal::Refusal;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The request's ID, towards the application and towards the client.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Seals requests. Made once per configuration.
 #[derive(Debug)]
@@ -65,40 +67,34 @@ impl Sealer {
     ///
     /// # Errors
     /// A header name that the configuration refuses, or no randomness to sign with.
-    pub fn seal<'v>(&self, admitted: Admitted<'v>, id: &str, now: i64) -> Result<Sealed<'v>, Refusal> {
+    pub fn seal<'v>(&self, admitted: Admitted<'v>, id: &RequestId, now: i64) -> Result<Sealed<'v>, Refusal> {
         let (standing, mut parts, body, target, host) = admitted.into_inner();
         let identities_removed = self.scrubber.clean_request(&mut parts.headers)?;
         join_cookies(&mut parts.headers);
         parts.headers.insert(HOST, host.clone());
-        if let Ok(id) = HeaderValue::from_str(id) {
-            parts.headers.insert(X_REQUEST_ID, id);
-        }
+        parts.headers.insert(X_REQUEST_ID, id.to_header());
         if self.forwarded_headers {
-            let client = standing.visit().client().to_string();
-            if let Ok(client) = HeaderValue::from_str(&client) {
-                parts.headers.insert(X_FORWARDED_FOR, client);
-            }
+            parts.headers.insert(X_FORWARDED_FOR, standing.visit().client_header().clone());
             parts.headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
             parts.headers.insert(X_FORWARDED_HOST, host.clone());
         }
         if let Some(who) = standing.customer() {
             let listener = standing.visit().listener().name();
-            let bound = Bound { method: parts.method.as_str(), target: target.as_str(), listener, id, issued_at: now };
+            let bound = Bound {
+                method: parts.method.as_str(),
+                target: target.as_str(),
+                listener,
+                id: id.as_str(),
+                issued_at: now,
+            };
             let assertion = self.signer.sign(who, bound).ok_or(Refusal::CannotSign)?;
-            self.tell_identity(&mut parts.headers, who, assertion)?;
+            self.tell_identity(&mut parts.headers, who, assertion);
         }
         Ok(Sealed { standing, parts, body, target, host, identities_removed })
     }
 
-    fn tell_identity(
-        &self,
-        headers: &mut HeaderMap,
-        who: &VerifiedIdentity,
-        assertion: HeaderValue,
-    ) -> Result<(), Refusal> {
-        // A login ID is visible ASCII, so this cannot fail; if it did, no request may leave without it.
-        let login_id = HeaderValue::from_str(who.login_id().as_str()).map_err(|_| Refusal::CannotSign)?;
-        headers.insert(&self.settings.login_id_header, login_id);
+    fn tell_identity(&self, headers: &mut HeaderMap, who: &VerifiedIdentity, assertion: HeaderValue) {
+        headers.insert(&self.settings.login_id_header, who.login_id_header().clone());
         headers.insert(&self.settings.header, assertion);
         let extra = &self.settings.extra_headers;
         let mut tell = |name: &Option<HeaderName>, value: &dyn Fn() -> String| {
@@ -112,7 +108,6 @@ impl Sealer {
         tell(&extra.serial, &|| who.serial());
         tell(&extra.not_after, &|| who.not_after().to_string());
         tell(&extra.organization, &|| percent_encode(who.organization().unwrap_or_default()));
-        Ok(())
     }
 }
 
