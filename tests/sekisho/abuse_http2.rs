@@ -1,11 +1,14 @@
 //! HTTP/2 has ways of its own to be slow and loud: A60.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use crate::support::frames::{
-    CONTINUATION, DATA, END_HEADERS, Frame, Frames, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, header_block,
+    CONTINUATION, DATA, END_HEADERS, Frame, Frames, GOAWAY, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS, header_block,
 };
-use crate::support::{PATIENCE, Reply, TestGateway, within};
+use crate::support::{PATIENCE, Reply, TestGateway, eventually, within};
 
 async fn frames(gateway: &TestGateway) -> Frames {
     Frames::open(gateway.enrol("hanakodt").connect_frames().await).await
@@ -55,6 +58,71 @@ async fn a_rapid_reset_ends_the_connection() {
     gateway.assert_served(&gateway.enrol("tarokodt")).await;
 }
 
+/// Opens so many streams, lets the application begin on all of them and resets them; whether the connection lives on.
+async fn abandon(
+    gateway: &TestGateway,
+    frames: &mut Frames,
+    streams: std::ops::Range<u32>,
+    held: &Arc<Semaphore>,
+) -> bool {
+    let expected = gateway.backend.count() + streams.len();
+    for stream in streams.clone() {
+        gateway.backend.next(Reply::Held(Arc::clone(held), Reply::bytes_of("200 OK", &[], b"late")));
+        if frames.request(2 * stream + 1, "GET", &[], true).await.is_err() {
+            return false;
+        }
+    }
+    let begun = eventually("the application begins", async || gateway.backend.count(), |count| *count >= expected);
+    let ended = async { while frames.next().await.is_some() {} };
+    tokio::select! {
+        _ = begun => {}
+        () = ended => return false,
+    }
+    for stream in streams {
+        let reset = Frame::new(RST_STREAM, 0, 2 * stream + 1, &8_u32.to_be_bytes());
+        if frames.send(&reset).await.is_err() {
+            return false;
+        }
+    }
+    true
+}
+
+/// The slower kin of the rapid reset: each stream is given up when it has cost the application a connection.
+#[tokio::test]
+async fn abandoned_requests_end_the_connection() {
+    let gateway = TestGateway::builder().layer("[limits]\nmax-resets = 20").spawn().await;
+    let held = Arc::new(Semaphore::new(0));
+    let mut frames = frames(&gateway).await;
+    let mut round = 0;
+    while abandon(&gateway, &mut frames, round * 10..round * 10 + 10, &held).await {
+        round += 1;
+        assert!(round < 20, "{} requests were given up and nobody minded", gateway.backend.count());
+    }
+    let count = gateway.backend.count();
+    assert!((20..=100).contains(&count), "{count} requests reached the application");
+    held.add_permits(1_000);
+    gateway.assert_served(&gateway.enrol("tarokodt")).await;
+}
+
+/// A browser that leaves a page gives up what it had asked for, page after page.
+#[tokio::test]
+async fn who_gives_up_a_few_requests_now_and_then_is_not_harmed() {
+    let gateway = TestGateway::builder().layer("[limits]\nmax-resets = 20").spawn().await;
+    let held = Arc::new(Semaphore::new(0));
+    let mut frames = frames(&gateway).await;
+    let mut page = tokio::time::interval(Duration::from_millis(1_500));
+    for round in 0..3 {
+        page.tick().await;
+        assert!(abandon(&gateway, &mut frames, round * 20..round * 20 + 12, &held).await);
+        let last = 2 * (round * 20 + 12) + 1;
+        frames.request(last, "GET", &[], true).await.unwrap();
+        assert_eq!(frames.outcome(last).await.unwrap().status(), Some(200), "page {round}");
+    }
+    assert_eq!(gateway.backend.count(), 3 * 13);
+    held.add_permits(1_000);
+    gateway.backend.assert_clean();
+}
+
 #[tokio::test]
 async fn more_streams_than_agreed_are_refused_not_queued() {
     let gateway = TestGateway::builder().layer("[limits]\nmax-streams = 5").spawn().await;
@@ -100,6 +168,63 @@ async fn pings_do_not_keep_a_connection_open() {
     let gateway = TestGateway::builder().layer("[limits]\nidle-timeout = \"400ms\"").spawn().await;
     let sent = repeat(&mut frames(&gateway).await, &Frame::new(PING, 0, 0, &[7; 8])).await;
     assert!(sent < 30, "{sent} pings before the end");
+}
+
+/// CVE-2019-9512 and CVE-2019-9515: every frame wants an answer, and no request ever comes.
+#[tokio::test]
+async fn floods_of_control_frames_end_the_connection() {
+    const ENOUGH: usize = 32 << 20;
+    let gateway = TestGateway::spawn().await;
+    for (what, frame) in [
+        ("pings", Frame::new(PING, 0, 0, &[7; 8])),
+        ("settings", Frame::new(SETTINGS, 0, 0, b"")),
+        ("priorities", Frame::new(PRIORITY, 0, 1, &[0, 0, 0, 0, 16])),
+    ] {
+        let mut frames = frames(&gateway).await;
+        let sent = frames.flood(&frame, ENOUGH).await;
+        println!("{what}: {sent} bytes");
+        assert!(sent < ENOUGH, "{sent} bytes of {what} and nobody minded");
+    }
+    gateway.assert_backend_untouched();
+    gateway.assert_served(&gateway.enrol("tarokodt")).await;
+}
+
+/// What a flood looks like and is none: sixty-five thousand frames, and all of them carry something.
+#[tokio::test]
+async fn a_big_upload_in_small_frames_is_no_flood() {
+    const LENGTH: u64 = 64 << 20;
+    let gateway = TestGateway::spawn().await;
+    gateway.backend.next(Reply::Sink);
+    let stream = hyper_util::rt::TokioIo::new(gateway.enrol("hanakodt").connect_frames().await);
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(hyper_util::rt::TokioExecutor::new(), stream).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::post("https://localhost/ib/upload.do").body(Crumbs(LENGTH)).unwrap();
+    let answer = within(6 * PATIENCE, "the answer", sender.send_request(request)).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!((gateway.backend.last().body_length, gateway.backend.count()), (LENGTH, 1));
+    let request = http::Request::post("https://localhost/ib/upload.do").body(Crumbs(0)).unwrap();
+    assert_eq!(sender.send_request(request).await.unwrap().status(), 200, "the connection lives on");
+    gateway.backend.assert_clean();
+}
+
+/// So many bytes, a kilobyte in each frame.
+struct Crumbs(u64);
+
+impl http_body::Body for Crumbs {
+    type Data = bytes::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+        static CRUMB: [u8; 1 << 10] = [b'z'; 1 << 10];
+        let size = self.0.min(CRUMB.len() as u64);
+        self.0 -= size;
+        let crumb = || Ok(http_body::Frame::data(bytes::Bytes::from_static(&CRUMB[..size as usize])));
+        std::task::Poll::Ready((size > 0).then(crumb))
+    }
 }
 
 /// A head whose end never comes: slowly, and as a flood (CVE-2024-27983).

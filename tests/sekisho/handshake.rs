@@ -97,6 +97,24 @@ async fn malformed_certificates_are_refused() {
     gateway.assert_backend_untouched();
 }
 
+/// Whatever a client sends along is hashed and searched before anybody knows it.
+#[tokio::test]
+async fn a_chain_of_more_than_32_kib_is_malformed() {
+    let gateway = TestGateway::spawn().await;
+    let issuing = &gateway.pki.issuing;
+    let of_size = |size: usize| issuing.certificate().extension(der::extension("1.2.3.4.5", false, &vec![0; size]));
+    let mut along = of_size(16 << 10).issue();
+    along.intermediates = vec![issuing.certificate.clone(); 2];
+    gateway.assert_served(&gateway.customer(&along)).await;
+    gateway.assert_served(&gateway.customer(&of_size(30 << 10).issue())).await;
+    let before = gateway.backend.count();
+
+    gateway.assert_refused(&gateway.customer(&of_size(33 << 10).issue()), "malformed").await;
+    along.intermediates.push(of_size(17 << 10).issue().certificate);
+    gateway.assert_refused(&gateway.customer(&along), "malformed").await;
+    assert_eq!(gateway.backend.count(), before);
+}
+
 #[tokio::test]
 async fn every_kind_of_key_serves_on_both_versions_of_tls() {
     let gateway = TestGateway::spawn().await;

@@ -95,6 +95,29 @@ async fn forged_identity_headers_are_removed_from_http2_requests() {
     }
 }
 
+/// The configuration does not name them; an application that was told them once would believe them still.
+#[tokio::test]
+async fn login_headers_that_the_configuration_does_not_name_are_removed_too() {
+    let gateway = TestGateway::spawn().await;
+    let customer = gateway.enrol("hanakodt");
+    let (mut connection, mut streams) = (customer.connect().await, customer.connect_http2().await);
+    let forged = ["X-Login-Method", "X-Login-Serial", "X-Login-Not-After", "X_Login_Anything", "X.Login-Anything"];
+    for (count, name) in forged.into_iter().enumerate() {
+        let lower = name.to_ascii_lowercase();
+        connection.request("GET", "/ib/menu.do", &[(name, "victim01")], b"").await;
+        assert_only_ours(&gateway, name);
+        let by_http1 = gateway.backend.last();
+        streams.request("GET", "/ib/menu.do", &[(lower.as_str(), "victim01")], b"").await;
+        assert_only_ours(&gateway, name);
+        for seen in [by_http1, gateway.backend.last()] {
+            assert_eq!(seen.folded(name), Vec::<String>::new(), "{name}");
+            assert!(!String::from_utf8_lossy(&seen.head).contains("victim01"), "{name}: {seen:?}");
+        }
+        let removed = gateway.operator.metric("sekisho_identity_headers_removed_total", &[]).await;
+        assert!(removed >= 2.0 * (count as f64 + 1.0), "{name}: {removed}");
+    }
+}
+
 /// A08: `$WSCC` with another's certificate would log in as somebody else on WebSphere.
 #[tokio::test]
 async fn private_headers_of_application_servers_are_removed() {

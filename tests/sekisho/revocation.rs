@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use tokio::io::AsyncReadExt as _;
 
 use crate::support::pki::{Authority, days};
-use crate::support::{KeyKind, Pki, Reply, TestGateway, within};
+use crate::support::{KeyKind, PATIENCE, Pki, Reply, TestGateway, within};
 
 #[tokio::test]
 async fn a_revoked_certificate_is_refused_at_the_handshake() {
@@ -197,5 +197,32 @@ async fn serials_are_compared_as_numbers_and_in_whole() {
         } else {
             gateway.assert_served(&customer).await;
         }
+    }
+}
+
+/// Somebody saves half a configuration, and the list that cannot wait comes right behind it, or right before.
+#[tokio::test]
+async fn a_broken_configuration_does_not_hold_a_revocation_up() {
+    for delay in [0, 60, 100, 150, 200, 250] {
+        let gateway = TestGateway::spawn().await;
+        let hanako = gateway.pki.issuing.customer("hanakodt");
+        let customer = gateway.customer(&hanako).forgetful();
+        let mut open = customer.connect().await;
+        gateway.assert_served_on(&mut open).await;
+        let list = gateway.pki.issuing.list().number(2).revoking(&hanako).pem();
+
+        gateway.write("config.toml", "workers = \"auto\"\n[trust\n");
+        let moment = tokio::time::Instant::now() + std::time::Duration::from_millis(delay);
+        tokio::time::interval_at(moment, PATIENCE).tick().await;
+        gateway.publish(list, "ok").await;
+
+        gateway.assert_refused(&customer, "revoked").await;
+        let answer = open.try_get("/ib/menu.do").await;
+        assert!(answer.as_ref().map_or(true, |answer| answer.status == 403), "{delay} ms: {answer:?}");
+        assert_eq!(gateway.backend.count(), 1, "{delay} ms");
+        let reloads = "sekisho_config_reloads_total";
+        gateway.operator.wait_for(reloads, &[("result", "rejected")], 1.0).await;
+        assert_eq!(gateway.operator.metric(reloads, &[("result", "ok")]).await, 0.0);
+        gateway.assert_served(&gateway.enrol("tarokodt")).await;
     }
 }

@@ -1,12 +1,17 @@
 //! The end of a gateway, and the compiled program from outside.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
-use crate::support::{PATIENCE, Reply, TestGateway, within};
+use crate::support::{Answer, PATIENCE, Reply, TestGateway, within};
 
 #[tokio::test]
 async fn draining_lets_the_running_request_finish() {
@@ -44,6 +49,105 @@ async fn draining_does_not_wait_for_ever() {
     gateway.drain().await;
     let outcome = within(PATIENCE, "the cut request", running).await.unwrap();
     assert!(outcome.is_err() || outcome.is_ok_and(|answer| answer.status >= 500));
+}
+
+/// Passes on what a client says, but its second flight only at the given moment: the handshake ends then.
+async fn held_back(gateway: SocketAddr, moment: Instant) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut client, mut server) = (listener.accept().await.unwrap().0, TcpStream::connect(gateway).await.unwrap());
+        let mut flight = vec![0; 64 << 10];
+        let size = client.read(&mut flight).await.unwrap();
+        server.write_all(&flight[..size]).await.unwrap();
+        let ((mut from_client, mut to_client), (mut from_server, mut to_server)) = (client.split(), server.split());
+        let up = async {
+            tokio::time::interval_at(moment, PATIENCE).tick().await;
+            let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = up => {}
+            _ = tokio::io::copy(&mut from_server, &mut to_client) => {}
+        }
+    });
+    address
+}
+
+/// Downloads that go on and that nobody reads, silent connections, and handshakes that end before, at and after the cut:
+/// the drain waits for as long as it was told and then for nobody.
+#[tokio::test]
+async fn draining_ends_in_time_whatever_the_clients_do() {
+    let gateway = TestGateway::builder().workers(2).layer("drain-timeout = \"300ms\"").spawn().await;
+    let backend = gateway.backend.clone();
+    let (mut reading, mut unread) = (Vec::new(), Vec::new());
+    for number in 0..4 {
+        backend.next(Reply::Endless(1 << 40));
+        let customer = gateway.enrol("hanakodt");
+        let mut connection = customer.connect().await;
+        connection.send_raw(b"GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        Answer::read_head(&mut connection.stream).await.unwrap();
+        if number % 2 == 0 {
+            unread.push(connection);
+        } else {
+            reading.push(tokio::spawn(async move {
+                let mut buffer = vec![0; 64 << 10];
+                while connection.stream.read(&mut buffer).await.is_ok_and(|size| size > 0) {}
+            }));
+        }
+    }
+    let silent = TcpStream::connect(gateway.address()).await.unwrap();
+    let begin = Instant::now() + Duration::from_millis(200);
+    let mut late = Vec::new();
+    for number in 0..24 {
+        let moment = begin + Duration::from_millis(200 + 10 * number);
+        let customer = gateway.enrol("tarokodt").at(held_back(gateway.address(), moment).await);
+        late.push(tokio::spawn(async move { customer.try_get("/ib/menu.do").await.is_ok() }));
+    }
+    let count = backend.count();
+    tokio::time::interval_at(begin, PATIENCE).tick().await;
+
+    let drained = Instant::now();
+    within(Duration::from_secs(3), "the drain", gateway.drain()).await;
+    println!("drained in {:?}", drained.elapsed());
+
+    for connection in reading {
+        within(PATIENCE, "the end of a download", connection).await.unwrap();
+    }
+    let mut served = 0;
+    for connection in late {
+        served += usize::from(within(PATIENCE, "the end of a late handshake", connection).await.unwrap());
+    }
+    println!("{served} of the late ones were served");
+    assert!(backend.count() <= count + 24);
+    drop((silent, unread));
+    let open = async || backend.open_connections();
+    crate::support::eventually("the connections to the application", open, |open| *open == 0).await;
+}
+
+/// `SO_REUSEPORT` shares connections out: half of the customers would meet a gateway with another trust.
+#[tokio::test]
+async fn a_second_gateway_on_the_same_port_does_not_start() {
+    let first = TestGateway::builder().workers(2).spawn().await;
+    let port = first.address().port();
+    for address in [format!("127.0.0.1:{port}"), format!("0.0.0.0:{port}")] {
+        for workers in [1, 2] {
+            let layer = format!("[[listener]]\nname = \"certificate\"\naddress = \"{address}\"");
+            let second = TestGateway::builder().workers(workers).layer(layer).try_spawn().await;
+            let reason = second.err().expect("two gateways on one port");
+            assert!(reason.contains(&address) && reason.contains("cannot be listened on"), "{reason}");
+        }
+    }
+    for _ in 0..10 {
+        first.assert_served(&first.enrol("hanakodt")).await;
+    }
+    assert_eq!(first.backend.count(), 10);
+
+    // Nothing of the second is left, and what the first gives back can be taken at once.
+    let layer = format!("[[listener]]\nname = \"certificate\"\naddress = \"127.0.0.1:{port}\"");
+    first.drain().await;
+    let successor = TestGateway::builder().layer(layer).spawn().await;
+    successor.assert_served(&successor.enrol("hanakodt")).await;
 }
 
 fn sekisho(arguments: &[&str], directory: &Path) -> Output {

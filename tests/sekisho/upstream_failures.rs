@@ -63,6 +63,48 @@ async fn broken_answers_are_a_bad_gateway_and_their_connections_are_discarded() 
     }
 }
 
+/// Passed on, each of these would be one body for us and another for the customer's browser; the connection stays open
+/// behind them, so that nothing but their framing is wrong.
+#[tokio::test]
+async fn answers_with_two_readings_reach_nobody() {
+    let gateway = TestGateway::spawn().await;
+    let (sized, chunked) = ("Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n");
+    let heads = [
+        ("a length, then chunks", format!("200 OK\r\n{sized}{chunked}"), "5\r\nhello\r\n0\r\n\r\n"),
+        ("chunks, then a length", format!("200 OK\r\n{chunked}{sized}"), "5\r\nhello\r\n0\r\n\r\n"),
+        (
+            "a length that fits the chunks",
+            format!("200 OK\r\n{chunked}Content-Length: 15\r\n"),
+            "5\r\nhello\r\n0\r\n\r\n",
+        ),
+        ("a list of equal lengths", "200 OK\r\nContent-Length: 5, 5\r\n".into(), "hello"),
+        ("equal lengths", format!("200 OK\r\n{sized}{sized}"), "hello"),
+        ("chunked twice", format!("200 OK\r\n{chunked}{chunked}"), "5\r\nhello\r\n0\r\n\r\n"),
+        ("gzip, then chunked", "200 OK\r\nTransfer-Encoding: gzip, chunked\r\n".into(), "5\r\nhello\r\n0\r\n\r\n"),
+        ("gzip", "200 OK\r\nTransfer-Encoding: gzip\r\n".into(), "hello"),
+        ("a status of no class", format!("600 Odd\r\n{sized}"), "hello"),
+        ("the last of all statuses", format!("999 Odd\r\n{sized}"), "hello"),
+    ];
+    for (what, head, body) in &heads {
+        let bytes = format!("HTTP/1.1 {head}\r\n{body}").into_bytes();
+        for version in ["HTTP/1.1", "HTTP/2"] {
+            let customer = gateway.enrol("hanakodt");
+            let before = gateway.backend.count();
+            gateway.backend.next(Reply::Bytes(bytes.clone()));
+            let answer = match version {
+                "HTTP/2" => customer.connect_http2().await.request("GET", "/ib/menu.do", &PROBLEM, b"").await,
+                _ => customer.connect().await.request("GET", "/ib/menu.do", &PROBLEM, b"").await,
+            };
+            assert_eq!((answer.status, answer.json()["code"].as_str()), (502, Some("upstream_broken")), "{what}");
+            assert!(!answer.text().contains("hello"), "{what} over {version}: {}", answer.text());
+            let open = || async { gateway.backend.open_connections() };
+            crate::support::eventually("the connection with two readings", open, |open| *open == 0).await;
+            assert_eq!(gateway.backend.count(), before + 1, "{what} over {version}: asked once");
+        }
+    }
+    gateway.assert_served(&gateway.enrol("tarokodt")).await;
+}
+
 #[tokio::test]
 async fn a_head_beyond_the_limit_is_a_bad_gateway() {
     let gateway = TestGateway::spawn().await;

@@ -10,6 +10,7 @@ use super::{PATIENCE, within};
 
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
+pub const PRIORITY: u8 = 2;
 pub const RST_STREAM: u8 = 3;
 pub const SETTINGS: u8 = 4;
 pub const PING: u8 = 6;
@@ -112,6 +113,31 @@ impl Frames {
         let block = header_block(&[&good, fields].concat());
         let flags = END_HEADERS | if ends { END_STREAM } else { 0 };
         self.send(&Frame::new(HEADERS, flags, stream, &block)).await
+    }
+
+    /// Sends a frame over and over, so many bytes at most, and reads whatever comes back; says how many bytes were taken
+    /// before the connection ended.
+    pub async fn flood(&mut self, frame: &Frame, most: usize) -> usize {
+        let (mut reader, mut writer) = tokio::io::split(&mut self.0);
+        let bunch = frame.encode().repeat(100);
+        let mut sent = 0;
+        let write = async {
+            while sent < most && writer.write_all(&bunch).await.is_ok() && writer.flush().await.is_ok() {
+                sent += bunch.len();
+            }
+        };
+        let read = async {
+            let mut buffer = [0; 4096];
+            while reader.read(&mut buffer).await.is_ok_and(|size| size > 0) {}
+        };
+        let ended = async {
+            tokio::select! {
+                () = write => {}
+                () = read => {}
+            }
+        };
+        within(3 * PATIENCE, "a flood", ended).await;
+        sent
     }
 
     /// The next frame; `None` at the end of the connection.

@@ -118,7 +118,9 @@ impl Builder {
         let loader_clock = Arc::clone(&clock);
         let load: Reloader = Arc::new(move || Config::load(&configuration, Vec::new(), &*loader_clock));
         let config = load().map_err(|mistakes| mistakes.to_string())?;
-        let gateway = Gateway::start(config, clock, load).map_err(|mistake| mistake.to_string())?;
+        // A gateway has runtimes of its own, so it starts outside of ours.
+        let start = tokio::task::spawn_blocking(move || Gateway::start(config, clock, load));
+        let gateway = start.await.unwrap().map_err(|mistake| mistake.to_string())?;
         Ok(TestGateway {
             operator: Operator::at(gateway.operator_address()),
             gateway: Some(Arc::new(gateway)),
