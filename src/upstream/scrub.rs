@@ -141,10 +141,15 @@ impl Scrubber {
     }
 
     fn kind_of_folded(&self, name: &str) -> Kind {
-        let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
-        if self.ours.iter().any(|ours| ours == name) || begins(&IDENTITY_PREFIXES) || IDENTITY_NAMES.contains(&name) {
+        // Nearly all names differ from nearly all others in their first letter; comparing it first spares the call.
+        let first = name.as_bytes().first();
+        let begins = |prefixes: &[&str]| {
+            prefixes.iter().any(|prefix| prefix.as_bytes().first() == first && name.starts_with(prefix))
+        };
+        let is_one_of = |names: &[&str]| names.iter().any(|other| other.as_bytes().first() == first && *other == name);
+        if self.ours.iter().any(|ours| ours == name) || begins(&IDENTITY_PREFIXES) || is_one_of(&IDENTITY_NAMES) {
             Kind::Identity
-        } else if begins(&OVERRIDE_PREFIXES) || OVERRIDE_NAMES.contains(&name) {
+        } else if begins(&OVERRIDE_PREFIXES) || is_one_of(&OVERRIDE_NAMES) {
             Kind::Override
         } else {
             Kind::Harmless
