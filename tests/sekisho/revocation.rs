@@ -226,3 +226,19 @@ async fn a_broken_configuration_does_not_hold_a_revocation_up() {
         gateway.assert_served(&gateway.enrol("tarokodt")).await;
     }
 }
+
+/// Where the list cannot be kept for the next start, it is in force all the same.
+#[tokio::test]
+async fn a_state_directory_that_is_gone_does_not_hold_a_revocation_up() {
+    let gateway = TestGateway::spawn().await;
+    let hanako = gateway.pki.issuing.customer("hanakodt");
+    let customer = gateway.customer(&hanako).forgetful();
+    gateway.assert_served(&customer).await;
+    std::fs::rename(gateway.path("state"), gateway.path("elsewhere")).unwrap();
+    std::fs::write(gateway.path("state"), "no directory").unwrap();
+
+    gateway.publish(gateway.pki.issuing.list().number(2).revoking(&hanako).pem(), "ok").await;
+
+    gateway.assert_refused(&customer, "revoked").await;
+    gateway.assert_served(&gateway.enrol("tarokodt")).await;
+}

@@ -74,8 +74,8 @@ async fn held_back(gateway: SocketAddr, moment: Instant) -> SocketAddr {
     address
 }
 
-/// Downloads that go on and that nobody reads, silent connections, and handshakes that end before, at and after the cut:
-/// the drain waits for as long as it was told and then for nobody.
+/// Downloads with and without a reader, silent connections, and handshakes that end before, at and after the cut: the
+/// drain waits for as long as it was told and then for nobody.
 #[tokio::test]
 async fn draining_ends_in_time_whatever_the_clients_do() {
     let gateway = TestGateway::builder().workers(2).layer("drain-timeout = \"300ms\"").spawn().await;
@@ -99,10 +99,15 @@ async fn draining_ends_in_time_whatever_the_clients_do() {
     let silent = TcpStream::connect(gateway.address()).await.unwrap();
     let begin = Instant::now() + Duration::from_millis(200);
     let mut late = Vec::new();
-    for number in 0..24 {
-        let moment = begin + Duration::from_millis(200 + 10 * number);
+    for number in 0..48 {
+        let moment = begin + Duration::from_millis(265 + 2 * number);
         let customer = gateway.enrol("tarokodt").at(held_back(gateway.address(), moment).await);
-        late.push(tokio::spawn(async move { customer.try_get("/ib/menu.do").await.is_ok() }));
+        late.push(tokio::spawn(async move {
+            let Ok(mut connection) = customer.try_connect().await else { return false };
+            let is_served = connection.try_get("/ib/menu.do").await.is_ok();
+            connection.rest().await;
+            is_served
+        }));
     }
     let count = backend.count();
     tokio::time::interval_at(begin, PATIENCE).tick().await;
@@ -119,7 +124,7 @@ async fn draining_ends_in_time_whatever_the_clients_do() {
         served += usize::from(within(PATIENCE, "the end of a late handshake", connection).await.unwrap());
     }
     println!("{served} of the late ones were served");
-    assert!(backend.count() <= count + 24);
+    assert!(backend.count() <= count + 48);
     drop((silent, unread));
     let open = async || backend.open_connections();
     crate::support::eventually("the connections to the application", open, |open| *open == 0).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::frames::{DATA, END_STREAM, Frame, Frames, HEADERS, RST_STREAM};
+use crate::support::frames::{DATA, END_STREAM, Frame, Frames, HEADERS};
 use crate::support::{Answer, TestGateway};
 
 /// What the application may have heard of a message.
@@ -300,7 +300,7 @@ async fn http2_lengths_must_match_the_data() {
     gateway.backend.assert_clean();
 }
 
-/// The body is read, and the name of what was done to it is lost on the way: the application would take gzip for a form.
+/// The body is read, and the name of its coding is lost on the way: the application would take gzip for a form.
 #[tokio::test]
 async fn codings_that_would_be_lost_on_the_way_are_bad_framing() {
     let gateway = TestGateway::spawn().await;
@@ -350,34 +350,4 @@ async fn http2_lengths_stand_once() {
     }
     gateway.assert_backend_untouched();
     gateway.assert_served(&customer).await;
-}
-
-/// Half a transfer must not be executed because its sender changed their mind politely.
-#[tokio::test]
-async fn an_http2_upload_that_is_given_up_is_never_complete() {
-    const NO_ERROR: u32 = 0;
-    const CANCEL: u32 = 8;
-    let gateway = TestGateway::spawn().await;
-    let mut connections = 0;
-    for length in [None, Some(&b"100"[..])] {
-        for (code, data) in [(NO_ERROR, &b"amount=1"[..]), (CANCEL, b"amount=1"), (NO_ERROR, b""), (CANCEL, b"")] {
-            let mut frames = Frames::open(gateway.enrol("hanakodt").connect_frames().await).await;
-            let fields: Vec<_> = length.map(|length| (&b"content-length"[..], length)).into_iter().collect();
-            frames.request(1, "POST", &fields, false).await.unwrap();
-            let before = gateway.backend.received();
-            frames.send(&Frame::new(DATA, 0, 1, data)).await.unwrap();
-            connections += 1;
-            let begun = || async { (gateway.backend.connections(), gateway.backend.received() - before) };
-            let expected = (connections, data.len() as u64);
-            crate::support::eventually("the upload begins", begun, |now| *now == expected).await;
-
-            frames.send(&Frame::new(RST_STREAM, 0, 1, &code.to_be_bytes())).await.unwrap();
-
-            let open = || async { gateway.backend.open_connections() };
-            crate::support::eventually("the upload is broken off", open, |open| *open == 0).await;
-            assert_eq!(gateway.backend.count(), 0, "{code} after {data:?}, length {length:?}");
-        }
-    }
-    gateway.assert_backend_untouched();
-    gateway.assert_served(&gateway.enrol("tarokodt")).await;
 }

@@ -1,8 +1,14 @@
 //! Bodies flow; they are not collected (HTP-04). Back-pressure is what keeps a gigabyte out of the memory.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
+use crate::support::frames::{DATA, Frame, Frames, RST_STREAM};
 use crate::support::{Answer, Reply, TestGateway, settled, within};
+
+/// HTTP/2's reasons for a reset.
+const NO_ERROR: u32 = 0;
+const CANCEL: u32 = 8;
 
 const GIGABYTE: u64 = 1 << 30;
 /// The system's socket buffers on four ends (up to 6 MiB each), and what the gateway may hold.
@@ -123,4 +129,61 @@ async fn a_body_cut_short_is_not_completed_for_the_application() {
     let open = || async { (gateway.backend.connections(), gateway.backend.open_connections()) };
     crate::support::eventually("both forwards broken off", open, |now| now.0 == 0 || now.1 == 0).await;
     gateway.assert_backend_untouched();
+}
+
+/// Half a transfer must not be executed because its sender changed their mind politely. hyper takes NO_ERROR for an end;
+/// what comes in one piece with it is read first.
+#[tokio::test]
+async fn an_http2_upload_that_is_given_up_is_never_complete() {
+    let gateway = TestGateway::spawn().await;
+    let mut connections = 0;
+    for length in [None, Some(&b"100"[..])] {
+        for (code, last) in [(NO_ERROR, &b"&to=2"[..]), (CANCEL, b"&to=2"), (NO_ERROR, b""), (CANCEL, b"")] {
+            let mut frames = Frames::open(gateway.enrol("hanakodt").connect_frames().await).await;
+            let fields: Vec<_> = length.map(|length| (&b"content-length"[..], length)).into_iter().collect();
+            let before = gateway.backend.received();
+            frames.request(1, "POST", &fields, false).await.unwrap();
+            frames.send(&Frame::new(DATA, 0, 1, b"amount=1")).await.unwrap();
+            connections += 1;
+            let begun = || async { (gateway.backend.connections(), gateway.backend.received() - before) };
+            crate::support::eventually("the upload begins", begun, |now| *now == (connections, 8)).await;
+
+            let reset = Frame::new(RST_STREAM, 0, 1, &code.to_be_bytes());
+            let data = Some(Frame::new(DATA, 0, 1, last)).filter(|_| !last.is_empty());
+            frames.send_together(&data.into_iter().chain([reset]).collect::<Vec<_>>()).await.unwrap();
+
+            let open = || async { gateway.backend.open_connections() };
+            crate::support::eventually("the upload is broken off", open, |open| *open == 0).await;
+            assert_eq!(gateway.backend.count(), 0, "{code} after {last:?}, length {length:?}");
+        }
+    }
+    gateway.assert_backend_untouched();
+    gateway.assert_served(&gateway.enrol("tarokodt")).await;
+}
+
+/// The same where the application has begun to answer: then nobody waits for the answer's head any more.
+#[tokio::test]
+async fn an_upload_that_is_given_up_during_its_answer_is_never_complete() {
+    let application = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = format!("http://{}", application.local_addr().unwrap());
+    let gateway = TestGateway::builder().upstream(upstream).spawn().await;
+    for code in [NO_ERROR, CANCEL] {
+        let mut frames = Frames::open(gateway.enrol("hanakodt").connect_frames().await).await;
+        frames.request(1, "POST", &[], false).await.unwrap();
+        frames.send(&Frame::new(DATA, 0, 1, b"amount=1")).await.unwrap();
+        let (mut stream, _) = application.accept().await.unwrap();
+        let mut read = Vec::new();
+        while !read.ends_with(b"amount=1\r\n") {
+            assert!(within(PATIENCE, "the upload", stream.read_buf(&mut read)).await.unwrap() > 0);
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").await.unwrap();
+        assert_eq!(frames.outcome(1).await.unwrap().status(), Some(200));
+
+        let reset = Frame::new(RST_STREAM, 0, 1, &code.to_be_bytes());
+        frames.send_together(&[Frame::new(DATA, 0, 1, b"&to=2"), reset]).await.unwrap();
+
+        read.clear();
+        let _ = within(PATIENCE, "the end of the upload", stream.read_to_end(&mut read)).await;
+        assert!(!read.ends_with(b"0\r\n\r\n"), "{code}: {:?}", String::from_utf8_lossy(&read));
+    }
 }

@@ -92,7 +92,12 @@ impl Frames {
     }
 
     pub async fn send(&mut self, frame: &Frame) -> io::Result<()> {
-        self.0.write_all(&frame.encode()).await?;
+        self.send_together(std::slice::from_ref(frame)).await
+    }
+
+    /// Sends frames that arrive in one piece.
+    pub async fn send_together(&mut self, frames: &[Frame]) -> io::Result<()> {
+        self.0.write_all(&frames.iter().flat_map(Frame::encode).collect::<Vec<u8>>()).await?;
         self.0.flush().await
     }
 
@@ -115,8 +120,8 @@ impl Frames {
         self.send(&Frame::new(HEADERS, flags, stream, &block)).await
     }
 
-    /// Sends a frame over and over, so many bytes at most, and reads whatever comes back; says how many bytes were taken
-    /// before the connection ended.
+    /// Sends a frame over and over, so many bytes at most, and reads whatever comes back; says how many bytes could be
+    /// sent before the connection ended.
     pub async fn flood(&mut self, frame: &Frame, most: usize) -> usize {
         let (mut reader, mut writer) = tokio::io::split(&mut self.0);
         let bunch = frame.encode().repeat(100);
