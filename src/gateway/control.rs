@@ -2,7 +2,8 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener as StdTcpListener};
+use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -17,7 +18,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch as signal};
 
 use super::{Shared, Stage, StartError, watch};
@@ -32,9 +32,8 @@ const MAX_CONNECTIONS: usize = 64;
 /// The control thread's sockets, bound before any public one: a second gateway by mistake fails here, before a customer's
 /// connection can reach it.
 pub(super) struct Bound {
-    runtime: Runtime,
-    operator: TcpListener,
-    socket: UnixListener,
+    operator: StdTcpListener,
+    socket: StdUnixListener,
     socket_path: PathBuf,
     /// The operator address; tells the port where the configuration says 0.
     pub address: SocketAddr,
@@ -42,33 +41,36 @@ pub(super) struct Bound {
 
 /// Binds the operator address and the control socket.
 pub(super) fn bind(settings: &Settings) -> Result<Bound, StartError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let failed = |address: String| move |error| StartError::Bind { address, error };
-    let inside = runtime.enter();
-    let operator = std::net::TcpListener::bind(settings.address)
+    let operator = StdTcpListener::bind(settings.address)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-        .and_then(TcpListener::from_std)
         .map_err(failed(settings.address.to_string()))?;
     let socket = control::bind(&settings.control).map_err(failed(settings.control.display().to_string()))?;
-    drop(inside);
     let address = operator.local_addr()?;
-    Ok(Bound { runtime, operator, socket, socket_path: settings.control.clone(), address })
+    Ok(Bound { operator, socket, socket_path: settings.control.clone(), address })
 }
 
 impl Bound {
     /// Serves until the gateway is over: longer than the workers, so that metrics and health can be seen to the end.
-    pub fn spawn(self, shared: &Arc<Shared>, mut stage: signal::Receiver<Stage>) -> io::Result<JoinHandle<()>> {
+    pub fn spawn(self, shared: &Arc<Shared>, stage: signal::Receiver<Stage>) -> io::Result<JoinHandle<()>> {
         let shared = Arc::clone(shared);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name("control".into()).spawn(move || {
-            self.runtime.block_on(async {
-                tokio::spawn(serve_operator(self.operator, Arc::clone(&shared)));
-                tokio::spawn(serve_control(self.socket, Arc::clone(&shared)));
-                tokio::spawn(watch::watch(shared));
-                // An error means that the gateway itself is gone.
-                let _ = stage.wait_for(|stage| *stage == Stage::Over).await;
-            });
-            let _ = std::fs::remove_file(self.socket_path);
+            let path = self.socket_path.clone();
+            if let Err(error) = runtime.block_on(self.serve(shared, stage)) {
+                tracing::error!(%error, "the operator address cannot be served");
+            }
+            let _ = std::fs::remove_file(path);
         })
+    }
+
+    async fn serve(self, shared: Arc<Shared>, mut stage: signal::Receiver<Stage>) -> io::Result<()> {
+        tokio::spawn(serve_operator(TcpListener::from_std(self.operator)?, Arc::clone(&shared)));
+        tokio::spawn(serve_control(UnixListener::from_std(self.socket)?, Arc::clone(&shared)));
+        tokio::spawn(watch::watch(shared));
+        // An error means that the gateway itself is gone.
+        let _ = stage.wait_for(|stage| *stage == Stage::Over).await;
+        Ok(())
     }
 }
 

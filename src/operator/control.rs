@@ -5,13 +5,13 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
-use tokio::net::UnixListener;
 
 /// What the control socket can ask for. `Ok` and `Err` are texts for the person who asked.
 pub type Reload = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
@@ -25,7 +25,7 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
         fs::create_dir_all(directory)?;
     }
     if path.exists() {
-        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        if UnixStream::connect(path).is_ok() {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, "another gateway answers on the control socket"));
         }
         fs::remove_file(path)?;
@@ -34,6 +34,7 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
     let beside = path.with_extension("new");
     let _ = fs::remove_file(&beside);
     let listener = UnixListener::bind(&beside)?;
+    listener.set_nonblocking(true)?;
     fs::set_permissions(&beside, fs::Permissions::from_mode(0o600))?;
     fs::rename(&beside, path)?;
     Ok(listener)
