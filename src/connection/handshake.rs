@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rustls::HandshakeKind;
 use rustls::server::Acceptor;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::server::TlsStream;
@@ -87,6 +88,31 @@ pub struct Failure {
     pub outcome: Outcome,
     /// The cause, for the log.
     pub cause: String,
+    /// The connection, where an alert is on its way that the client should be able to read.
+    pub farewell: Option<TcpStream>,
+}
+
+/// How long, and how much, is still read from a client whose handshake was refused.
+const FAREWELL: Duration = Duration::from_millis(500);
+const FAREWELL_BYTES: usize = 64 << 10;
+
+/// Lets a refused client read its alert. With TLS 1.3 it has often sent its first request already; closing a socket with
+/// unread bytes makes the kernel reset the connection, and the client sees that instead of the reason.
+pub async fn say_farewell(mut stream: TcpStream) {
+    let mut read = 0;
+    let mut buffer = vec![0; 1024];
+    let until_it_closes = async {
+        stream.shutdown().await?;
+        while read < FAREWELL_BYTES {
+            match stream.read(&mut buffer).await? {
+                0 => break,
+                bytes => read += bytes,
+            }
+        }
+        Ok::<_, std::io::Error>(())
+    };
+    // Whatever comes of it, the connection ends here.
+    let _ = tokio::time::timeout(FAREWELL, until_it_closes).await;
 }
 
 impl Failure {
@@ -96,7 +122,7 @@ impl Failure {
     }
 
     fn before_a_listener(outcome: Outcome, cause: impl ToString) -> Self {
-        Self { listener: None, kind: Kind::Full, outcome, cause: cause.to_string() }
+        Self { listener: None, kind: Kind::Full, outcome, cause: cause.to_string(), farewell: None }
     }
 }
 
@@ -165,19 +191,20 @@ impl Greeter {
         };
         let fail = |outcome, cause: String| {
             let listener = Some(Arc::clone(&listener));
-            Err(Failure { listener, kind: Kind::Full, outcome, cause })
+            Failure { listener, kind: Kind::Full, outcome, cause, farewell: None }
         };
         let config = match listener.tls_for_one_connection() {
             Ok(config) => config,
-            Err(error) => return fail(Outcome::ProtocolError, error.to_string()),
+            Err(error) => return Err(fail(Outcome::ProtocolError, error.to_string())),
         };
-        match timeout_at(deadline, hello.into_stream(config)).await {
+        match timeout_at(deadline, hello.into_stream(config).into_fallible()).await {
             Ok(Ok(stream)) => self.judge(stream, client, listener),
-            Ok(Err(error)) => {
+            Ok(Err((error, stream))) => {
                 let refusal = error.get_ref().and_then(|inner| inner.downcast_ref()).and_then(refusal_behind);
-                fail(refusal.map_or(Outcome::ProtocolError, Outcome::Refused), error.to_string())
+                let outcome = refusal.map_or(Outcome::ProtocolError, Outcome::Refused);
+                Err(Failure { farewell: Some(stream), ..fail(outcome, error.to_string()) })
             }
-            Err(_) => fail(Outcome::Timeout, "the handshake took too long".into()),
+            Err(_) => Err(fail(Outcome::Timeout, "the handshake took too long".into())),
         }
     }
 
@@ -206,7 +233,8 @@ impl Greeter {
                     (Err(refusal), RefusalManner::Page) => (Visitor::Refused(refusal), None),
                     (Err(refusal), RefusalManner::Close) => {
                         let outcome = Outcome::Refused(refusal);
-                        return Err(Failure { listener: Some(listener), kind, outcome, cause: refusal.to_string() });
+                        let cause = refusal.to_string();
+                        return Err(Failure { listener: Some(listener), kind, outcome, cause, farewell: None });
                     }
                 }
             }

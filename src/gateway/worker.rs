@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch as signal};
 
 use super::{Shared, Stage};
-use crate::connection::handshake::{Arrival, Failure, Greeter, Kind, Outcome, deadline};
+use crate::connection::handshake::{Arrival, Failure, Greeter, Kind, Outcome, deadline, say_farewell};
 use crate::connection::http;
 use crate::connection::roll::{Order, Roll, SWEEP};
 use crate::operator::metrics::NO_LISTENER;
@@ -178,6 +178,9 @@ impl Worker {
             Err(failure) => {
                 let only = entrance.only_listener();
                 self.count_failure(&failure, only, peer);
+                if let Some(stream) = failure.farewell {
+                    say_farewell(stream).await;
+                }
             }
         }
     }
