@@ -87,7 +87,7 @@ impl Pipeline {
             Err(refusal) => {
                 self.metrics.refusals.with_label_values(&[refusal.code()]).inc();
                 tracing::debug!(request_id = id.as_str(), listener = visit.listener().name(), %refusal, "request refused");
-                refusal.into_response(wishes.reader(), id.as_str(), &rules.help_desk).map(AnswerBody::Ours)
+                refusal.into_response(wishes.reader(), id.as_str(), &rules.help_desk).map(AnswerBody::Whole)
             }
         };
         answer.headers_mut().insert(X_REQUEST_ID, id.to_header());
@@ -125,7 +125,7 @@ impl Pipeline {
         if Arc::ptr_eq(pool.settings(), &rules.upstream) {
             return pool;
         }
-        let pool = Pool::new(Arc::clone(&rules.upstream), self.metrics.upstream_connections.clone());
+        let pool = Pool::new(Arc::clone(&rules.upstream), Arc::clone(&self.metrics));
         self.pool.store(Arc::clone(&pool));
         pool
     }

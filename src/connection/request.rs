@@ -1,10 +1,10 @@
 //! A request with one meaning (REQUIREMENTS 2.11): what hyper's parser leaves open is closed here, before anything else
 //! looks at it.
 //!
-//! Invariant: an [`Admitted`] request has one target, one host, a method that belongs to HTTP applications, and no
-//! `Connection` header that takes end-to-end fields away.
+//! Invariant: an [`Admitted`] request has one target, one host, one framing, a method that belongs to HTTP applications,
+//! and no `Connection` header that takes end-to-end fields away.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::header::{HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Method, Request};
@@ -18,7 +18,7 @@ use crate::refusal::Refusal;
 /// Tunnels and echoes. In any case: what one server takes for an unknown method, another takes for this one.
 const REFUSED_METHODS: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
 
-/// Fields that `Connection` may nominate: they belong to the connection (RFC 9110 7.6.1). All are removed.
+/// Fields that `Connection` may nominate: they belong to the connection (RFC 9110 7.6.1). None is passed on.
 const HOP_BY_HOP: [&str; 9] = [
     "connection",
     "keep-alive",
@@ -35,12 +35,14 @@ const HOP_BY_HOP: [&str; 9] = [
 #[derive(Debug)]
 pub struct Admitted<'v> {
     standing: Standing<'v>,
-    /// The head, without the fields of the connection.
+    /// The head as it came; which of its fields end here, [`ends_here`] says.
     pub(crate) parts: Parts,
     /// The body, unread.
     pub(crate) body: Incoming,
     target: PathAndQuery,
     host: HeaderValue,
+    /// The body's length, where the client announced one.
+    pub(crate) length: Option<u64>,
 }
 
 impl<'v> Admitted<'v> {
@@ -54,6 +56,11 @@ impl<'v> Admitted<'v> {
         &self.host
     }
 
+    /// Who sends it.
+    pub fn standing(&self) -> &Standing<'v> {
+        &self.standing
+    }
+
     /// The parts, for the next stage.
     pub(crate) fn into_inner(self) -> (Standing<'v>, Parts, Incoming, PathAndQuery, HeaderValue) {
         (self.standing, self.parts, self.body, self.target, self.host)
@@ -65,7 +72,7 @@ impl<'v> Admitted<'v> {
 /// # Errors
 /// The refusal to answer with.
 pub fn admit<'v>(standing: Standing<'v>, request: Request<Incoming>, limits: &Limits) -> Result<Admitted<'v>, Refusal> {
-    let (mut parts, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     // HTTP/1 was counted by the parser; HTTP/2 only in bytes.
     if parts.headers.len() > limits.max_header_count {
         return Err(Refusal::TooManyHeaders);
@@ -73,46 +80,80 @@ pub fn admit<'v>(standing: Standing<'v>, request: Request<Incoming>, limits: &Li
     if REFUSED_METHODS.iter().any(|refused| parts.method.as_str().eq_ignore_ascii_case(refused)) {
         return Err(Refusal::MethodNotAllowed);
     }
-    settle_framing(&mut parts.headers)?;
-    let host = host_of(&parts)?;
+    let survey = Survey::of(&parts.headers)?;
+    let host = host_of(survey.host, &parts)?;
     let name = host.to_str().ok().and_then(HostName::parse_authority).ok_or(Refusal::BadHost)?;
     if !standing.visit().listener().serves(&name) {
         return Err(Refusal::MisdirectedRequest);
     }
     let target = target_of(&parts, limits.max_target_bytes)?;
-    refuse_unknown_expectations(&parts.headers)?;
-    remove_connection_fields(&mut parts.headers)?;
-    Ok(Admitted { standing, parts, body, target, host })
+    if let Some(refusal) = survey.lesser_fault {
+        return Err(refusal);
+    }
+    let length = survey.length;
+    Ok(Admitted { standing, parts, body, target, host, length })
 }
 
-/// One framing, written in one way. hyper undoes `chunked` and passes over whatever coding is named before it; HTTP/2
-/// lets equal lengths stand twice.
-fn settle_framing(headers: &mut HeaderMap) -> Result<(), Refusal> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let is_chunked = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
-    if !codings.next().is_none_or(is_chunked) || codings.next().is_some() {
-        return Err(Refusal::BadFraming);
-    }
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let Some(length) = lengths.next() else { return Ok(()) };
-    let is_number = !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit);
-    let number = length.to_str().ok().filter(|_| is_number).and_then(|text| text.parse::<u64>().ok());
-    match (number, lengths.next()) {
-        (Some(number), None) => {
-            headers.insert(CONTENT_LENGTH, number.into());
-            Ok(())
+/// Whether a field of this name (in lower case) belongs to the connection with the client, or is written anew for the one
+/// with the application: neither is passed on.
+pub(crate) fn ends_here(name: &str) -> bool {
+    matches!(name, "host" | "content-length" | "expect") || HOP_BY_HOP.contains(&name)
+}
+
+/// The fields that decide what a message means, found in one walk over its head.
+#[derive(Debug, Default)]
+struct Survey<'h> {
+    host: Option<&'h HeaderValue>,
+    length: Option<u64>,
+    is_chunked: bool,
+    /// What is wrong, but says nothing about where the message ends.
+    lesser_fault: Option<Refusal>,
+}
+
+impl<'h> Survey<'h> {
+    fn of(headers: &'h HeaderMap) -> Result<Self, Refusal> {
+        let mut survey = Self::default();
+        let mut second_host = false;
+        for (name, value) in headers {
+            match name.as_str() {
+                "host" => second_host |= survey.host.replace(value).is_some(),
+                "content-length" => survey.note_length(value)?,
+                "transfer-encoding" => survey.note_coding(value)?,
+                "expect" if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => {
+                    survey.lesser_fault = Some(Refusal::UnknownExpectation);
+                }
+                "connection" if !nominates_only_its_own(value) => {
+                    survey.lesser_fault.get_or_insert(Refusal::NominatedField);
+                }
+                _ => {}
+            }
         }
-        (Some(_) | None, _) => Err(Refusal::BadFraming),
+        if second_host { Err(Refusal::BadHost) } else { Ok(survey) }
+    }
+
+    /// One length, in digits and nothing else. HTTP/2 lets equal lengths stand twice.
+    fn note_length(&mut self, value: &HeaderValue) -> Result<(), Refusal> {
+        let is_number = !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
+        let number = value.to_str().ok().filter(|_| is_number).and_then(|text| text.parse().ok());
+        match (number, self.length) {
+            (Some(number), None) => self.length = Some(number),
+            (Some(_) | None, _) => return Err(Refusal::BadFraming),
+        }
+        Ok(())
+    }
+
+    /// hyper undoes `chunked` and passes over whatever coding is named before it.
+    fn note_coding(&mut self, value: &HeaderValue) -> Result<(), Refusal> {
+        let is_second = std::mem::replace(&mut self.is_chunked, true);
+        if is_second || !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") {
+            return Err(Refusal::BadFraming);
+        }
+        Ok(())
     }
 }
 
 /// The one host of a request: `Host`, `:authority`, and an absolute target must all say the same (HTP-05).
-fn host_of(parts: &Parts) -> Result<HeaderValue, Refusal> {
-    let mut fields = parts.headers.get_all(HOST).iter();
-    let field = fields.next();
-    if fields.next().is_some() {
-        return Err(Refusal::BadHost);
-    }
+fn host_of(field: Option<&HeaderValue>, parts: &Parts) -> Result<HeaderValue, Refusal> {
     match (field, parts.uri.authority()) {
         (Some(field), None) => Ok(field.clone()),
         (Some(field), Some(authority)) if is_same(field, authority) => Ok(field.clone()),
@@ -142,31 +183,13 @@ fn target_of(parts: &Parts, max_bytes: usize) -> Result<PathAndQuery, Refusal> {
     if is_visible && (text.starts_with('/') || is_asterisk) { Ok(target.clone()) } else { Err(Refusal::BadTarget) }
 }
 
-fn refuse_unknown_expectations(headers: &HeaderMap) -> Result<(), Refusal> {
-    let known = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
-    if headers.get_all(EXPECT).iter().all(known) { Ok(()) } else { Err(Refusal::UnknownExpectation) }
-}
-
-/// Removes the connection's own fields. `Connection` may nominate those and fields that are not there; nominating any
-/// field of this message, or one that a later hop might add, would take it away between our inspection and the
-/// application, and is refused (IDN-11).
-fn remove_connection_fields(headers: &mut HeaderMap) -> Result<(), Refusal> {
-    for value in headers.get_all(CONNECTION) {
-        let value = value.to_str().map_err(|_| Refusal::NominatedField)?;
-        for token in value.split(',').map(str::trim).filter(|token| !token.is_empty()) {
-            let is_known = |name: &&str| token.eq_ignore_ascii_case(name);
-            if !is_known(&"close") && !HOP_BY_HOP.iter().any(is_known) {
-                return Err(Refusal::NominatedField);
-            }
-        }
-    }
-    // Heads are short: one walk over the names costs less than looking each unwanted one up.
-    let unwanted: Vec<HeaderName> =
-        headers.keys().filter(|name| **name == EXPECT || HOP_BY_HOP.contains(&name.as_str())).cloned().collect();
-    for name in unwanted {
-        headers.remove(name);
-    }
-    Ok(())
+/// `Connection` may nominate the connection's own fields. Nominating any other, or one that a later hop might add, would
+/// take it away between our inspection and the application (IDN-11).
+fn nominates_only_its_own(value: &HeaderValue) -> bool {
+    let is_own = |token: &str| {
+        token.eq_ignore_ascii_case("close") || HOP_BY_HOP.iter().any(|name| token.eq_ignore_ascii_case(name))
+    };
+    value.to_str().is_ok_and(|text| text.split(',').map(str::trim).all(|token| token.is_empty() || is_own(token)))
 }
 
 #[cfg(test)]
@@ -186,11 +209,15 @@ mod tests {
             ("host", false),
             ("x-unheard-of", false),
         ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(CONNECTION, value.parse().unwrap());
-            headers.insert("te", HeaderValue::from_static("trailers"));
-            assert_eq!(remove_connection_fields(&mut headers).is_ok(), allowed, "{value}");
-            assert!(!allowed || headers.is_empty());
+            assert_eq!(nominates_only_its_own(&HeaderValue::from_static(value)), allowed, "{value}");
         }
+    }
+
+    #[test]
+    fn the_fields_of_the_connection_end_here() {
+        for name in HOP_BY_HOP.iter().chain(&["host", "content-length", "expect"]) {
+            assert!(ends_here(name), "{name}");
+        }
+        assert!(!ends_here("cookie") && !ends_here("content-type"));
     }
 }

@@ -232,7 +232,7 @@ impl Drop for Gateway {
 /// The rules of a configuration; `None` where there is no key to sign with.
 fn rules_of(config: &Config) -> Option<Rules> {
     let upstream = &config.upstream;
-    let sealer = Sealer::new(config.assertion.clone(), upstream.underscore_headers, upstream.forwarded_headers)?;
+    let sealer = Sealer::new(config.assertion.clone(), upstream)?;
     Some(Rules {
         limits: Arc::new(config.limits.clone()),
         sealer: Arc::new(sealer),

@@ -55,7 +55,7 @@ pub(super) fn spawn(
 impl Worker {
     fn new(shared: Arc<Shared>) -> Self {
         let rules = shared.rules.load_full();
-        let pool = Pool::new(Arc::clone(&rules.upstream), shared.metrics.upstream_connections.clone());
+        let pool = Pool::new(Arc::clone(&rules.upstream), Arc::clone(&shared.metrics));
         let pipeline = Pipeline {
             trust: Arc::clone(&shared.trust),
             rules: Arc::clone(&shared.rules),

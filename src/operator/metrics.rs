@@ -46,8 +46,6 @@ pub struct Metrics {
     pub upstream_errors: IntCounterVec,
     /// `sekisho_upstream_connections`
     pub upstream_connections: IntGauge,
-    /// `sekisho_upstream_retries_total`
-    pub upstream_retries: IntCounter,
     /// `sekisho_crl_entries`
     pub crl_entries: IntGauge,
     /// `sekisho_crl_next_update_timestamp_seconds`
@@ -140,8 +138,6 @@ impl Metrics {
                 &["kind"],
             )?,
             upstream_connections: register.gauge("upstream_connections", "Open connections to the application.")?,
-            upstream_retries: register
-                .counter("upstream_retries_total", "Requests sent again because they provably never left.")?,
             crl_entries: register.gauge("crl_entries", "Revoked certificates in the lists in force.")?,
             crl_next_update: register.gauge(
                 "crl_next_update_timestamp_seconds",

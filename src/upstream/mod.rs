@@ -4,8 +4,13 @@ pub mod seal;
 pub mod scrub;
 pub mod assertion;
 pub mod forward;
+pub mod head;
 pub mod pool;
 mod stream;
+mod connection;
+mod upload;
+mod exchange;
+mod framing;
 pub mod body;
 mod answer;
 

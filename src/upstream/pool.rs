@@ -3,22 +3,17 @@
 //! No lock is contended: a pool belongs to one worker. A connection goes back only after a whole exchange; whatever else
 //! happens to a `Lease`, the connection ends with it.
 
-use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Context;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::AbortHandle;
-use tokio::time::Sleep;
 
-use super::body::RequestBody;
+use super::connection::Connection;
+use super::exchange::Failure;
 use super::stream::BankStream;
 use super::{Server, Settings};
+use crate::operator::metrics::Metrics;
 use crate::refusal::Refusal;
 
 /// The pool of one worker under one configuration.
@@ -28,7 +23,7 @@ pub struct Pool {
     servers: Vec<ServerState>,
     permits: Arc<Semaphore>,
     turn: AtomicUsize,
-    open: IntGauge,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Debug, Default)]
@@ -43,41 +38,24 @@ struct Idle {
     since: Instant,
 }
 
-/// A connection and the task that drives it; the task ends with the value.
-#[derive(Debug)]
-struct Connection {
-    sender: SendRequest<RequestBody>,
-    answers_due: Overdue,
-    task: AbortHandle,
-    open: IntGauge,
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.task.abort();
-        self.open.dec();
-    }
-}
-
 /// A connection in use.
 #[derive(Debug)]
 pub(super) struct Lease {
     pool: Arc<Pool>,
     connection: Connection,
     server: usize,
-    is_reused: bool,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Pool {
     /// An empty pool.
-    pub fn new(settings: Arc<Settings>, open: IntGauge) -> Arc<Self> {
+    pub fn new(settings: Arc<Settings>, metrics: Arc<Metrics>) -> Arc<Self> {
         Arc::new(Self {
             servers: settings.servers.iter().map(|_| ServerState::default()).collect(),
             permits: Arc::new(Semaphore::new(settings.max_connections)),
             turn: AtomicUsize::new(0),
             settings,
-            open,
+            metrics,
         })
     }
 
@@ -89,13 +67,31 @@ impl Pool {
     /// Takes a connection: the one used last, else a new one. A server that refuses is marked down for a while and the
     /// next is tried; the only server is never marked down.
     pub(super) async fn take(self: &Arc<Self>) -> Result<Lease, Refusal> {
-        let permit = self.permit().await?;
-        for server in self.servers_in_turn() {
-            let (connection, is_reused) = match self.reuse(server).await {
-                Some(connection) => (connection, true),
+        let turn = if self.servers.len() == 1 { 0 } else { self.turn.fetch_add(1, Ordering::Relaxed) };
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            let server = self.servers_from(turn).next().unwrap_or_default();
+            return match self.reuse(server) {
+                Some(connection) => Ok(self.lease(connection, server, permit)),
                 // Rare, and large where TLS is spoken: on the heap, so that the common request carries no room for it.
-                None => match Box::pin(self.open(server)).await {
-                    Ok(connection) => (connection, false),
+                None => Box::pin(self.open_one(turn, permit)).await,
+            };
+        }
+        // Who waits longer than a connect may take is told so.
+        let waiting = Arc::clone(&self.permits).acquire_owned();
+        match tokio::time::timeout(self.settings.connect_timeout, waiting).await {
+            Ok(Ok(permit)) => Box::pin(self.open_one(turn, permit)).await,
+            Ok(Err(_)) | Err(_) => Err(Refusal::UpstreamBusy),
+        }
+    }
+
+    /// A connection to the first server that has one or takes one.
+    async fn open_one(self: &Arc<Self>, turn: usize, permit: OwnedSemaphorePermit) -> Result<Lease, Refusal> {
+        let servers: Vec<usize> = self.servers_from(turn).collect();
+        for server in servers {
+            let connection = match self.reuse(server) {
+                Some(connection) => connection,
+                None => match self.open(server).await {
+                    Ok(connection) => connection,
                     Err(_) if self.servers.len() > 1 => {
                         let until = Instant::now() + self.settings.down_time;
                         *lock(&self.servers[server].down_until) = Some(until);
@@ -104,59 +100,42 @@ impl Pool {
                     Err(refusal) => return Err(refusal),
                 },
             };
-            return Ok(Lease { pool: Arc::clone(self), connection, server, is_reused, _permit: permit });
+            return Ok(self.lease(connection, server, permit));
         }
         Err(Refusal::UpstreamUnreachable)
     }
 
-    /// The right to use one connection. Who waits longer than a connect may take is told so.
-    async fn permit(&self) -> Result<OwnedSemaphorePermit, Refusal> {
-        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-            return Ok(permit);
-        }
-        match tokio::time::timeout(self.settings.connect_timeout, Arc::clone(&self.permits).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(Refusal::UpstreamBusy),
-        }
+    fn lease(self: &Arc<Self>, connection: Connection, server: usize, permit: OwnedSemaphorePermit) -> Lease {
+        Lease { pool: Arc::clone(self), connection, server, _permit: permit }
     }
 
-    /// Drops what has been unused for too long. Called by the worker's sweep.
+    /// Drops what has been unused for too long, and what the application has closed. Called by the worker's sweep.
     pub fn sweep(&self) {
         let limit = self.settings.idle_timeout;
         for server in &self.servers {
-            lock(&server.idle).retain(|idle| idle.since.elapsed() < limit && !idle.connection.sender.is_closed());
+            lock(&server.idle).retain_mut(|idle| idle.since.elapsed() < limit && idle.connection.is_quiet());
         }
     }
 
     /// Those that are up, round robin; where none is, all of them.
-    fn servers_in_turn(&self) -> Vec<usize> {
+    fn servers_from(&self, turn: usize) -> impl Iterator<Item = usize> {
         let count = self.servers.len();
-        if count == 1 {
-            return vec![0];
-        }
-        let first = self.turn.fetch_add(1, Ordering::Relaxed);
-        let all: Vec<usize> = (0..count).map(|offset| (first + offset) % count).collect();
-        let now = Instant::now();
-        let is_up = |server: &usize| lock(&self.servers[*server].down_until).is_none_or(|until| until <= now);
-        let up: Vec<usize> = all.iter().copied().filter(is_up).collect();
-        if up.is_empty() { all } else { up }
+        let now = (count > 1).then(Instant::now);
+        let is_up = move |server: &usize| {
+            now.is_none_or(|now| lock(&self.servers[*server].down_until).is_none_or(|until| until <= now))
+        };
+        let none_is_up = !(0..count).any(|server| is_up(&server));
+        (0..count).map(move |offset| (turn % count + offset) % count).filter(move |server| none_is_up || is_up(server))
     }
 
-    async fn reuse(&self, server: usize) -> Option<Connection> {
-        loop {
-            let idle = lock(&self.servers[server].idle).pop()?;
-            let mut connection = idle.connection;
-            if idle.since.elapsed() >= self.settings.idle_timeout || connection.sender.is_closed() {
-                continue;
-            }
-            if connection.sender.is_ready() {
-                return Some(connection);
-            }
-            // Its last answer has just ended and its task has not run since. It is not waited for long.
-            if let Ok(Ok(())) = tokio::time::timeout(SETTLE_TIME, connection.sender.ready()).await {
+    fn reuse(&self, server: usize) -> Option<Connection> {
+        let mut idle = lock(&self.servers[server].idle);
+        while let Some(Idle { mut connection, since }) = idle.pop() {
+            if since.elapsed() < self.settings.idle_timeout && connection.is_quiet() {
                 return Some(connection);
             }
         }
+        None
     }
 
     async fn open(&self, server: usize) -> Result<Connection, Refusal> {
@@ -165,79 +144,43 @@ impl Pool {
             tracing::warn!(server = %target.authority, %error, "the application cannot be reached");
             Refusal::UpstreamUnreachable
         };
-        let connecting = BankStream::connect(target);
-        let stream = match tokio::time::timeout(self.settings.connect_timeout, connecting).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(unreachable(&error)),
-            Err(_) => return Err(unreachable(&"connect-timeout passed")),
-        };
-        let (sender, connection) = http1::Builder::new()
-            .title_case_headers(self.settings.title_case_headers)
-            // Most requests are one small head: a plain write costs the kernel less than a vector of one.
-            .writev(false)
-            .max_header_size(self.settings.max_header_bytes)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| unreachable(&error))?;
-        let task = tokio::spawn(async move {
-            // Its errors reach whoever waits for the answer.
-            let _ = connection.await;
-        });
-        self.open.inc();
-        Ok(Connection { sender, answers_due: Overdue::default(), task: task.abort_handle(), open: self.open.clone() })
-    }
-}
-
-/// A timer that is set once and then only looked at: almost every answer comes in time, and setting a timer for each
-/// would cost more than the look. It fires at the deadline of an earlier answer, and is set anew only then.
-#[derive(Debug, Default)]
-pub(super) struct Overdue(Option<Pin<Box<Sleep>>>);
-
-impl Overdue {
-    /// Whether `deadline` has passed; wakes the task when it does. Deadlines of one connection never go back.
-    pub fn is_past(&mut self, deadline: tokio::time::Instant, cx: &mut Context<'_>) -> bool {
-        let timer = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
-        while timer.as_mut().poll(cx).is_ready() {
-            if timer.deadline() >= deadline {
-                return true;
-            }
-            timer.as_mut().reset(deadline);
+        match tokio::time::timeout(self.settings.connect_timeout, BankStream::connect(target)).await {
+            Ok(Ok(stream)) => Ok(Connection::new(stream, self.metrics.upstream_connections.clone())),
+            Ok(Err(error)) => Err(unreachable(&error)),
+            Err(_) => Err(unreachable(&"connect-timeout passed")),
         }
-        false
     }
 }
-
-/// How long a connection may take to settle after its last answer ended.
-const SETTLE_TIME: Duration = Duration::from_millis(50);
 
 impl Lease {
-    pub fn sender(&mut self) -> &mut SendRequest<RequestBody> {
-        &mut self.connection.sender
+    pub fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
     }
 
-    /// The connection's timer for answers.
-    pub fn answers_due(&mut self) -> &mut Overdue {
-        &mut self.connection.answers_due
-    }
-
-    /// Which of the pool's servers it leads to.
-    pub fn server_number(&self) -> usize {
-        self.server
+    pub fn settings(&self) -> &Settings {
+        &self.pool.settings
     }
 
     pub fn server(&self) -> &Server {
         &self.pool.settings.servers[self.server]
     }
 
-    /// Whether the connection had served another request before.
-    pub fn is_reused(&self) -> bool {
-        self.is_reused
-    }
-
     /// Gives the connection back after a whole exchange.
     pub fn give_back(self) {
-        let idle = Idle { connection: self.connection, since: Instant::now() };
-        lock(&self.pool.servers[self.server].idle).push(idle);
+        let mut connection = self.connection;
+        connection.rest();
+        lock(&self.pool.servers[self.server].idle).push(Idle { connection, since: Instant::now() });
+    }
+
+    /// Counts and tells a failure of the application; a client's failure is the client's.
+    pub fn count(&self, failure: &Failure) {
+        let kind = match failure {
+            Failure::ClientStalled | Failure::ClientBroke => return,
+            Failure::TooSlow => "timeout",
+            Failure::Io(_) | Failure::Closed | Failure::Malformed(_) => "broken",
+        };
+        tracing::warn!(server = %self.server().authority, error = %failure, "the application did not answer as it should");
+        self.pool.metrics.upstream_errors.with_label_values(&[kind]).inc();
     }
 }
 

@@ -3,10 +3,14 @@
 //! Names are compared as the application may read them: CGI, PHP and WSGI fold every character that is no letter or digit
 //! into one, so `X-Login-Id`, `X_Login_Id` and `x.login.id` are the same field to them (IDN-05).
 
-use http::header::{HeaderMap, HeaderName};
+use std::borrow::Cow;
+
+use http::header::{COOKIE, HeaderMap, HeaderName, HeaderValue};
 
 use super::UnderscoreHeaders;
 use super::assertion::Settings;
+use super::head::Fields;
+use crate::connection::request::ends_here;
 use crate::refusal::Refusal;
 
 /// Beginnings of names by which platforms pass identities behind a proxy (IDN-09), folded.
@@ -73,11 +77,16 @@ pub struct Scrubber {
     underscores: UnderscoreHeaders,
 }
 
-#[derive(PartialEq, Eq, Clone, Copy)]
-enum Kind {
+/// What a field says, by its name.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+pub(super) enum Kind {
+    /// Nothing that concerns us.
     Harmless,
+    /// Who the client is: an attack, or a proxy that should not be there.
     Identity,
+    /// Where the request came from or what it asks for.
     Override,
+    /// Nothing by itself, but its name holds an underscore, which applications read as a dash.
     Unclean,
 }
 
@@ -94,32 +103,35 @@ impl Scrubber {
         Self { ours, underscores }
     }
 
-    /// Cleans a request's head; how many fields claimed an identity.
+    /// Writes what the client may say into the fields that will leave; how many of its fields claimed an identity.
     ///
     /// # Errors
     /// A name with an underscore, where those are refused.
-    pub fn clean_request(&self, headers: &mut HeaderMap) -> Result<u64, Refusal> {
-        let mut unwanted: Vec<(HeaderName, Kind)> = Vec::new();
-        for name in headers.keys() {
-            match self.kind_of(name.as_str()) {
-                Kind::Harmless => {}
-                kind => unwanted.push((name.clone(), kind)),
-            }
-        }
+    pub fn pass_on(&self, headers: &HeaderMap, fields: &mut Fields) -> Result<u64, Refusal> {
         let mut identities = 0;
-        for (name, kind) in unwanted {
-            if kind == Kind::Unclean && self.underscores == UnderscoreHeaders::Refuse {
-                return Err(Refusal::UnderscoreHeader);
+        let mut cookies_are_passed = false;
+        for (name, value) in headers {
+            if ends_here(name.as_str()) {
+                continue;
             }
-            if kind == Kind::Identity {
-                identities += headers.get_all(&name).iter().count() as u64;
+            match self.kind_of(name.as_str()) {
+                Kind::Harmless if *name == COOKIE => {
+                    if !std::mem::replace(&mut cookies_are_passed, true) {
+                        fields.add(name, &joined_cookies(headers));
+                    }
+                }
+                Kind::Harmless => fields.add(name, value.as_bytes()),
+                Kind::Identity => identities += 1,
+                Kind::Unclean if self.underscores == UnderscoreHeaders::Refuse => {
+                    return Err(Refusal::UnderscoreHeader);
+                }
+                Kind::Unclean | Kind::Override => {}
             }
-            headers.remove(&name);
         }
         Ok(identities)
     }
 
-    /// Cleans an answer's head or trailers: an application that echoes what it was told tells it to nobody (IDN-10).
+    /// Cleans an answer's trailers: an application that echoes what it was told tells it to nobody (IDN-10).
     pub fn clean_answer(&self, headers: &mut HeaderMap) {
         let unwanted: Vec<HeaderName> =
             headers.keys().filter(|name| self.kind_of(name.as_str()) == Kind::Identity).cloned().collect();
@@ -128,8 +140,9 @@ impl Scrubber {
         }
     }
 
-    fn kind_of(&self, name: &str) -> Kind {
-        // Names arrive in lower case. Most are letters and dashes, and need no folded copy.
+    /// What a field of this name says. Names arrive in lower case.
+    pub(super) fn kind_of(&self, name: &str) -> Kind {
+        // Most names are letters and dashes, and need no folded copy.
         let clean = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte.is_ascii_digit());
         if clean {
             return self.kind_of_folded(name);
@@ -157,6 +170,18 @@ impl Scrubber {
     }
 }
 
+/// HTTP/2 may send one Cookie field per pair (RFC 9113 8.2.3); HTTP/1.1 applications expect one field.
+fn joined_cookies(headers: &HeaderMap) -> Cow<'_, [u8]> {
+    let mut fields = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    match (fields.next().unwrap_or_default(), fields.next()) {
+        (only, None) => Cow::Borrowed(only),
+        (first, Some(second)) => {
+            let all: Vec<&[u8]> = [first, second].into_iter().chain(fields).collect();
+            Cow::Owned(all.join(&b"; "[..]))
+        }
+    }
+}
+
 /// A name as a platform may read it. `$` stays, because `$WSCC` is a name of its own.
 fn fold(name: &str) -> String {
     name.bytes()
@@ -174,6 +199,16 @@ mod tests {
 
     fn scrubber(underscores: UnderscoreHeaders) -> Scrubber {
         Scrubber { ours: vec!["x-login-id".into(), "x-login-assertion".into()], underscores }
+    }
+
+    fn passed_on(names: &[&str], underscores: UnderscoreHeaders) -> Result<(u64, String), Refusal> {
+        let mut headers = HeaderMap::new();
+        for name in names {
+            headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_static("a"));
+        }
+        let mut fields = Fields::new(false);
+        let removed = scrubber(underscores).pass_on(&headers, &mut fields)?;
+        Ok((removed, String::from_utf8(fields.as_bytes().to_vec()).unwrap()))
     }
 
     #[test]
@@ -200,29 +235,29 @@ mod tests {
             "x-ssl-client-cn",
             "x-forwarded-user",
         ] {
-            let mut headers = HeaderMap::new();
-            headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), "a".parse().unwrap());
-            headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), "b".parse().unwrap());
-            headers.append("accept", "c".parse().unwrap());
-            assert_eq!(scrubber(UnderscoreHeaders::Drop).clean_request(&mut headers), Ok(2), "{name}");
-            assert_eq!(headers.len(), 1, "{name}");
+            let passed = passed_on(&[name, "accept", name], UnderscoreHeaders::Drop);
+            assert_eq!(passed, Ok((2, "accept: a\r\n".to_owned())), "{name}");
         }
     }
 
     #[test]
     fn overrides_go_uncounted_and_the_rest_stays() {
+        let gone = ["x-forwarded-for", "forwarded", "x-http-method-override", "x-original-url", "foo_bar", "te"];
+        let kept = ["accept", "x-requested-with", "smoke", "ivory", "traceparent", "a"];
+        let all = [&gone[..], &kept[..]].concat();
+        assert_eq!(passed_on(&all, UnderscoreHeaders::Refuse), Err(Refusal::UnderscoreHeader));
+        let expected: String = kept.iter().map(|name| format!("{name}: a\r\n")).collect();
+        assert_eq!(passed_on(&all, UnderscoreHeaders::Drop), Ok((0, expected)));
+    }
+
+    #[test]
+    fn cookies_become_one_field_in_their_order() {
         let mut headers = HeaderMap::new();
-        for name in ["x-forwarded-for", "forwarded", "x-http-method-override", "x-original-url", "foo_bar"] {
-            headers.append(HeaderName::from_static(name), "a".parse().unwrap());
+        for cookie in ["a=1", "b=2; c=3", "d=4"] {
+            headers.append(COOKIE, HeaderValue::from_static(cookie));
         }
-        for name in ["accept", "cookie", "x-requested-with", "smoke", "ivory", "traceparent"] {
-            headers.append(HeaderName::from_static(name), "a".parse().unwrap());
-        }
-        assert_eq!(
-            scrubber(UnderscoreHeaders::Refuse).clean_request(&mut headers.clone()),
-            Err(Refusal::UnderscoreHeader)
-        );
-        assert_eq!(scrubber(UnderscoreHeaders::Drop).clean_request(&mut headers), Ok(0));
-        assert_eq!(headers.len(), 6);
+        let mut fields = Fields::new(true);
+        scrubber(UnderscoreHeaders::Drop).pass_on(&headers, &mut fields).unwrap();
+        assert_eq!(fields.as_bytes(), b"Cookie: a=1; b=2; c=3; d=4\r\n");
     }
 }

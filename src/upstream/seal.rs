@@ -4,13 +4,12 @@
 
 use std::fmt::Write as _;
 
-use http::header::{COOKIE, HOST, HeaderMap, HeaderName, HeaderValue};
-use http::request::Parts;
-use http::uri::PathAndQuery;
+use http::Version;
+use http::header::{HeaderName, HeaderValue};
 use hyper::body::Incoming;
 
-use super::UnderscoreHeaders;
 use super::assertion::{Bound, Settings, Signer};
+use super::head::{Fields, RequestHead};
 use super::scrub::Scrubber;
 use crate::connection::identity::VerifiedIdentity;
 use crate::connection::request::Admitted;
@@ -31,26 +30,32 @@ pub struct Sealer {
     signer: Signer,
     scrubber: Scrubber,
     forwarded_headers: bool,
+    title_case: bool,
 }
 
 /// A request that may leave for the application. Only [`Sealer::seal`] makes one.
 #[derive(Debug)]
 pub struct Sealed<'v> {
     pub(super) standing: Standing<'v>,
-    pub(super) parts: Parts,
-    pub(super) body: Incoming,
-    pub(super) target: PathAndQuery,
+    pub(super) head: RequestHead,
+    /// What the client wrote in Host.
     pub(super) host: HeaderValue,
+    pub(super) body: Incoming,
+    /// The body's length, where the client announced one.
+    pub(super) length: Option<u64>,
+    /// The version that the client spoke.
+    pub(super) came_by: Version,
     /// Inbound fields that claimed an identity.
     pub identities_removed: u64,
 }
 
 impl Sealer {
     /// A sealer that signs with the first key; `None` where there is no key.
-    pub fn new(settings: Settings, underscores: UnderscoreHeaders, forwarded_headers: bool) -> Option<Self> {
+    pub fn new(settings: Settings, upstream: &super::Settings) -> Option<Self> {
         let signer = Signer::new(&settings)?;
-        let scrubber = Scrubber::new(&settings, underscores);
-        Some(Self { settings, signer, scrubber, forwarded_headers })
+        let scrubber = Scrubber::new(&settings, upstream.underscore_headers);
+        let super::Settings { forwarded_headers, title_case_headers: title_case, .. } = *upstream;
+        Some(Self { settings, signer, scrubber, forwarded_headers, title_case })
     }
 
     /// What cleans the application's answers of the same names.
@@ -68,15 +73,15 @@ impl Sealer {
     /// # Errors
     /// A header name that the configuration refuses, or no randomness to sign with.
     pub fn seal<'v>(&self, admitted: Admitted<'v>, id: &RequestId, now: i64) -> Result<Sealed<'v>, Refusal> {
-        let (standing, mut parts, body, target, host) = admitted.into_inner();
-        let identities_removed = self.scrubber.clean_request(&mut parts.headers)?;
-        join_cookies(&mut parts.headers);
-        parts.headers.insert(HOST, host.clone());
-        parts.headers.insert(X_REQUEST_ID, id.to_header());
+        let length = admitted.length;
+        let (standing, parts, body, target, host) = admitted.into_inner();
+        let mut fields = Fields::new(self.title_case);
+        let identities_removed = self.scrubber.pass_on(&parts.headers, &mut fields)?;
+        fields.add(&X_REQUEST_ID, id.as_str().as_bytes());
         if self.forwarded_headers {
-            parts.headers.insert(X_FORWARDED_FOR, standing.visit().client_header().clone());
-            parts.headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-            parts.headers.insert(X_FORWARDED_HOST, host.clone());
+            fields.add(&X_FORWARDED_FOR, standing.visit().client_header().as_bytes());
+            fields.add(&X_FORWARDED_PROTO, b"https");
+            fields.add(&X_FORWARDED_HOST, host.as_bytes());
         }
         if let Some(who) = standing.customer() {
             let listener = standing.visit().listener().name();
@@ -88,40 +93,25 @@ impl Sealer {
                 issued_at: now,
             };
             let assertion = self.signer.sign(who, bound).ok_or(Refusal::CannotSign)?;
-            self.tell_identity(&mut parts.headers, who, assertion);
+            self.tell_identity(&mut fields, who, &assertion);
         }
-        Ok(Sealed { standing, parts, body, target, host, identities_removed })
+        let head = RequestHead { method: parts.method, target, fields };
+        Ok(Sealed { standing, head, host, body, length, came_by: parts.version, identities_removed })
     }
 
-    fn tell_identity(&self, headers: &mut HeaderMap, who: &VerifiedIdentity, assertion: HeaderValue) {
-        headers.insert(&self.settings.login_id_header, who.login_id_header().clone());
-        headers.insert(&self.settings.header, assertion);
+    fn tell_identity(&self, fields: &mut Fields, who: &VerifiedIdentity, assertion: &str) {
+        fields.add(&self.settings.login_id_header, who.login_id_header().as_bytes());
+        fields.add(&self.settings.header, assertion.as_bytes());
         let extra = &self.settings.extra_headers;
         let mut tell = |name: &Option<HeaderName>, value: &dyn Fn() -> String| {
-            if let Some(name) = name
-                && let Ok(value) = HeaderValue::from_str(&value())
-            {
-                headers.insert(name, value);
+            if let Some(name) = name {
+                fields.add(name, value().as_bytes());
             }
         };
         tell(&extra.method, &|| "certificate".into());
         tell(&extra.serial, &|| who.serial());
         tell(&extra.not_after, &|| who.not_after().to_string());
         tell(&extra.organization, &|| percent_encode(who.organization().unwrap_or_default()));
-    }
-}
-
-/// HTTP/2 may send one Cookie field per pair (RFC 9113 8.2.3); HTTP/1.1 applications expect one field.
-fn join_cookies(headers: &mut HeaderMap) {
-    let mut fields = headers.get_all(COOKIE).iter();
-    let (Some(first), Some(second)) = (fields.next(), fields.next()) else { return };
-    let mut joined = first.as_bytes().to_vec();
-    for field in std::iter::once(second).chain(fields) {
-        joined.extend_from_slice(b"; ");
-        joined.extend_from_slice(field.as_bytes());
-    }
-    if let Ok(joined) = HeaderValue::from_bytes(&joined) {
-        headers.insert(COOKIE, joined);
     }
 }
 

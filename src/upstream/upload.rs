@@ -1,0 +1,118 @@
+//! The body of a request on its way to the application: streamed as the client sends it, never collected.
+
+use std::future::Future as _;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Body as _;
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep};
+
+use super::exchange::Failure;
+use super::head::UploadFraming;
+use crate::connection::visit::Progress;
+
+/// A request's body. Trailers end here: applications of this age do not know them, and an identity might hide in one.
+#[derive(Debug)]
+pub(super) struct Upload {
+    /// Until its end.
+    incoming: Option<Incoming>,
+    framing: UploadFraming,
+    /// Bytes passed on.
+    passed: u64,
+    /// Over HTTP/2 a body can be given up by the client with NO_ERROR, which hyper reports as its end.
+    must_say_its_end: bool,
+    patience: Patience,
+    progress: Progress,
+}
+
+impl Upload {
+    /// A body as it arrives. `length` is what the client announced.
+    pub fn new(
+        incoming: Incoming,
+        method: &http::Method,
+        came_by: http::Version,
+        length: Option<u64>,
+        body_timeout: Duration,
+        progress: Progress,
+    ) -> Self {
+        let incoming = Some(incoming).filter(|body| !body.is_end_stream());
+        let framing = match (length, &incoming) {
+            (Some(length), _) => UploadFraming::Length(length),
+            (None, Some(_)) => UploadFraming::Chunked,
+            // These methods always have a body, though it be empty (RFC 9110 8.6).
+            (None, None) if matches!(method.as_str(), "POST" | "PUT" | "PATCH") => UploadFraming::Length(0),
+            (None, None) => UploadFraming::Nothing,
+        };
+        let must_say_its_end = came_by == http::Version::HTTP_2;
+        Self { incoming, framing, passed: 0, must_say_its_end, patience: Patience::new(body_timeout), progress }
+    }
+
+    /// How it is announced to the application.
+    pub fn framing(&self) -> UploadFraming {
+        self.framing
+    }
+
+    /// The next part; `None` at the end. Not to be asked again after an error.
+    pub fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Failure>> {
+        loop {
+            let Some(incoming) = &mut self.incoming else { return Poll::Ready(Ok(None)) };
+            return Poll::Ready(match Pin::new(&mut *incoming).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.patience.renew();
+                    let Ok(data) = frame.into_data() else { continue };
+                    self.progress.made();
+                    self.passed += data.len() as u64;
+                    if self.incoming.as_ref().is_some_and(Incoming::is_end_stream) {
+                        self.end()?;
+                    }
+                    match self.framing {
+                        UploadFraming::Length(length) if self.passed > length => Err(Failure::ClientBroke),
+                        _ if data.is_empty() => continue,
+                        _ => Ok(Some(data)),
+                    }
+                }
+                Poll::Ready(Some(Err(_))) => Err(Failure::ClientBroke),
+                Poll::Ready(None) if self.must_say_its_end && !incoming.is_end_stream() => Err(Failure::ClientBroke),
+                Poll::Ready(None) => self.end().map(|()| None),
+                Poll::Pending if self.patience.is_exhausted(cx) => Err(Failure::ClientStalled),
+                Poll::Pending => return Poll::Pending,
+            });
+        }
+    }
+
+    fn end(&mut self) -> Result<(), Failure> {
+        self.incoming = None;
+        match self.framing {
+            UploadFraming::Length(length) if self.passed != length => Err(Failure::ClientBroke),
+            UploadFraming::Length(_) | UploadFraming::Chunked | UploadFraming::Nothing => Ok(()),
+        }
+    }
+}
+
+/// Waits for a body no longer than its limit between two parts. The timer exists only while there is waiting.
+#[derive(Debug)]
+struct Patience {
+    limit: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patience {
+    fn new(limit: Duration) -> Self {
+        Self { limit, timer: None }
+    }
+
+    /// Something came.
+    fn renew(&mut self) {
+        self.timer = None;
+    }
+
+    /// Nothing came; `true` when it has been too long.
+    fn is_exhausted(&mut self, cx: &mut Context<'_>) -> bool {
+        let limit = self.limit;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + limit)));
+        timer.as_mut().poll(cx).is_ready()
+    }
+}
