@@ -72,28 +72,30 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// Answers one request. Never fails: a refusal is an answer too.
-    pub async fn answer(
-        &self,
-        visit: &Visit,
-        counters: &ListenerMetrics,
+    pub fn answer(
+        self: Arc<Self>,
+        visit: Arc<Visit>,
+        counters: Arc<ListenerMetrics>,
         request: Request<Incoming>,
-    ) -> Response<AnswerBody> {
+    ) -> impl Future<Output = Response<AnswerBody>> + Send {
         let began = Instant::now();
         let id = RequestId::new();
         let wishes = Wishes::of(request.headers());
         let rules = self.rules.load_full();
-        let mut answer = match self.pass(&rules, visit, &id, request).await {
-            Ok(answer) => answer,
-            Err(refusal) => {
-                self.metrics.refusals.with_label_values(&[refusal.code()]).inc();
-                tracing::debug!(request_id = id.as_str(), listener = visit.listener().name(), %refusal, "request refused");
-                refusal.into_response(wishes.reader(), id.as_str(), &rules.help_desk).map(AnswerBody::Whole)
-            }
-        };
-        answer.headers_mut().insert(X_REQUEST_ID, id.to_header());
-        counters.count_request(answer.status());
-        self.metrics.request_duration.observe(began.elapsed().as_secs_f64());
-        answer
+        async move {
+            let mut answer = match self.pass(&rules, &visit, &id, request).await {
+                Ok(answer) => answer,
+                Err(refusal) => {
+                    self.metrics.refusals.with_label_values(&[refusal.code()]).inc();
+                    tracing::debug!(request_id = id.as_str(), listener = visit.listener().name(), %refusal, "request refused");
+                    refusal.into_response(wishes.reader(), id.as_str(), &rules.help_desk).map(AnswerBody::Whole)
+                }
+            };
+            answer.headers_mut().insert(X_REQUEST_ID, id.to_header());
+            counters.count_request(answer.status());
+            self.metrics.request_duration.observe(began.elapsed().as_secs_f64());
+            answer
+        }
     }
 
     async fn pass(

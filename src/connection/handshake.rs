@@ -15,6 +15,7 @@ use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 
 use super::listener::{Authentication, Entrance, Listener, RefusalManner};
 use super::proxy_protocol;
+use super::socket::Socket;
 use super::trust::Trust;
 use super::verifier::refusal_behind;
 use super::visit::{Visit, Visitor};
@@ -74,7 +75,7 @@ pub struct Arrival {
     /// What to speak.
     pub protocol: Protocol,
     /// The encrypted connection.
-    pub stream: TlsStream<TcpStream>,
+    pub stream: TlsStream<Socket>,
 }
 
 /// A handshake that led to nothing.
@@ -89,7 +90,7 @@ pub struct Failure {
     /// The cause, for the log.
     pub cause: String,
     /// The connection, where an alert is on its way that the client should be able to read.
-    pub farewell: Option<TcpStream>,
+    pub farewell: Option<Socket>,
 }
 
 /// How long, and how much, is still read from a client whose handshake was refused.
@@ -98,7 +99,7 @@ const FAREWELL_BYTES: usize = 64 << 10;
 
 /// Lets a refused client read its alert. With TLS 1.3 it has often sent its first request already; closing a socket with
 /// unread bytes makes the kernel reset the connection, and the client sees that instead of the reason.
-pub async fn say_farewell(mut stream: TcpStream) {
+pub async fn say_farewell(mut stream: Socket) {
     let mut read = 0;
     let mut buffer = vec![0; 1024];
     let until_it_closes = async {
@@ -127,7 +128,7 @@ impl Failure {
 }
 
 /// A ClientHello that waits for its answer.
-pub struct Hello(StartHandshake<TcpStream>);
+pub struct Hello(StartHandshake<Socket>);
 
 /// What every handshake needs.
 #[derive(Debug)]
@@ -165,7 +166,7 @@ impl Greeter {
     /// # Errors
     /// No TLS, or not in time.
     pub async fn hear(&self, stream: TcpStream, deadline: Instant) -> Result<Hello, Failure> {
-        match timeout_at(deadline, LazyConfigAcceptor::new(Acceptor::default(), stream)).await {
+        match timeout_at(deadline, LazyConfigAcceptor::new(Acceptor::default(), Socket(stream))).await {
             Ok(Ok(hello)) => Ok(Hello(hello)),
             Ok(Err(error)) => Err(Failure::before_a_listener(Outcome::ProtocolError, error)),
             Err(_) => Err(Failure::before_a_listener(Outcome::Timeout, "no ClientHello in time")),
@@ -211,7 +212,7 @@ impl Greeter {
     /// The judgement after every handshake, full or resumed: rustls does not verify on resumption (TLS-15).
     fn judge(
         &self,
-        stream: TlsStream<TcpStream>,
+        stream: TlsStream<Socket>,
         client: SocketAddr,
         listener: Arc<Listener>,
     ) -> Result<Arrival, Failure> {

@@ -16,12 +16,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::Limits;
 use super::handshake::Protocol;
 use super::roll::{OpenConnection, Order};
+use super::socket::Socket;
 use super::transport::Transport;
 
 /// hyper's own number of header fields; another one moves the parser's array to the heap.
@@ -44,7 +44,7 @@ const MAX_OWN_RESETS: usize = 256;
 /// # Errors
 /// What hyper found wrong with the client's messages, or the connection.
 pub async fn serve<A, F, B>(
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<Socket>,
     protocol: Protocol,
     connection: Arc<OpenConnection>,
     limits: &Limits,
@@ -96,7 +96,8 @@ where
                 .keep_alive_interval(PING_INTERVAL)
                 .keep_alive_timeout(PING_TIMEOUT)
                 .serve_connection(transport, service);
-            drive(pin!(served), |served| served.graceful_shutdown(), &connection).await
+            // Large, and not everybody speaks it.
+            drive(Box::pin(served).as_mut(), |served| served.graceful_shutdown(), &connection).await
         }
     }
 }

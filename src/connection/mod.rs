@@ -3,6 +3,7 @@
 pub mod census;
 pub mod listener;
 mod proxy_protocol;
+mod socket;
 pub mod handshake;
 mod verifier;
 pub mod trust;

@@ -12,7 +12,6 @@ use hyper::body::Incoming;
 
 use super::Limits;
 use super::visit::Standing;
-use crate::domain::HostName;
 use crate::refusal::Refusal;
 
 /// Tunnels and echoes. In any case: what one server takes for an unknown method, another takes for this one.
@@ -82,10 +81,7 @@ pub fn admit<'v>(standing: Standing<'v>, request: Request<Incoming>, limits: &Li
     }
     let survey = Survey::of(&parts.headers)?;
     let host = host_of(survey.host, &parts)?;
-    let name = host.to_str().ok().and_then(HostName::parse_authority).ok_or(Refusal::BadHost)?;
-    if !standing.visit().listener().serves(&name) {
-        return Err(Refusal::MisdirectedRequest);
-    }
+    standing.visit().serves(&host)?;
     let target = target_of(&parts, limits.max_target_bytes)?;
     if let Some(refusal) = survey.lesser_fault {
         return Err(refusal);

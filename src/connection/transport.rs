@@ -7,13 +7,13 @@ use std::task::{Context, Poll};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
 use super::roll::OpenConnection;
+use super::socket::Socket;
 
 pub(super) struct Transport {
-    stream: TokioIo<TlsStream<TcpStream>>,
+    stream: TokioIo<TlsStream<Socket>>,
     connection: Arc<OpenConnection>,
     /// On HTTP/1, bytes between two requests begin a head. On HTTP/2 they may be anything, and only requests count.
     heads_are_timed: bool,
@@ -21,7 +21,7 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    pub fn new(stream: TlsStream<TcpStream>, connection: Arc<OpenConnection>, heads_are_timed: bool) -> Self {
+    pub fn new(stream: TlsStream<Socket>, connection: Arc<OpenConnection>, heads_are_timed: bool) -> Self {
         Self { stream: TokioIo::new(stream), connection, heads_are_timed, unread: false }
     }
 

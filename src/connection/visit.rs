@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use http::HeaderValue;
 use jiff::Timestamp;
@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::identity::VerifiedIdentity;
 use super::listener::Listener;
 use super::trust::{Trust, Verdict};
+use crate::domain::HostName;
 use crate::refusal::{CertificateRefusal, Refusal};
 
 /// Who is on a connection.
@@ -33,6 +34,10 @@ pub struct Visit {
     /// The last positive verdict; only customers have one.
     verdict: Mutex<Option<Verdict>>,
     progress: Progress,
+    /// The first Host that was found to be served here: nearly always the only one.
+    first_host: OnceLock<Box<[u8]>>,
+    /// See [`Visit::told_claims`].
+    told_claims: OnceLock<String>,
 }
 
 /// How often a connection was read from since something came of it: what a flood of pings, settings or empty frames
@@ -63,7 +68,16 @@ impl Visit {
     pub(super) fn new(listener: Arc<Listener>, client: IpAddr, visitor: Visitor, verdict: Option<Verdict>) -> Self {
         // An address is visible ASCII.
         let client_header = HeaderValue::from_str(&client.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
-        Self { listener, client, client_header, visitor, verdict: Mutex::new(verdict), progress: Progress::default() }
+        Self {
+            listener,
+            client,
+            client_header,
+            visitor,
+            verdict: Mutex::new(verdict),
+            progress: Progress::default(),
+            first_host: OnceLock::new(),
+            told_claims: OnceLock::new(),
+        }
     }
 
     /// Where the visitor came in.
@@ -89,6 +103,27 @@ impl Visit {
     /// Where the connection's progress is noted.
     pub fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    /// Whether a request for this host, as the client wrote it, belongs here.
+    ///
+    /// # Errors
+    /// A host that is no host, or is served elsewhere (421).
+    pub(super) fn serves(&self, host: &HeaderValue) -> Result<(), Refusal> {
+        if self.first_host.get().is_some_and(|known| **known == *host.as_bytes()) {
+            return Ok(());
+        }
+        let name = host.to_str().ok().and_then(HostName::parse_authority).ok_or(Refusal::BadHost)?;
+        if !self.listener.serves(&name) {
+            return Err(Refusal::MisdirectedRequest);
+        }
+        self.first_host.get_or_init(|| host.as_bytes().into());
+        Ok(())
+    }
+
+    /// What every assertion says of this visitor alike, made when it is first asked for.
+    pub fn told_claims(&self, make: impl FnOnce() -> String) -> &str {
+        self.told_claims.get_or_init(make)
     }
 
     /// Checks the visitor's standing now: a comparison while nothing changed, a judgement when trust or a date did.

@@ -167,12 +167,14 @@ impl Worker {
             drop(place);
             Ok(Some((arrival, seat)))
         };
-        let greeted: Result<_, Failure> = greeted.await;
+        // A handshake's state is larger than that of the connection it leads to, which may idle for long: each has its own
+        // place on the heap, and for no longer than it needs it.
+        let greeted: Result<_, Failure> = Box::pin(greeted).await;
         match greeted {
             Ok(Some((arrival, _address_seat))) => {
                 self.count_arrival(&arrival);
                 let _counted = Counted::open(&metrics.connections);
-                self.serve(arrival, limits).await;
+                Box::pin(self.serve(arrival, limits)).await;
             }
             Ok(None) => metrics.connections_rejected.with_label_values(&["address_limit"]).inc(),
             Err(failure) => {
@@ -200,9 +202,8 @@ impl Worker {
         let visit = Arc::clone(connection.visit());
         let counters = self.shared.metrics.listener(visit.listener().name());
         let answer = move |request| {
-            let (pipeline, visit, counters) = (Arc::clone(&pipeline), Arc::clone(&visit), Arc::clone(&counters));
             // A large future: made on the heap at once, it is not moved through every layer above.
-            Box::pin(async move { pipeline.answer(&visit, &counters, request).await })
+            Box::pin(Arc::clone(&pipeline).answer(Arc::clone(&visit), Arc::clone(&counters), request))
         };
         let _off_the_roll = OffTheRoll(&connection);
         if let Err(error) = http::serve(stream, protocol, Arc::clone(&connection), &limits, answer).await {

@@ -130,8 +130,9 @@ impl Pool {
 
     fn reuse(&self, server: usize) -> Option<Connection> {
         let mut idle = lock(&self.servers[server].idle);
-        while let Some(Idle { mut connection, since }) = idle.pop() {
-            if since.elapsed() < self.settings.idle_timeout && connection.is_quiet() {
+        while let Some(Idle { mut connection, .. }) = idle.pop() {
+            // What is too old, the sweep takes away.
+            if connection.is_quiet() {
                 return Some(connection);
             }
         }

@@ -8,7 +8,7 @@ use http::Version;
 use http::header::{HeaderName, HeaderValue};
 use hyper::body::Incoming;
 
-use super::assertion::{Bound, Settings, Signer};
+use super::assertion::{Bound, Settings, Signer, claims_of};
 use super::head::{Fields, RequestHead};
 use super::scrub::Scrubber;
 use crate::connection::identity::VerifiedIdentity;
@@ -84,15 +84,11 @@ impl Sealer {
             fields.add(&X_FORWARDED_HOST, host.as_bytes());
         }
         if let Some(who) = standing.customer() {
-            let listener = standing.visit().listener().name();
-            let bound = Bound {
-                method: parts.method.as_str(),
-                target: target.as_str(),
-                listener,
-                id: id.as_str(),
-                issued_at: now,
-            };
-            let assertion = self.signer.sign(who, bound).ok_or(Refusal::CannotSign)?;
+            let visit = standing.visit();
+            let visitor = visit.told_claims(|| claims_of(who, visit.listener().name()));
+            let bound =
+                Bound { method: parts.method.as_str(), target: target.as_str(), id: id.as_str(), issued_at: now };
+            let assertion = self.signer.sign(visitor, bound).ok_or(Refusal::CannotSign)?;
             self.tell_identity(&mut fields, who, &assertion);
         }
         let head = RequestHead { method: parts.method, target, fields };

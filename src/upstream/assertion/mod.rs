@@ -58,10 +58,8 @@ pub struct ExtraHeaders {
 #[derive(Debug)]
 pub struct Signer {
     key: Key,
-    /// The JOSE header, already in base64url, with the dot behind it.
-    encoded_header: String,
-    /// The claims that never change, as the beginning of a JSON object.
-    constant_claims: String,
+    /// The JOSE header, the dot behind it and the claims that never change, in base64url.
+    beginning: String,
     lifetime: i64,
 }
 
@@ -72,8 +70,6 @@ pub struct Bound<'a> {
     pub method: &'a str,
     /// `htu`: path and query as forwarded.
     pub target: &'a str,
-    /// The listener's name.
-    pub listener: &'a str,
     /// `jti`: the request's ID.
     pub id: &'a str,
     /// `iat`, seconds since 1970.
@@ -86,37 +82,52 @@ impl Signer {
         let key = settings.keys.first()?.clone();
         let header = serde_json::json!({ "alg": key.algorithm().name(), "typ": TYPE, "kid": key.id() }).to_string();
         let (issuer, audience) = (json_text(&settings.issuer), json_text(&settings.audience));
+        let constant_claims = encode_part(format!("{{\"iss\":{issuer},\"aud\":{audience},"));
         Some(Self {
             key,
-            encoded_header: BASE64URL_NOPAD.encode(header.as_bytes()) + ".",
-            constant_claims: format!("{{\"iss\":{issuer},\"aud\":{audience},"),
+            beginning: format!("{}.{constant_claims}", BASE64URL_NOPAD.encode(header.as_bytes())),
             lifetime: i64::try_from(settings.lifetime.as_secs()).unwrap_or(i64::MAX),
         })
     }
 
-    /// The assertion that `who` sends this request.
-    pub fn sign(&self, who: &VerifiedIdentity, request: Bound<'_>) -> Option<String> {
-        let mut claims = String::with_capacity(512);
-        claims.push_str(&self.constant_claims);
-        claims.push_str("\"sub\":");
-        push_json(&mut claims, who.login_id().as_str());
+    /// The assertion that a visitor sends this request. `visitor` is what [`claims_of`] made.
+    pub fn sign(&self, visitor: &str, request: Bound<'_>) -> Option<String> {
+        let mut claims = String::with_capacity(256);
         let (issued, expires) = (request.issued_at, request.issued_at.saturating_add(self.lifetime));
-        let _ = write!(claims, ",\"iat\":{issued},\"exp\":{expires},\"jti\":\"{}\",\"htm\":", request.id);
+        let _ = write!(claims, "\"iat\":{issued},\"exp\":{expires},\"jti\":\"{}\",\"htm\":", request.id);
         push_json(&mut claims, request.method);
         claims.push_str(",\"htu\":");
         push_json(&mut claims, request.target);
-        let _ = write!(claims, ",\"cnf\":{{\"x5t#S256\":\"{}\"}},\"amr\":[\"cert\"],\"listener\":", who.thumbprint());
-        push_json(&mut claims, request.listener);
         claims.push('}');
 
-        let mut token = String::with_capacity(self.encoded_header.len() + claims.len() * 4 / 3 + 100);
-        token.push_str(&self.encoded_header);
+        let length = self.beginning.len() + visitor.len() + claims.len() * 4 / 3 + 100;
+        let mut token = String::with_capacity(length);
+        token.push_str(&self.beginning);
+        token.push_str(visitor);
         BASE64URL_NOPAD.encode_append(claims.as_bytes(), &mut token);
         let signature = self.key.sign(token.as_bytes())?;
         token.push('.');
         BASE64URL_NOPAD.encode_append(signature.as_ref(), &mut token);
         Some(token)
     }
+}
+
+/// The claims about a visitor that are the same in every request, in base64url: encoded once for a connection.
+pub fn claims_of(who: &VerifiedIdentity, listener: &str) -> String {
+    let (subject, listener) = (json_text(who.login_id().as_str()), json_text(listener));
+    let thumbprint = who.thumbprint();
+    encode_part(format!(
+        "\"sub\":{subject},\"cnf\":{{\"x5t#S256\":\"{thumbprint}\"}},\"amr\":[\"cert\"],\"listener\":{listener},"
+    ))
+}
+
+/// A part of the claims in base64url. Blanks fill it up to whole groups of three octets, so that what follows can be encoded
+/// by itself; JSON allows them between its tokens.
+fn encode_part(mut claims: String) -> String {
+    while !claims.len().is_multiple_of(3) {
+        claims.push(' ');
+    }
+    BASE64URL_NOPAD.encode(claims.as_bytes())
 }
 
 /// The public keys as a JWK set (RFC 7517). HS256 keys are secrets and never stand in it.
