@@ -241,3 +241,43 @@ pub(super) fn read_trailers(block: &[u8]) -> Result<HeaderMap, Failure> {
     }
     Ok(trailers)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_has_one_host_and_one_framing() {
+        let framings = [
+            (UploadFraming::Nothing, ""),
+            (UploadFraming::Length(7), "content-length: 7\r\n"),
+            (UploadFraming::Chunked, "transfer-encoding: chunked\r\n"),
+        ];
+        for (framing, field) in framings {
+            let mut fields = Fields::new(false);
+            fields.add(&HeaderName::from_static("x-a"), b"b");
+            let head = RequestHead { method: Method::GET, target: PathAndQuery::from_static("/ib?a=1"), fields };
+            let mut written = Vec::new();
+            head.write(b"bank.example", framing, &mut written);
+            let expected = format!("GET /ib?a=1 HTTP/1.1\r\nhost: bank.example\r\nx-a: b\r\n{field}\r\n");
+            assert_eq!(String::from_utf8(written).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn names_can_be_written_as_old_servers_want_them() {
+        let mut fields = Fields::new(true);
+        fields.add(&HeaderName::from_static("x-login-id"), b"taroykdt");
+        assert_eq!(fields.as_bytes(), b"X-Login-Id: taroykdt\r\n");
+    }
+
+    #[test]
+    fn trailers_that_change_the_message_are_left_out() {
+        let block = b"X-Sum: 1\r\nContent-Length: 5\r\nTransfer-Encoding: x\r\nSet-Cookie: a=b\r\n\r\n";
+        let trailers = read_trailers(block).unwrap();
+        assert_eq!(trailers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-sum"]);
+        for bad in [&b"no colon\r\n\r\n"[..], b"a : b\r\n\r\n", b"a: b\0\r\n\r\n"] {
+            assert!(read_trailers(bad).is_err());
+        }
+    }
+}

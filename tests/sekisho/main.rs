@@ -18,6 +18,7 @@ mod revocation;
 mod validity;
 
 // What the application hears, and what comes back.
+mod answers;
 mod assertion;
 mod forwarding;
 mod headers;
