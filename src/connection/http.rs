@@ -32,6 +32,8 @@ const MAX_BUFFER_BYTES: usize = 64 << 10;
 
 const STREAM_WINDOW: u32 = 64 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 20;
+/// What a client may send about its streams without anything coming of it, beside what it sends on them.
+const MAX_BYTES_ABOUT_STREAMS: u64 = 1 << 20;
 const SEND_BUFFER_BYTES: usize = 128 << 10;
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
@@ -56,7 +58,6 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let transport = Transport::new(stream, Arc::clone(&connection), protocol == Protocol::Http1);
     let watched = Arc::clone(&connection);
     let service = service_fn(move |request| {
         let under_way = UnderWay::begin(&watched);
@@ -74,6 +75,7 @@ where
     });
     match protocol {
         Protocol::Http1 => {
+            let transport = Transport::http1(stream, Arc::clone(&connection));
             let mut builder = http1::Builder::new();
             builder.max_header_size(limits.max_header_bytes).max_buf_size(MAX_BUFFER_BYTES).header_read_timeout(None);
             if limits.max_header_count != HYPER_MAX_HEADERS {
@@ -83,6 +85,7 @@ where
             drive(served, |served| served.graceful_shutdown(), &connection).await
         }
         Protocol::Http2 => {
+            let transport = Transport::http2(stream, Arc::clone(&connection), max_bytes_without_progress(limits));
             let header_bytes = u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX);
             let served = http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
@@ -120,6 +123,13 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
         served.as_mut().poll(cx)
     })
     .await
+}
+
+/// What an HTTP/2 client may have sent while nothing comes of it: the heads of all its streams, and a full window of
+/// bodies that the application has no time for.
+fn max_bytes_without_progress(limits: &Limits) -> u64 {
+    let heads = u64::from(limits.max_streams).saturating_mul(limits.max_header_bytes as u64);
+    heads.saturating_add(u64::from(CONNECTION_WINDOW) + MAX_BYTES_ABOUT_STREAMS)
 }
 
 fn ends_connection<B>(response: &Response<B>) -> bool {

@@ -28,8 +28,8 @@ const CUT_AFTER_FAREWELL: Duration = Duration::from_millis(200);
 /// How long a connection that was asked to finish may take to say goodbye, when it was idle.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// Reads of an HTTP/2 connection that lead to no request, no part of a body and no answer taken.
-const MAX_READS_WITHOUT_PROGRESS: u32 = 1_000;
+/// Control frames of an HTTP/2 connection that are forgiven per sweep. Requests forgive none: a flood may have some.
+const CONTROL_FRAMES_FORGIVEN: u32 = 10;
 
 const NEVER: u64 = u64::MAX;
 
@@ -81,6 +81,8 @@ pub struct OpenConnection {
     condemned: AtomicBool,
     /// HTTP/2 requests that the client gave up before their answer, less what time has forgiven.
     abandoned: AtomicU32,
+    /// HTTP/2 frames that asked for work and brought nothing, less what time has forgiven.
+    control_frames: AtomicU32,
     /// HTTP/2 answers that wait for the client's window, with their deadlines.
     unread_streams: Mutex<HashMap<u64, u64>>,
 }
@@ -121,6 +123,7 @@ impl Roll {
             under_way: AtomicU32::new(0),
             condemned: AtomicBool::new(false),
             abandoned: AtomicU32::new(0),
+            control_frames: AtomicU32::new(0),
             unread_streams: Mutex::default(),
         });
         self.connections().insert(number, Arc::clone(&connection));
@@ -247,11 +250,16 @@ impl OpenConnection {
         }
     }
 
-    /// The connection was read from. Too often, without anything coming of it, is a flood of control frames.
-    pub(super) fn heard_without_progress(&self) {
-        if self.visit.progress().heard() > MAX_READS_WITHOUT_PROGRESS {
-            self.give(Order::Cut);
+    /// An HTTP/2 connection was read from: so many bytes, so many control frames in them. Too many of those frames are a
+    /// flood, and so are more than so many bytes of which nothing came. Returns what to do about it.
+    pub(super) fn heard_frames(&self, bytes: usize, control_frames: u32, max_bytes_without_progress: u64) -> Order {
+        let bytes = self.visit.progress().heard(bytes as u64);
+        let control_frames = self.control_frames.fetch_add(control_frames, Ordering::Relaxed) + control_frames;
+        if bytes <= max_bytes_without_progress && control_frames <= self.limits.max_control_frames {
+            return Order::Stay;
         }
+        self.give(Order::Cut);
+        Order::Cut
     }
 
     /// A request is over.
@@ -306,11 +314,14 @@ impl OpenConnection {
         true
     }
 
-    /// One abandoned request is forgiven per sweep: a browser that leaves a page gives up many at once.
+    /// One abandoned request is forgiven per sweep: a browser that leaves a page gives up many at once. So are some control
+    /// frames: a client may look after its connection for as long as it lives.
     fn forgive(&self) {
-        let abandoned = self.abandoned.load(Ordering::Relaxed);
-        if abandoned > 0 {
-            self.abandoned.store(abandoned - 1, Ordering::Relaxed);
+        for (count, forgiven) in [(&self.abandoned, 1), (&self.control_frames, CONTROL_FRAMES_FORGIVEN)] {
+            let held_against = count.load(Ordering::Relaxed);
+            if held_against > 0 {
+                count.store(held_against.saturating_sub(forgiven), Ordering::Relaxed);
+            }
         }
     }
 

@@ -1,28 +1,49 @@
 //! The encrypted connection as hyper sees it, telling the roll when the client speaks and when it stops listening.
+//!
+//! Over HTTP/2 the frames are watched as they pass. Over HTTP/1 nothing is.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncBufRead as _;
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use super::roll::OpenConnection;
+use super::frames::FrameReader;
+use super::roll::{OpenConnection, Order};
 
 pub(super) struct Transport {
     stream: TokioIo<TlsStream<TcpStream>>,
     connection: Arc<OpenConnection>,
-    /// On HTTP/1, bytes between two requests begin a head. On HTTP/2 they may be anything, and only requests count.
-    heads_are_timed: bool,
+    /// Over HTTP/2 only.
+    watch: Option<Watch>,
     unread: bool,
 }
 
+/// What is known of the frames that have passed.
+struct Watch {
+    received: FrameReader,
+    max_bytes_without_progress: u64,
+}
+
 impl Transport {
-    pub fn new(stream: TlsStream<TcpStream>, connection: Arc<OpenConnection>, heads_are_timed: bool) -> Self {
-        Self { stream: TokioIo::new(stream), connection, heads_are_timed, unread: false }
+    /// For HTTP/1, where bytes between two requests begin a head.
+    pub fn http1(stream: TlsStream<TcpStream>, connection: Arc<OpenConnection>) -> Self {
+        Self { stream: TokioIo::new(stream), connection, watch: None, unread: false }
+    }
+
+    /// For HTTP/2, where bytes may be anything, and so many of which nothing comes are too many.
+    pub fn http2(
+        stream: TlsStream<TcpStream>,
+        connection: Arc<OpenConnection>,
+        max_bytes_without_progress: u64,
+    ) -> Self {
+        let watch = Watch { received: FrameReader::of_client(), max_bytes_without_progress };
+        Self { stream: TokioIo::new(stream), connection, watch: Some(watch), unread: false }
     }
 
     fn note<T>(&mut self, written: Poll<T>) -> Poll<T> {
@@ -42,16 +63,35 @@ impl Transport {
 }
 
 impl Read for Transport {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if matches!(result, Poll::Ready(Ok(()))) {
-            if self.heads_are_timed {
-                self.connection.heard();
-            } else {
-                self.connection.heard_without_progress();
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let Some(watch) = &mut this.watch else {
+            let result = Pin::new(&mut this.stream).poll_read(cx, buffer);
+            if matches!(result, Poll::Ready(Ok(()))) {
+                this.connection.heard();
             }
+            return result;
+        };
+        // hyper's buffer can only be written to; so the bytes are looked at where they lie decrypted, and copied from there
+        // as they would be anyway.
+        let mut stream = Pin::new(this.stream.inner_mut());
+        let bytes = ready!(stream.as_mut().poll_fill_buf(cx))?;
+        let bytes = &bytes[..bytes.len().min(buffer.remaining())];
+        let mut control_frames = 0;
+        watch.received.read(bytes, |frame| control_frames += u32::from(frame.is_control()));
+        let order = this.connection.heard_frames(bytes.len(), control_frames, watch.max_bytes_without_progress);
+        if order == Order::Cut {
+            // hyper would go on with whatever has arrived before it lets anybody else have their say.
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        result
+        buffer.put_slice(bytes);
+        let length = bytes.len();
+        stream.consume(length);
+        Poll::Ready(Ok(()))
     }
 }
 

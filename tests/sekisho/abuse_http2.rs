@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::support::frames::{
-    CONTINUATION, DATA, END_HEADERS, Frame, Frames, GOAWAY, HEADERS, PING, PRIORITY, RST_STREAM, SETTINGS, header_block,
+    CONTINUATION, DATA, END_HEADERS, Frame, Frames, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS, header_block,
 };
 use crate::support::{PATIENCE, Reply, TestGateway, eventually, within};
 
@@ -168,25 +168,6 @@ async fn pings_do_not_keep_a_connection_open() {
     let gateway = TestGateway::builder().layer("[limits]\nidle-timeout = \"400ms\"").spawn().await;
     let sent = repeat(&mut frames(&gateway).await, &Frame::new(PING, 0, 0, &[7; 8])).await;
     assert!(sent < 30, "{sent} pings before the end");
-}
-
-/// CVE-2019-9512 and CVE-2019-9515: every frame wants an answer, and no request ever comes.
-#[tokio::test]
-async fn floods_of_control_frames_end_the_connection() {
-    const ENOUGH: usize = 32 << 20;
-    let gateway = TestGateway::spawn().await;
-    for (what, frame) in [
-        ("pings", Frame::new(PING, 0, 0, &[7; 8])),
-        ("settings", Frame::new(SETTINGS, 0, 0, b"")),
-        ("priorities", Frame::new(PRIORITY, 0, 1, &[0, 0, 0, 0, 16])),
-    ] {
-        let mut frames = frames(&gateway).await;
-        let sent = frames.flood(&frame, ENOUGH).await;
-        println!("{what}: {sent} bytes");
-        assert!(sent < ENOUGH, "{sent} bytes of {what} and nobody minded");
-    }
-    gateway.assert_backend_untouched();
-    gateway.assert_served(&gateway.enrol("tarokodt")).await;
 }
 
 /// What a flood looks like and is none: sixty-five thousand frames, and all of them carry something.

@@ -26,6 +26,7 @@ mod upstream_failures;
 
 // What must not get through.
 mod abuse;
+mod abuse_frames;
 mod abuse_http2;
 mod smuggling;
 
