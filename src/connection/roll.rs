@@ -77,6 +77,8 @@ pub struct OpenConnection {
     waker: Mutex<Option<Waker>>,
     phase: AtomicU8,
     deadline: AtomicU64,
+    /// Until when the client must have taken something of what has been written; [`NEVER`] where nothing waits for it.
+    unread_until: AtomicU64,
     under_way: AtomicU32,
     condemned: AtomicBool,
     /// HTTP/2 requests that the client gave up before their answer, less what time has forgiven.
@@ -120,6 +122,7 @@ impl Roll {
             phase: AtomicU8::new(Phase::Idle as u8),
             deadline: AtomicU64::new(self.after(limits.idle_timeout)),
             limits,
+            unread_until: AtomicU64::new(NEVER),
             under_way: AtomicU32::new(0),
             condemned: AtomicBool::new(false),
             abandoned: AtomicU32::new(0),
@@ -221,16 +224,16 @@ impl OpenConnection {
         }
     }
 
-    /// The client does not take what we write.
+    /// The client does not take what we write. This has a deadline of its own, which no further request puts off.
     pub(super) fn unread(&self) {
-        self.due_in(self.limits.write_timeout);
+        self.unread_until.store(self.roll.after(self.limits.write_timeout), Ordering::Relaxed);
     }
 
-    /// The client took it.
+    /// The client took it; only now it is idle, if nothing else is under way.
     pub(super) fn read(&self) {
-        match self.under_way.load(Ordering::Relaxed) {
-            0 => self.due_in(self.limits.idle_timeout),
-            _ => self.due(NEVER),
+        self.unread_until.store(NEVER, Ordering::Relaxed);
+        if self.phase.load(Ordering::Relaxed) == Phase::Idle as u8 {
+            self.due_in(self.limits.idle_timeout);
         }
     }
 
@@ -326,17 +329,21 @@ impl OpenConnection {
     }
 
     fn end_if_overdue(&self, now: u64) -> bool {
-        if self.streams().values().any(|deadline| *deadline <= now) {
+        let unread_until = self.unread_until.load(Ordering::Relaxed);
+        if unread_until <= now || self.streams().values().any(|deadline| *deadline <= now) {
             let news = self.order.load(Ordering::Relaxed) < Order::Cut as u8;
             self.give(Order::Cut);
             return news;
         }
-        if self.deadline.load(Ordering::Relaxed) > now {
-            return false;
-        }
         let told_to_finish = self.order.load(Ordering::Relaxed) >= Order::Finish as u8;
         let condemned = self.condemned.load(Ordering::Relaxed);
-        let may_say_goodbye = condemned || self.phase.load(Ordering::Relaxed) == Phase::Idle as u8;
+        let is_idle = self.phase.load(Ordering::Relaxed) == Phase::Idle as u8;
+        // Who still has an answer to read is not idle yet.
+        let is_reading = is_idle && unread_until != NEVER && !told_to_finish && !condemned;
+        if is_reading || self.deadline.load(Ordering::Relaxed) > now {
+            return false;
+        }
+        let may_say_goodbye = condemned || is_idle;
         if may_say_goodbye && !told_to_finish {
             let patience = if condemned { CUT_AFTER_FAREWELL } else { GOODBYE };
             self.deadline.store(self.roll.after(patience), Ordering::Relaxed);
