@@ -34,11 +34,36 @@ impl Frame {
     /// and the bytes that lead to nothing.
     pub fn is_control(self) -> bool {
         match self.kind {
-            DATA => self.content == 0 && self.flags & END_STREAM == 0,
+            DATA => self.content == 0 && !self.ends_stream(),
             CONTINUATION => self.content == 0,
             HEADERS | RST_STREAM | WINDOW_UPDATE => false,
             _ => true,
         }
+    }
+
+    /// Its stream.
+    pub fn stream(self) -> u32 {
+        self.stream
+    }
+
+    /// Whether it is DATA.
+    pub fn is_data(self) -> bool {
+        self.kind == DATA
+    }
+
+    /// Whether it is HEADERS.
+    pub fn is_headers(self) -> bool {
+        self.kind == HEADERS
+    }
+
+    /// Whether it is RST_STREAM.
+    pub fn is_reset(self) -> bool {
+        self.kind == RST_STREAM
+    }
+
+    /// Whether its sender ends the stream with it. HEADERS may say so before the CONTINUATION that follows them.
+    pub fn ends_stream(self) -> bool {
+        (self.is_data() || self.is_headers()) && self.flags & END_STREAM != 0
     }
 }
 
@@ -56,6 +81,11 @@ impl FrameReader {
     /// For what a client sends, from its first byte.
     pub fn of_client() -> Self {
         Self { head: [0; HEAD_BYTES + 1], filled: 0, skip: PREFACE_BYTES }
+    }
+
+    /// For what a server sends, from its first byte.
+    pub fn of_server() -> Self {
+        Self { skip: 0, ..Self::of_client() }
     }
 
     /// Reads on, and tells of each frame whose head is complete.

@@ -22,6 +22,7 @@ use tokio_rustls::server::TlsStream;
 use super::Limits;
 use super::handshake::Protocol;
 use super::roll::{OpenConnection, Order};
+use super::streams::Turn;
 use super::transport::Transport;
 
 /// hyper's own number of header fields; another one moves the parser's array to the heap.
@@ -160,22 +161,23 @@ impl Drop for UnderWay {
 
 /// An answer's body that tells the roll how it goes and when it is over.
 ///
-/// HTTP/2 asks for the next frame only when the client's window allows one, so there a body that is not asked is an
-/// answer that is not read. On HTTP/1 the transport notices.
+/// Over HTTP/2, hyper asks for more only when the client's window has taken a part of what it was given, so there a body that
+/// is not asked is an answer that is not read. Over HTTP/1 the transport notices.
 struct Watched<B: Body> {
     body: B,
     under_way: UnderWay,
-    stream: Option<u64>,
+    /// Its number among the answers of an HTTP/2 connection.
+    number: Option<u64>,
 }
 
 impl<B: Body> Watched<B> {
     fn new(body: B, mut under_way: UnderWay, protocol: Protocol, asked_for: &Method) -> Self {
         under_way.is_over = *asked_for == Method::HEAD;
-        let stream = match protocol {
+        let number = match protocol {
             Protocol::Http1 => None,
-            Protocol::Http2 => Some(under_way.connection.new_stream()),
+            Protocol::Http2 => Some(under_way.connection.answer_begins()),
         };
-        Self { body, under_way, stream }
+        Self { body, under_way, number }
     }
 }
 
@@ -184,13 +186,14 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Watched<B> {
     type Error = B::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        if let Some(stream) = self.stream {
-            self.under_way.connection.stream_is_read(stream);
-        }
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         self.under_way.is_over |= matches!(frame, Poll::Ready(None));
-        if let (Some(stream), Poll::Ready(Some(Ok(_)))) = (self.stream, &frame) {
-            self.under_way.connection.stream_is_unread(stream);
+        if let Some(number) = self.number {
+            let turn = match &frame {
+                Poll::Ready(Some(Ok(_))) => Turn::Client,
+                Poll::Ready(Some(Err(_)) | None) | Poll::Pending => Turn::Application,
+            };
+            self.under_way.connection.answer_goes_on(number, turn);
         }
         frame
     }
@@ -208,8 +211,8 @@ impl<B: Body> Drop for Watched<B> {
     fn drop(&mut self) {
         // What has a known end is not always asked for it.
         self.under_way.is_over |= self.body.is_end_stream();
-        if let Some(stream) = self.stream {
-            self.under_way.connection.stream_is_read(stream);
+        if let Some(number) = self.number {
+            self.under_way.connection.answer_ends(number);
         }
     }
 }

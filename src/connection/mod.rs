@@ -15,6 +15,7 @@ pub mod visit;
 pub mod http;
 pub mod request;
 pub mod roll;
+mod streams;
 mod transport;
 mod frames;
 

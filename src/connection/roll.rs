@@ -6,13 +6,14 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::Limits;
+use super::streams::{Streams, Turn};
 use super::trust::Trust;
 use super::visit::Visit;
 use crate::refusal::Refusal;
@@ -85,8 +86,8 @@ pub struct OpenConnection {
     abandoned: AtomicU32,
     /// HTTP/2 frames that asked for work and brought nothing, less what time has forgiven.
     control_frames: AtomicU32,
-    /// HTTP/2 answers that wait for the client's window, with their deadlines.
-    unread_streams: Mutex<HashMap<u64, u64>>,
+    /// Of an HTTP/2 connection; otherwise there are none.
+    streams: Mutex<Streams>,
 }
 
 /// What a sweep did.
@@ -121,13 +122,13 @@ impl Roll {
             waker: Mutex::new(None),
             phase: AtomicU8::new(Phase::Idle as u8),
             deadline: AtomicU64::new(self.after(limits.idle_timeout)),
+            streams: Mutex::new(Streams::new(limits.max_streams)),
             limits,
             unread_until: AtomicU64::new(NEVER),
             under_way: AtomicU32::new(0),
             condemned: AtomicBool::new(false),
             abandoned: AtomicU32::new(0),
             control_frames: AtomicU32::new(0),
-            unread_streams: Mutex::default(),
         });
         self.connections().insert(number, Arc::clone(&connection));
         connection
@@ -176,7 +177,7 @@ impl Roll {
         self.tick.load(Ordering::Relaxed).saturating_add(milliseconds).min(NEVER - 1)
     }
 
-    fn connections(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<OpenConnection>>> {
+    fn connections(&self) -> MutexGuard<'_, HashMap<u64, Arc<OpenConnection>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -226,7 +227,7 @@ impl OpenConnection {
 
     /// The client does not take what we write. This has a deadline of its own, which no further request puts off.
     pub(super) fn unread(&self) {
-        self.unread_until.store(self.roll.after(self.limits.write_timeout), Ordering::Relaxed);
+        self.unread_until.store(self.write_deadline(), Ordering::Relaxed);
     }
 
     /// The client took it; only now it is idle, if nothing else is under way.
@@ -273,27 +274,33 @@ impl OpenConnection {
         }
     }
 
-    /// An HTTP/2 answer begins, unread as yet.
-    pub(super) fn new_stream(&self) -> u64 {
-        let stream = self.roll.next.fetch_add(1, Ordering::Relaxed);
-        self.stream_is_unread(stream);
-        stream
+    /// An HTTP/2 answer begins.
+    pub(super) fn answer_begins(&self) -> u64 {
+        let number = self.roll.next.fetch_add(1, Ordering::Relaxed);
+        self.streams().answer_begins(number, self.write_deadline());
+        number
     }
 
-    /// The client's window is closed for this answer, or will be when it has taken what it was given.
-    pub(super) fn stream_is_unread(&self, stream: u64) {
-        let deadline = self.roll.after(self.limits.write_timeout);
-        self.streams().insert(stream, deadline);
-    }
-
-    /// The client asked for more, or the answer is over.
-    pub(super) fn stream_is_read(&self, stream: u64) {
+    /// The client has taken enough of an HTTP/2 answer for hyper to ask for more; whose turn is it now?
+    pub(super) fn answer_goes_on(&self, number: u64, turn: Turn) {
         self.visit.progress().made();
-        self.streams().remove(&stream);
+        self.streams().answer_goes_on(number, turn, self.write_deadline());
     }
 
-    fn streams(&self) -> std::sync::MutexGuard<'_, HashMap<u64, u64>> {
-        self.unread_streams.lock().unwrap_or_else(PoisonError::into_inner)
+    /// An HTTP/2 answer is over for hyper.
+    pub(super) fn answer_ends(&self, number: u64) {
+        self.visit.progress().made();
+        self.streams().answer_ends(number);
+    }
+
+    /// The streams of an HTTP/2 connection.
+    pub(super) fn streams(&self) -> MutexGuard<'_, Streams> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the client must have taken what is being written now.
+    pub(super) fn write_deadline(&self) -> u64 {
+        self.roll.after(self.limits.write_timeout)
     }
 
     fn due_in(&self, time: Duration) {
@@ -330,7 +337,8 @@ impl OpenConnection {
 
     fn end_if_overdue(&self, now: u64) -> bool {
         let unread_until = self.unread_until.load(Ordering::Relaxed);
-        if unread_until <= now || self.streams().values().any(|deadline| *deadline <= now) {
+        let client_is_overdue = self.streams().is_client_overdue(now, unread_until == NEVER);
+        if unread_until <= now || client_is_overdue {
             let news = self.order.load(Ordering::Relaxed) < Order::Cut as u8;
             self.give(Order::Cut);
             return news;

@@ -27,6 +27,7 @@ pub(super) struct Transport {
 /// What is known of the frames that have passed.
 struct Watch {
     received: FrameReader,
+    sent: FrameReader,
     max_bytes_without_progress: u64,
 }
 
@@ -42,8 +43,23 @@ impl Transport {
         connection: Arc<OpenConnection>,
         max_bytes_without_progress: u64,
     ) -> Self {
-        let watch = Watch { received: FrameReader::of_client(), max_bytes_without_progress };
+        let (received, sent) = (FrameReader::of_client(), FrameReader::of_server());
+        let watch = Watch { received, sent, max_bytes_without_progress };
         Self { stream: TokioIo::new(stream), connection, watch: Some(watch), unread: false }
+    }
+
+    /// So many bytes of these were taken.
+    fn watch_sent(&mut self, slices: &[io::IoSlice<'_>], written: &Poll<io::Result<usize>>) {
+        if let (Some(watch), Poll::Ready(Ok(bytes))) = (&mut self.watch, written) {
+            let deadline = self.connection.write_deadline();
+            let mut streams = self.connection.streams();
+            let mut left = *bytes;
+            for slice in slices {
+                let taken = slice.len().min(left);
+                left -= taken;
+                watch.sent.read(&slice[..taken], |frame| streams.sent(frame, deadline));
+            }
+        }
     }
 
     fn note<T>(&mut self, written: Poll<T>) -> Poll<T> {
@@ -82,7 +98,12 @@ impl Read for Transport {
         let bytes = ready!(stream.as_mut().poll_fill_buf(cx))?;
         let bytes = &bytes[..bytes.len().min(buffer.remaining())];
         let mut control_frames = 0;
-        watch.received.read(bytes, |frame| control_frames += u32::from(frame.is_control()));
+        let mut streams = this.connection.streams();
+        watch.received.read(bytes, |frame| {
+            control_frames += u32::from(frame.is_control());
+            streams.received(frame);
+        });
+        drop(streams);
         let order = this.connection.heard_frames(bytes.len(), control_frames, watch.max_bytes_without_progress);
         if order == Order::Cut {
             // hyper would go on with whatever has arrived before it lets anybody else have their say.
@@ -98,6 +119,7 @@ impl Read for Transport {
 impl Write for Transport {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.watch_sent(&[io::IoSlice::new(bytes)], &written);
         self.note(written)
     }
 
@@ -120,6 +142,7 @@ impl Write for Transport {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.watch_sent(slices, &written);
         self.note(written)
     }
 }

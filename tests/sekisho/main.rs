@@ -28,6 +28,7 @@ mod upstream_failures;
 mod abuse;
 mod abuse_frames;
 mod abuse_http2;
+mod abuse_windows;
 mod smuggling;
 
 // What operators do and see.
