@@ -5,6 +5,7 @@ pub mod listener;
 mod proxy_protocol;
 pub mod handshake;
 mod verifier;
+mod sessions;
 pub mod trust;
 mod issuing_ca;
 mod lists;
