@@ -22,6 +22,7 @@ use super::Limits;
 use super::handshake::Protocol;
 use super::roll::{OpenConnection, Order};
 use super::socket::Socket;
+use super::streams::Turn;
 use super::transport::Transport;
 
 /// hyper's own number of header fields; another one moves the parser's array to the heap.
@@ -32,6 +33,8 @@ const MAX_BUFFER_BYTES: usize = 64 << 10;
 
 const STREAM_WINDOW: u32 = 64 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 20;
+/// What a client may send about its streams without anything coming of it, beside what it sends on them.
+const MAX_BYTES_ABOUT_STREAMS: u64 = 1 << 20;
 const SEND_BUFFER_BYTES: usize = 128 << 10;
 const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
@@ -56,7 +59,6 @@ where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let transport = Transport::new(stream, Arc::clone(&connection), protocol == Protocol::Http1);
     let watched = Arc::clone(&connection);
     let service = service_fn(move |request| {
         let under_way = UnderWay::begin(&watched);
@@ -74,6 +76,7 @@ where
     });
     match protocol {
         Protocol::Http1 => {
+            let transport = Transport::http1(stream, Arc::clone(&connection));
             let mut builder = http1::Builder::new();
             builder.max_header_size(limits.max_header_bytes).max_buf_size(MAX_BUFFER_BYTES).header_read_timeout(None);
             if limits.max_header_count != HYPER_MAX_HEADERS {
@@ -83,6 +86,7 @@ where
             drive(served, |served| served.graceful_shutdown(), &connection).await
         }
         Protocol::Http2 => {
+            let transport = Transport::http2(stream, Arc::clone(&connection), max_bytes_without_progress(limits));
             let header_bytes = u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX);
             let served = http2::Builder::new(TokioExecutor::new())
                 .timer(TokioTimer::new())
@@ -123,6 +127,13 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
     .await
 }
 
+/// What an HTTP/2 client may have sent while nothing comes of it: the heads of all its streams, and a full window of
+/// bodies that the application has no time for.
+fn max_bytes_without_progress(limits: &Limits) -> u64 {
+    let heads = u64::from(limits.max_streams).saturating_mul(limits.max_header_bytes as u64);
+    heads.saturating_add(u64::from(CONNECTION_WINDOW) + MAX_BYTES_ABOUT_STREAMS)
+}
+
 fn ends_connection<B>(response: &Response<B>) -> bool {
     response.headers().get(CONNECTION) == Some(&HeaderValue::from_static("close"))
 }
@@ -151,22 +162,23 @@ impl Drop for UnderWay {
 
 /// An answer's body that tells the roll how it goes and when it is over.
 ///
-/// HTTP/2 asks for the next frame only when the client's window allows one, so there a body that is not asked is an
-/// answer that is not read. On HTTP/1 the transport notices.
+/// Over HTTP/2, hyper asks for more only when the client's window has taken a part of what it was given, so there a body that
+/// is not asked is an answer that is not read. Over HTTP/1 the transport notices.
 struct Watched<B: Body> {
     body: B,
     under_way: UnderWay,
-    stream: Option<u64>,
+    /// Its number among the answers of an HTTP/2 connection.
+    number: Option<u64>,
 }
 
 impl<B: Body> Watched<B> {
     fn new(body: B, mut under_way: UnderWay, protocol: Protocol, asked_for: &Method) -> Self {
         under_way.is_over = *asked_for == Method::HEAD;
-        let stream = match protocol {
+        let number = match protocol {
             Protocol::Http1 => None,
-            Protocol::Http2 => Some(under_way.connection.new_stream()),
+            Protocol::Http2 => Some(under_way.connection.answer_begins()),
         };
-        Self { body, under_way, stream }
+        Self { body, under_way, number }
     }
 }
 
@@ -175,13 +187,14 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Watched<B> {
     type Error = B::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        if let Some(stream) = self.stream {
-            self.under_way.connection.stream_is_read(stream);
-        }
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         self.under_way.is_over |= matches!(frame, Poll::Ready(None));
-        if let (Some(stream), Poll::Ready(Some(Ok(_)))) = (self.stream, &frame) {
-            self.under_way.connection.stream_is_unread(stream);
+        if let Some(number) = self.number {
+            let turn = match &frame {
+                Poll::Ready(Some(Ok(_))) => Turn::Client,
+                Poll::Ready(Some(Err(_)) | None) | Poll::Pending => Turn::Application,
+            };
+            self.under_way.connection.answer_goes_on(number, turn);
         }
         frame
     }
@@ -199,8 +212,8 @@ impl<B: Body> Drop for Watched<B> {
     fn drop(&mut self) {
         // What has a known end is not always asked for it.
         self.under_way.is_over |= self.body.is_end_stream();
-        if let Some(stream) = self.stream {
-            self.under_way.connection.stream_is_read(stream);
+        if let Some(number) = self.number {
+            self.under_way.connection.answer_ends(number);
         }
     }
 }

@@ -11,17 +11,15 @@ use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use rustls::crypto::CryptoProvider;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{ClientHello, NoClientAuth, ResolvesServerCert, ServerSessionMemoryCache, StoresServerSessions};
+use rustls::server::{ClientHello, NoClientAuth, ResolvesServerCert, StoresServerSessions};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, version};
 
 use super::Limits;
+use super::sessions::Sessions;
 use super::trust::Trust;
-use super::verifier::{Inspection, Inspector, Sessions};
+use super::verifier::{Inspection, Inspector};
 use crate::domain::{Clock, HostName};
-
-/// Resumable sessions of a password listener; about a kilobyte each.
-const PASSWORD_SESSIONS: usize = 10_000;
 
 /// How a listener learns who is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,10 +183,10 @@ impl Listener {
         let resolver: Arc<dyn ResolvesServerCert> = Arc::new(SingleCertAndKey::from(Arc::clone(&settings.certificate)));
         let door = match settings.authentication {
             Authentication::Password => {
-                // Nobody is recognised here, so rustls's own store will do.
-                let sessions = ServerSessionMemoryCache::new(PASSWORD_SESSIONS);
+                // Nobody is recognised here, so nothing is proven for a session and all connections share the store.
+                let sessions: Sessions<()> = Sessions::new(limits.session_cache, limits.session_lifetime);
                 let verifier = Arc::new(NoClientAuth);
-                Door::Password(Arc::new(server_config(provider, verifier, resolver, sessions)?))
+                Door::Password(Arc::new(server_config(provider, verifier, resolver, Arc::new(sessions))?))
             }
             Authentication::Certificate(manner) => Door::Certificate {
                 inspection: Arc::new(Inspection {

@@ -6,6 +6,7 @@ mod proxy_protocol;
 mod socket;
 pub mod handshake;
 mod verifier;
+mod sessions;
 pub mod trust;
 mod issuing_ca;
 mod lists;
@@ -16,7 +17,9 @@ pub mod visit;
 pub mod http;
 pub mod request;
 pub mod roll;
+mod streams;
 mod transport;
+mod frames;
 
 pub use visit::{Standing, Visit, Visitor};
 
@@ -52,6 +55,8 @@ pub struct Limits {
     pub max_streams: u32,
     /// Requests of one HTTP/2 connection that a client may give up before their answer; ten a second are forgiven.
     pub max_resets: u32,
+    /// Frames of one HTTP/2 connection that ask for work and bring nothing; a hundred a second are forgiven.
+    pub max_control_frames: u32,
     /// Bytes kept for resumable TLS sessions, per listener.
     pub session_cache: u64,
     /// How long a TLS session can be resumed.
@@ -74,6 +79,7 @@ impl Default for Limits {
             max_target_bytes: 4 << 10,
             max_streams: 100,
             max_resets: 100,
+            max_control_frames: 1_000,
             session_cache: 32 << 20,
             session_lifetime: Duration::from_secs(3600),
         }

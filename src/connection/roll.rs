@@ -6,13 +6,14 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::Limits;
+use super::streams::{Streams, Turn};
 use super::trust::Trust;
 use super::visit::Visit;
 use crate::refusal::Refusal;
@@ -28,8 +29,8 @@ const CUT_AFTER_FAREWELL: Duration = Duration::from_millis(200);
 /// How long a connection that was asked to finish may take to say goodbye, when it was idle.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// Reads of an HTTP/2 connection that lead to no request, no part of a body and no answer taken.
-const MAX_READS_WITHOUT_PROGRESS: u32 = 1_000;
+/// Control frames of an HTTP/2 connection that are forgiven per sweep. Requests forgive none: a flood may have some.
+const CONTROL_FRAMES_FORGIVEN: u32 = 10;
 
 const NEVER: u64 = u64::MAX;
 
@@ -77,12 +78,16 @@ pub struct OpenConnection {
     waker: Mutex<Option<Waker>>,
     phase: AtomicU8,
     deadline: AtomicU64,
+    /// Until when the client must have taken something of what has been written; [`NEVER`] where nothing waits for it.
+    unread_until: AtomicU64,
     under_way: AtomicU32,
     condemned: AtomicBool,
     /// HTTP/2 requests that the client gave up before their answer, less what time has forgiven.
     abandoned: AtomicU32,
-    /// HTTP/2 answers that wait for the client's window, with their deadlines.
-    unread_streams: Mutex<HashMap<u64, u64>>,
+    /// HTTP/2 frames that asked for work and brought nothing, less what time has forgiven.
+    control_frames: AtomicU32,
+    /// Of an HTTP/2 connection; otherwise there are none.
+    streams: Mutex<Streams>,
 }
 
 /// What a sweep did.
@@ -117,11 +122,13 @@ impl Roll {
             waker: Mutex::new(None),
             phase: AtomicU8::new(Phase::Idle as u8),
             deadline: AtomicU64::new(self.after(limits.idle_timeout)),
+            streams: Mutex::new(Streams::new(limits.max_streams)),
             limits,
+            unread_until: AtomicU64::new(NEVER),
             under_way: AtomicU32::new(0),
             condemned: AtomicBool::new(false),
             abandoned: AtomicU32::new(0),
-            unread_streams: Mutex::default(),
+            control_frames: AtomicU32::new(0),
         });
         self.connections().insert(number, Arc::clone(&connection));
         connection
@@ -170,7 +177,7 @@ impl Roll {
         self.tick.load(Ordering::Relaxed).saturating_add(milliseconds).min(NEVER - 1)
     }
 
-    fn connections(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<OpenConnection>>> {
+    fn connections(&self) -> MutexGuard<'_, HashMap<u64, Arc<OpenConnection>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -218,16 +225,16 @@ impl OpenConnection {
         }
     }
 
-    /// The client does not take what we write.
+    /// The client does not take what we write. This has a deadline of its own, which no further request puts off.
     pub(super) fn unread(&self) {
-        self.due_in(self.limits.write_timeout);
+        self.unread_until.store(self.write_deadline(), Ordering::Relaxed);
     }
 
-    /// The client took it.
+    /// The client took it; only now it is idle, if nothing else is under way.
     pub(super) fn read(&self) {
-        match self.under_way.load(Ordering::Relaxed) {
-            0 => self.due_in(self.limits.idle_timeout),
-            _ => self.due(NEVER),
+        self.unread_until.store(NEVER, Ordering::Relaxed);
+        if self.phase.load(Ordering::Relaxed) == Phase::Idle as u8 {
+            self.due_in(self.limits.idle_timeout);
         }
     }
 
@@ -247,11 +254,16 @@ impl OpenConnection {
         }
     }
 
-    /// The connection was read from. Too often, without anything coming of it, is a flood of control frames.
-    pub(super) fn heard_without_progress(&self) {
-        if self.visit.progress().heard() > MAX_READS_WITHOUT_PROGRESS {
-            self.give(Order::Cut);
+    /// An HTTP/2 connection was read from: so many bytes, so many control frames in them. Too many of those frames are a
+    /// flood, and so are more than so many bytes of which nothing came. Returns what to do about it.
+    pub(super) fn heard_frames(&self, bytes: usize, control_frames: u32, max_bytes_without_progress: u64) -> Order {
+        let bytes = self.visit.progress().heard(bytes as u64);
+        let control_frames = self.control_frames.fetch_add(control_frames, Ordering::Relaxed) + control_frames;
+        if bytes <= max_bytes_without_progress && control_frames <= self.limits.max_control_frames {
+            return Order::Stay;
         }
+        self.give(Order::Cut);
+        Order::Cut
     }
 
     /// A request is over.
@@ -262,27 +274,33 @@ impl OpenConnection {
         }
     }
 
-    /// An HTTP/2 answer begins, unread as yet.
-    pub(super) fn new_stream(&self) -> u64 {
-        let stream = self.roll.next.fetch_add(1, Ordering::Relaxed);
-        self.stream_is_unread(stream);
-        stream
+    /// An HTTP/2 answer begins.
+    pub(super) fn answer_begins(&self) -> u64 {
+        let number = self.roll.next.fetch_add(1, Ordering::Relaxed);
+        self.streams().answer_begins(number, self.write_deadline());
+        number
     }
 
-    /// The client's window is closed for this answer, or will be when it has taken what it was given.
-    pub(super) fn stream_is_unread(&self, stream: u64) {
-        let deadline = self.roll.after(self.limits.write_timeout);
-        self.streams().insert(stream, deadline);
-    }
-
-    /// The client asked for more, or the answer is over.
-    pub(super) fn stream_is_read(&self, stream: u64) {
+    /// The client has taken enough of an HTTP/2 answer for hyper to ask for more; whose turn is it now?
+    pub(super) fn answer_goes_on(&self, number: u64, turn: Turn) {
         self.visit.progress().made();
-        self.streams().remove(&stream);
+        self.streams().answer_goes_on(number, turn, self.write_deadline());
     }
 
-    fn streams(&self) -> std::sync::MutexGuard<'_, HashMap<u64, u64>> {
-        self.unread_streams.lock().unwrap_or_else(PoisonError::into_inner)
+    /// An HTTP/2 answer is over for hyper.
+    pub(super) fn answer_ends(&self, number: u64) {
+        self.visit.progress().made();
+        self.streams().answer_ends(number);
+    }
+
+    /// The streams of an HTTP/2 connection.
+    pub(super) fn streams(&self) -> MutexGuard<'_, Streams> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the client must have taken what is being written now.
+    pub(super) fn write_deadline(&self) -> u64 {
+        self.roll.after(self.limits.write_timeout)
     }
 
     fn due_in(&self, time: Duration) {
@@ -306,26 +324,34 @@ impl OpenConnection {
         true
     }
 
-    /// One abandoned request is forgiven per sweep: a browser that leaves a page gives up many at once.
+    /// One abandoned request is forgiven per sweep: a browser that leaves a page gives up many at once. So are some control
+    /// frames: a client may look after its connection for as long as it lives.
     fn forgive(&self) {
-        let abandoned = self.abandoned.load(Ordering::Relaxed);
-        if abandoned > 0 {
-            self.abandoned.store(abandoned - 1, Ordering::Relaxed);
+        for (count, forgiven) in [(&self.abandoned, 1), (&self.control_frames, CONTROL_FRAMES_FORGIVEN)] {
+            let held_against = count.load(Ordering::Relaxed);
+            if held_against > 0 {
+                count.store(held_against.saturating_sub(forgiven), Ordering::Relaxed);
+            }
         }
     }
 
     fn end_if_overdue(&self, now: u64) -> bool {
-        if self.streams().values().any(|deadline| *deadline <= now) {
+        let unread_until = self.unread_until.load(Ordering::Relaxed);
+        let client_is_overdue = self.streams().is_client_overdue(now, unread_until == NEVER);
+        if unread_until <= now || client_is_overdue {
             let news = self.order.load(Ordering::Relaxed) < Order::Cut as u8;
             self.give(Order::Cut);
             return news;
         }
-        if self.deadline.load(Ordering::Relaxed) > now {
-            return false;
-        }
         let told_to_finish = self.order.load(Ordering::Relaxed) >= Order::Finish as u8;
         let condemned = self.condemned.load(Ordering::Relaxed);
-        let may_say_goodbye = condemned || self.phase.load(Ordering::Relaxed) == Phase::Idle as u8;
+        let is_idle = self.phase.load(Ordering::Relaxed) == Phase::Idle as u8;
+        // Who still has an answer to read is not idle yet.
+        let is_reading = is_idle && unread_until != NEVER && !told_to_finish && !condemned;
+        if is_reading || self.deadline.load(Ordering::Relaxed) > now {
+            return false;
+        }
+        let may_say_goodbye = condemned || is_idle;
         if may_say_goodbye && !told_to_finish {
             let patience = if condemned { CUT_AFTER_FAREWELL } else { GOODBYE };
             self.deadline.store(self.roll.after(patience), Ordering::Relaxed);

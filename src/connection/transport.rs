@@ -1,28 +1,61 @@
 //! The encrypted connection as hyper sees it, telling the roll when the client speaks and when it stops listening.
+//!
+//! Over HTTP/2 the frames are watched as they pass. Over HTTP/1 nothing is.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncBufRead as _;
 use tokio_rustls::server::TlsStream;
 
-use super::roll::OpenConnection;
+use super::frames::FrameReader;
+use super::roll::{OpenConnection, Order};
 use super::socket::Socket;
 
 pub(super) struct Transport {
     stream: TokioIo<TlsStream<Socket>>,
     connection: Arc<OpenConnection>,
-    /// On HTTP/1, bytes between two requests begin a head. On HTTP/2 they may be anything, and only requests count.
-    heads_are_timed: bool,
+    /// Over HTTP/2 only.
+    watch: Option<Watch>,
     unread: bool,
 }
 
+/// What is known of the frames that have passed.
+struct Watch {
+    received: FrameReader,
+    sent: FrameReader,
+    max_bytes_without_progress: u64,
+}
+
 impl Transport {
-    pub fn new(stream: TlsStream<Socket>, connection: Arc<OpenConnection>, heads_are_timed: bool) -> Self {
-        Self { stream: TokioIo::new(stream), connection, heads_are_timed, unread: false }
+    /// For HTTP/1, where bytes between two requests begin a head.
+    pub fn http1(stream: TlsStream<Socket>, connection: Arc<OpenConnection>) -> Self {
+        Self { stream: TokioIo::new(stream), connection, watch: None, unread: false }
+    }
+
+    /// For HTTP/2, where bytes may be anything, and so many of which nothing comes are too many.
+    pub fn http2(stream: TlsStream<Socket>, connection: Arc<OpenConnection>, max_bytes_without_progress: u64) -> Self {
+        let (received, sent) = (FrameReader::of_client(), FrameReader::of_server());
+        let watch = Watch { received, sent, max_bytes_without_progress };
+        Self { stream: TokioIo::new(stream), connection, watch: Some(watch), unread: false }
+    }
+
+    /// So many bytes of these were taken.
+    fn watch_sent(&mut self, slices: &[io::IoSlice<'_>], written: &Poll<io::Result<usize>>) {
+        if let (Some(watch), Poll::Ready(Ok(bytes))) = (&mut self.watch, written) {
+            let deadline = self.connection.write_deadline();
+            let mut streams = self.connection.streams();
+            let mut left = *bytes;
+            for slice in slices {
+                let taken = slice.len().min(left);
+                left -= taken;
+                watch.sent.read(&slice[..taken], |frame| streams.sent(frame, deadline));
+            }
+        }
     }
 
     fn note<T>(&mut self, written: Poll<T>) -> Poll<T> {
@@ -42,22 +75,47 @@ impl Transport {
 }
 
 impl Read for Transport {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if matches!(result, Poll::Ready(Ok(()))) {
-            if self.heads_are_timed {
-                self.connection.heard();
-            } else {
-                self.connection.heard_without_progress();
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let Some(watch) = &mut this.watch else {
+            let result = Pin::new(&mut this.stream).poll_read(cx, buffer);
+            if matches!(result, Poll::Ready(Ok(()))) {
+                this.connection.heard();
             }
+            return result;
+        };
+        // hyper's buffer can only be written to; so the bytes are looked at where they lie decrypted, and copied from there
+        // as they would be anyway.
+        let mut stream = Pin::new(this.stream.inner_mut());
+        let bytes = ready!(stream.as_mut().poll_fill_buf(cx))?;
+        let bytes = &bytes[..bytes.len().min(buffer.remaining())];
+        let mut control_frames = 0;
+        let mut streams = this.connection.streams();
+        watch.received.read(bytes, |frame| {
+            control_frames += u32::from(frame.is_control());
+            streams.received(frame);
+        });
+        drop(streams);
+        let order = this.connection.heard_frames(bytes.len(), control_frames, watch.max_bytes_without_progress);
+        if order == Order::Cut {
+            // hyper would go on with whatever has arrived before it lets anybody else have their say.
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        result
+        buffer.put_slice(bytes);
+        let length = bytes.len();
+        stream.consume(length);
+        Poll::Ready(Ok(()))
     }
 }
 
 impl Write for Transport {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.watch_sent(&[io::IoSlice::new(bytes)], &written);
         self.note(written)
     }
 
@@ -80,6 +138,7 @@ impl Write for Transport {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.watch_sent(slices, &written);
         self.note(written)
     }
 }

@@ -7,10 +7,8 @@
 //! Invariant: nothing here grants anything. After the handshake the chain is judged again, by the same trust.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use moka::sync::Cache;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -20,40 +18,17 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, 
 
 use super::identity::VerifiedIdentity;
 use super::listener::RefusalManner;
+use super::sessions::{KeptSession, Sessions};
 use super::trust::Trust;
 use crate::domain::Clock;
 use crate::refusal::CertificateRefusal;
-
-/// The resumable sessions of one listener: bounded in bytes and in time, never shared with another listener.
-#[derive(Debug)]
-pub(super) struct Sessions {
-    kept: Cache<Vec<u8>, KeptSession>,
-}
-
-#[derive(Debug, Clone)]
-struct KeptSession {
-    value: Arc<[u8]>,
-    who: VerifiedIdentity,
-}
-
-impl Sessions {
-    /// A store of at most `bytes`, in which nothing lives longer than `lifetime`.
-    pub fn new(bytes: u64, lifetime: Duration) -> Self {
-        // What a session takes beside its value: key, bookkeeping of the cache, the reference to the identity.
-        const OVERHEAD: usize = 256;
-        let weight = |key: &Vec<u8>, session: &KeptSession| {
-            u32::try_from(key.len() + session.value.len() + OVERHEAD).unwrap_or(u32::MAX)
-        };
-        Self { kept: Cache::builder().weigher(weight).max_capacity(bytes).time_to_live(lifetime).build() }
-    }
-}
 
 /// What all connections of a certificate listener share.
 #[derive(Debug)]
 pub(super) struct Inspection {
     pub trust: Arc<ArcSwap<Trust>>,
     pub clock: Arc<dyn Clock>,
-    pub sessions: Sessions,
+    pub sessions: Sessions<VerifiedIdentity>,
     pub hints: Vec<DistinguishedName>,
     pub algorithms: WebPkiSupportedAlgorithms,
     pub manner: RefusalManner,
@@ -76,10 +51,10 @@ impl Inspector {
     }
 
     /// A kept session, while its owner is good. Another's session does not become good by being asked for.
-    fn still_resumable(&self, session: KeptSession) -> Option<Vec<u8>> {
+    fn still_resumable(&self, session: KeptSession<VerifiedIdentity>) -> Option<Vec<u8>> {
         let trust = self.shared.trust.load();
-        trust.still_good(&session.who, self.shared.clock.now()).ok()?;
-        self.remember(session.who);
+        trust.still_good(&session.proven, self.shared.clock.now()).ok()?;
+        self.remember(session.proven);
         Some(session.value.to_vec())
     }
 }
@@ -139,16 +114,15 @@ impl StoresServerSessions for Inspector {
     fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
         let proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(who) = proven else { return false };
-        self.shared.sessions.kept.insert(key, KeptSession { value: value.into(), who });
-        true
+        self.shared.sessions.keep(key, value, who)
     }
 
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.still_resumable(self.shared.sessions.kept.get(key)?)
+        self.still_resumable(self.shared.sessions.find(key)?)
     }
 
     fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.still_resumable(self.shared.sessions.kept.remove(key)?)
+        self.still_resumable(self.shared.sessions.remove(key)?)
     }
 
     fn can_cache(&self) -> bool {

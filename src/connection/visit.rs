@@ -1,7 +1,7 @@
 //! One connection's visitor: who it is, by which entrance it came, and whether it still has standing.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use http::HeaderValue;
@@ -40,10 +40,10 @@ pub struct Visit {
     told_claims: OnceLock<String>,
 }
 
-/// How often a connection was read from since something came of it: what a flood of pings, settings or empty frames
-/// does to an HTTP/2 connection, and no request does.
+/// How many bytes were read from a connection since something came of them: what a flood of frames does to an HTTP/2
+/// connection, and no request does.
 #[derive(Debug, Clone, Default)]
-pub struct Progress(Arc<AtomicU32>);
+pub struct Progress(Arc<AtomicU64>);
 
 impl Progress {
     /// Something came of what was read: a request, a part of a body, an answer taken.
@@ -51,9 +51,9 @@ impl Progress {
         self.0.store(0, Ordering::Relaxed);
     }
 
-    /// The connection was read from; how often since the last progress.
-    pub(super) fn heard(&self) -> u32 {
-        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    /// So many bytes were read; how many since the last progress.
+    pub(super) fn heard(&self, bytes: u64) -> u64 {
+        self.0.fetch_add(bytes, Ordering::Relaxed) + bytes
     }
 }
 

@@ -158,6 +158,43 @@ async fn a_ticket_of_one_entrance_is_worth_nothing_at_another() {
     assert_eq!(gateway.backend.count(), before);
 }
 
+/// A customer at the certificate entrance and a stranger at the password entrance, with no session yet.
+fn visitors(gateway: &TestGateway) -> [(&'static str, Customer); 2] {
+    let stranger = gateway.stranger().at(gateway.address_of("password")).visiting("password.example");
+    [("certificate", gateway.enrol("hanakodt").visiting("bank.example")), ("password", stranger)]
+}
+
+#[tokio::test]
+async fn where_no_sessions_are_kept_none_is_resumed() {
+    for (limit, is_resumed) in [("session-cache = \"0B\"", false), ("session-lifetime = \"0s\"", false), ("", true)] {
+        let gateway = TestGateway::builder().layer(apart()).layer(format!("[limits]\n{limit}")).spawn().await;
+        for (entrance, visitor) in visitors(&gateway) {
+            assert_eq!(visitor.get("/ib/menu.do").await.status, 200);
+            assert_eq!(visitor.connect().await.is_resumed(), is_resumed, "{entrance} {limit}");
+        }
+    }
+}
+
+/// Everybody has a session of their own, and comes back one after the other.
+#[tokio::test]
+async fn a_session_ends_with_its_lifetime() {
+    const MANY: usize = 30;
+    let gateway = TestGateway::builder().layer(apart()).layer("[limits]\nsession-lifetime = \"1s\"").spawn().await;
+    let mut all: Vec<_> = (0..MANY).map(|_| visitors(&gateway)).collect();
+    for (_, visitor) in all.iter().flatten() {
+        assert_eq!(visitor.get("/ib/menu.do").await.status, 200);
+    }
+    let mut tick = tokio::time::interval(std::time::Duration::from_millis(100));
+    let mut resumed = [true; 2];
+    while resumed != [false; 2] {
+        tick.tick().await;
+        let next = all.pop().expect("sessions should have ended");
+        for (resumed, (_, visitor)) in resumed.iter_mut().zip(next) {
+            *resumed = visitor.connect().await.is_resumed();
+        }
+    }
+}
+
 #[tokio::test]
 async fn no_certificate_of_a_visitor_means_anything_at_the_password_entrance() {
     let gateway = TestGateway::builder().layer(TWO).spawn().await;

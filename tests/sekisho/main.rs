@@ -27,7 +27,9 @@ mod upstream_failures;
 
 // What must not get through.
 mod abuse;
+mod abuse_frames;
 mod abuse_http2;
+mod abuse_windows;
 mod smuggling;
 
 // What operators do and see.

@@ -27,6 +27,8 @@ pub(in crate::config) fn read_limits(mut section: Section<'_>) -> Read<Limits> {
     let max_target_bytes = section.or("max-target-bytes", default.max_target_bytes, size(256..=5 << 10));
     let max_streams = section.or("max-streams", default.max_streams, integer(1..=10_000));
     let max_resets = section.or("max-resets", default.max_resets, integer(1..=10_000));
+    // Below a hundred, the frames with which every connection begins could be too many.
+    let max_control_frames = section.or("max-control-frames", default.max_control_frames, integer(100..=1_000_000));
     let session_cache = section.or("session-cache", default.session_cache, size(0..=64 << 30));
     let session_lifetime = section.or("session-lifetime", default.session_lifetime, duration(Duration::ZERO..=DAY));
     section.finish();
@@ -44,6 +46,7 @@ pub(in crate::config) fn read_limits(mut section: Section<'_>) -> Read<Limits> {
         max_target_bytes: max_target_bytes?,
         max_streams: max_streams?,
         max_resets: max_resets?,
+        max_control_frames: max_control_frames?,
         session_cache: session_cache?,
         session_lifetime: session_lifetime?,
     })

@@ -15,9 +15,12 @@ pub const RST_STREAM: u8 = 3;
 pub const SETTINGS: u8 = 4;
 pub const PING: u8 = 6;
 pub const GOAWAY: u8 = 7;
+pub const WINDOW_UPDATE: u8 = 8;
 pub const CONTINUATION: u8 = 9;
 pub const END_STREAM: u8 = 1;
 pub const END_HEADERS: u8 = 4;
+pub const PADDED: u8 = 8;
+pub const ACK: u8 = 1;
 
 /// One frame.
 #[derive(Debug, Clone)]
@@ -120,29 +123,21 @@ impl Frames {
         self.send(&Frame::new(HEADERS, flags, stream, &block)).await
     }
 
-    /// Sends a frame over and over, so many bytes at most, and reads whatever comes back; says how many bytes could be
-    /// sent before the connection ended.
-    pub async fn flood(&mut self, frame: &Frame, most: usize) -> usize {
-        let (mut reader, mut writer) = tokio::io::split(&mut self.0);
-        let bunch = frame.encode().repeat(100);
-        let mut sent = 0;
-        let write = async {
-            while sent < most && writer.write_all(&bunch).await.is_ok() && writer.flush().await.is_ok() {
-                sent += bunch.len();
+    /// Sends a frame so many times and a ping behind, and waits for the ping's answer: whether the gateway has taken
+    /// them all.
+    pub async fn press(&mut self, frame: &Frame, times: usize) -> bool {
+        const LAST: [u8; 8] = *b"the last";
+        let mut bytes = frame.encode().repeat(times);
+        bytes.extend(Frame::new(PING, 0, 0, &LAST).encode());
+        if self.0.write_all(&bytes).await.is_err() || self.0.flush().await.is_err() {
+            return false;
+        }
+        while let Some(frame) = self.next().await {
+            if (frame.kind, frame.flags, &frame.payload[..]) == (PING, ACK, &LAST) {
+                return true;
             }
-        };
-        let read = async {
-            let mut buffer = [0; 4096];
-            while reader.read(&mut buffer).await.is_ok_and(|size| size > 0) {}
-        };
-        let ended = async {
-            tokio::select! {
-                () = write => {}
-                () = read => {}
-            }
-        };
-        within(3 * PATIENCE, "a flood", ended).await;
-        sent
+        }
+        false
     }
 
     /// The next frame; `None` at the end of the connection.
