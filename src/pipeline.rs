@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
+use http::request::Parts;
 use http::{Request, Response};
 use hyper::body::Incoming;
 
@@ -80,10 +81,12 @@ impl Pipeline {
     ) -> impl Future<Output = Response<AnswerBody>> + Send {
         let began = Instant::now();
         let id = RequestId::new();
-        let wishes = Wishes::of(request.headers());
+        let (parts, body) = request.into_parts();
+        let wishes = Wishes::of(&parts.headers);
+        let parts = Box::new(parts);
         let rules = self.rules.load_full();
         async move {
-            let mut answer = match self.pass(&rules, &visit, &id, request).await {
+            let mut answer = match self.pass(&rules, &visit, &id, parts, body).await {
                 Ok(answer) => answer,
                 Err(refusal) => {
                     self.metrics.refusals.with_label_values(&[refusal.code()]).inc();
@@ -103,11 +106,12 @@ impl Pipeline {
         rules: &Rules,
         visit: &Visit,
         id: &RequestId,
-        request: Request<Incoming>,
+        parts: Box<Parts>,
+        body: Incoming,
     ) -> Result<Response<AnswerBody>, Refusal> {
         let now = self.clock.now();
         let standing = visit.standing(&self.trust.load(), now)?;
-        let admitted = request::admit(standing, request, &rules.limits)?;
+        let admitted = request::admit(standing, parts, body, &rules.limits)?;
         let sealed = rules.sealer.seal(admitted, id, now.as_second())?;
         self.metrics.identity_headers_removed.inc_by(sealed.identities_removed);
         let forward = Forward {

@@ -4,10 +4,10 @@
 //! Invariant: an [`Admitted`] request has one target, one host, one framing, a method that belongs to HTTP applications,
 //! and no `Connection` header that takes end-to-end fields away.
 
+use http::Method;
 use http::header::{HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Method, Request};
 use hyper::body::Incoming;
 
 use super::Limits;
@@ -34,8 +34,9 @@ const HOP_BY_HOP: [&str; 9] = [
 #[derive(Debug)]
 pub struct Admitted<'v> {
     standing: Standing<'v>,
-    /// The head as it came; which of its fields end here, [`ends_here`] says.
-    pub(crate) parts: Parts,
+    /// The head as it came; which of its fields end here, [`ends_here`] says. On the heap, because it moves through every
+    /// stage.
+    pub(crate) parts: Box<Parts>,
     /// The body, unread.
     pub(crate) body: Incoming,
     target: PathAndQuery,
@@ -61,7 +62,7 @@ impl<'v> Admitted<'v> {
     }
 
     /// The parts, for the next stage.
-    pub(crate) fn into_inner(self) -> (Standing<'v>, Parts, Incoming, PathAndQuery, HeaderValue) {
+    pub(crate) fn into_inner(self) -> (Standing<'v>, Box<Parts>, Incoming, PathAndQuery, HeaderValue) {
         (self.standing, self.parts, self.body, self.target, self.host)
     }
 }
@@ -70,8 +71,12 @@ impl<'v> Admitted<'v> {
 ///
 /// # Errors
 /// The refusal to answer with.
-pub fn admit<'v>(standing: Standing<'v>, request: Request<Incoming>, limits: &Limits) -> Result<Admitted<'v>, Refusal> {
-    let (parts, body) = request.into_parts();
+pub fn admit<'v>(
+    standing: Standing<'v>,
+    parts: Box<Parts>,
+    body: Incoming,
+    limits: &Limits,
+) -> Result<Admitted<'v>, Refusal> {
     // HTTP/1 was counted by the parser; HTTP/2 only in bytes.
     if parts.headers.len() > limits.max_header_count {
         return Err(Refusal::TooManyHeaders);
@@ -93,7 +98,22 @@ pub fn admit<'v>(standing: Standing<'v>, request: Request<Incoming>, limits: &Li
 /// Whether a field of this name (in lower case) belongs to the connection with the client, or is written anew for the one
 /// with the application: neither is passed on.
 pub(crate) fn ends_here(name: &str) -> bool {
-    matches!(name, "host" | "content-length" | "expect") || HOP_BY_HOP.contains(&name)
+    // Literals: the compiler compares them by length first, without a call.
+    matches!(
+        name,
+        "host"
+            | "content-length"
+            | "expect"
+            | "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+            | "proxy-authorization"
+    )
 }
 
 /// The fields that decide what a message means, found in one walk over its head.

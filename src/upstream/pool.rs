@@ -34,7 +34,7 @@ struct ServerState {
 
 #[derive(Debug)]
 struct Idle {
-    connection: Connection,
+    connection: Box<Connection>,
     since: Instant,
 }
 
@@ -42,7 +42,8 @@ struct Idle {
 #[derive(Debug)]
 pub(super) struct Lease {
     pool: Arc<Pool>,
-    connection: Connection,
+    /// On the heap, because a lease moves through every step of an exchange.
+    connection: Box<Connection>,
     server: usize,
     _permit: OwnedSemaphorePermit,
 }
@@ -105,7 +106,7 @@ impl Pool {
         Err(Refusal::UpstreamUnreachable)
     }
 
-    fn lease(self: &Arc<Self>, connection: Connection, server: usize, permit: OwnedSemaphorePermit) -> Lease {
+    fn lease(self: &Arc<Self>, connection: Box<Connection>, server: usize, permit: OwnedSemaphorePermit) -> Lease {
         Lease { pool: Arc::clone(self), connection, server, _permit: permit }
     }
 
@@ -128,7 +129,7 @@ impl Pool {
         (0..count).map(move |offset| (turn % count + offset) % count).filter(move |server| none_is_up || is_up(server))
     }
 
-    fn reuse(&self, server: usize) -> Option<Connection> {
+    fn reuse(&self, server: usize) -> Option<Box<Connection>> {
         let mut idle = lock(&self.servers[server].idle);
         while let Some(Idle { mut connection, .. }) = idle.pop() {
             // What is too old, the sweep takes away.
@@ -139,14 +140,14 @@ impl Pool {
         None
     }
 
-    async fn open(&self, server: usize) -> Result<Connection, Refusal> {
+    async fn open(&self, server: usize) -> Result<Box<Connection>, Refusal> {
         let target: &Server = &self.settings.servers[server];
         let unreachable = |error: &dyn std::fmt::Display| {
             tracing::warn!(server = %target.authority, %error, "the application cannot be reached");
             Refusal::UpstreamUnreachable
         };
         match tokio::time::timeout(self.settings.connect_timeout, BankStream::connect(target)).await {
-            Ok(Ok(stream)) => Ok(Connection::new(stream, self.metrics.upstream_connections.clone())),
+            Ok(Ok(stream)) => Ok(Box::new(Connection::new(stream, self.metrics.upstream_connections.clone()))),
             Ok(Err(error)) => Err(unreachable(&error)),
             Err(_) => Err(unreachable(&"connect-timeout passed")),
         }
