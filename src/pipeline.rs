@@ -36,7 +36,7 @@ use crate::connection::trust::Trust;
 use crate::connection::{Limits, Visit};
 use crate::domain::{Clock, RequestId};
 use crate::operator::metrics::{ListenerMetrics, Metrics};
-use crate::refusal::{HelpDesk, Refusal, Wishes};
+use crate::refusal::{HelpDesk, Reader, Refusal};
 use crate::upstream;
 use crate::upstream::body::AnswerBody;
 use crate::upstream::forward::Forward;
@@ -81,17 +81,17 @@ impl Pipeline {
     ) -> impl Future<Output = Response<AnswerBody>> + Send {
         let began = Instant::now();
         let id = RequestId::new();
-        let (parts, body) = request.into_parts();
-        let wishes = Wishes::of(&parts.headers);
-        let parts = Box::new(parts);
         let rules = self.rules.load_full();
+        let (mut parts, body) = request.into_parts();
         async move {
-            let mut answer = match self.pass(&rules, &visit, &id, parts, body).await {
+            let mut answer = match self.pass(&rules, &visit, &id, &mut parts, body).await {
                 Ok(answer) => answer,
                 Err(refusal) => {
                     self.metrics.refusals.with_label_values(&[refusal.code()]).inc();
                     tracing::debug!(request_id = id.as_str(), listener = visit.listener().name(), %refusal, "request refused");
-                    refusal.into_response(wishes.reader(), id.as_str(), &rules.help_desk).map(AnswerBody::Whole)
+                    refusal
+                        .into_response(Reader::of(&parts.headers), id.as_str(), &rules.help_desk)
+                        .map(AnswerBody::Whole)
                 }
             };
             answer.headers_mut().insert(X_REQUEST_ID, id.to_header());
@@ -106,7 +106,7 @@ impl Pipeline {
         rules: &Rules,
         visit: &Visit,
         id: &RequestId,
-        parts: Box<Parts>,
+        parts: &mut Parts,
         body: Incoming,
     ) -> Result<Response<AnswerBody>, Refusal> {
         let now = self.clock.now();

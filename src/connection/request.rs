@@ -34,9 +34,8 @@ const HOP_BY_HOP: [&str; 9] = [
 #[derive(Debug)]
 pub struct Admitted<'v> {
     standing: Standing<'v>,
-    /// The head as it came; which of its fields end here, [`ends_here`] says. On the heap, because it moves through every
-    /// stage.
-    pub(crate) parts: Box<Parts>,
+    /// The head as it came; which of its fields end here, [`ends_here`] says.
+    pub(crate) parts: &'v mut Parts,
     /// The body, unread.
     pub(crate) body: Incoming,
     target: PathAndQuery,
@@ -62,7 +61,7 @@ impl<'v> Admitted<'v> {
     }
 
     /// The parts, for the next stage.
-    pub(crate) fn into_inner(self) -> (Standing<'v>, Box<Parts>, Incoming, PathAndQuery, HeaderValue) {
+    pub(crate) fn into_inner(self) -> (Standing<'v>, &'v mut Parts, Incoming, PathAndQuery, HeaderValue) {
         (self.standing, self.parts, self.body, self.target, self.host)
     }
 }
@@ -73,7 +72,7 @@ impl<'v> Admitted<'v> {
 /// The refusal to answer with.
 pub fn admit<'v>(
     standing: Standing<'v>,
-    parts: Box<Parts>,
+    parts: &'v mut Parts,
     body: Incoming,
     limits: &Limits,
 ) -> Result<Admitted<'v>, Refusal> {
@@ -85,9 +84,9 @@ pub fn admit<'v>(
         return Err(Refusal::MethodNotAllowed);
     }
     let survey = Survey::of(&parts.headers)?;
-    let host = host_of(survey.host, &parts)?;
+    let host = host_of(survey.host, parts)?;
     standing.visit().serves(&host)?;
-    let target = target_of(&parts, limits.max_target_bytes)?;
+    let target = target_of(parts, limits.max_target_bytes)?;
     if let Some(refusal) = survey.lesser_fault {
         return Err(refusal);
     }

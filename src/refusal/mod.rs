@@ -7,7 +7,7 @@
 
 mod page;
 
-pub use page::{HelpDesk, Reader, Wishes};
+pub use page::{HelpDesk, Reader};
 
 use http::StatusCode;
 

@@ -3,7 +3,9 @@
 //! The page carries the code, the request's ID and the help desk's text, and nothing of the cause.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_LANGUAGE, CACHE_CONTROL, CONNECTION, CONTENT_LANGUAGE, CONTENT_TYPE, HeaderValue};
+use http::header::{
+    ACCEPT, ACCEPT_LANGUAGE, CACHE_CONTROL, CONNECTION, CONTENT_LANGUAGE, CONTENT_TYPE, HeaderName, HeaderValue,
+};
 use http::{HeaderMap, Response};
 use http_body_util::Full;
 
@@ -18,34 +20,6 @@ pub struct HelpDesk {
     pub english: String,
 }
 
-/// What a request asked for, kept in case it is refused. Reading it costs more than keeping it.
-#[derive(Debug, Clone)]
-pub struct Wishes {
-    accept: Option<HeaderValue>,
-    language: Option<HeaderValue>,
-}
-
-impl Wishes {
-    /// Takes `Accept` and `Accept-Language`.
-    pub fn of(headers: &HeaderMap) -> Self {
-        Self { accept: headers.get(ACCEPT).cloned(), language: headers.get(ACCEPT_LANGUAGE).cloned() }
-    }
-
-    /// Who reads the refusal.
-    pub fn reader(&self) -> Reader {
-        let text =
-            |value: &Option<HeaderValue>| value.as_ref().and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-        let accept = text(&self.accept);
-        if accept.contains("json") && !accept.contains("text/html") {
-            return Reader::Program;
-        }
-        match preferred_language(&text(&self.language)) {
-            Some("en") => Reader::English,
-            _ => Reader::Japanese,
-        }
-    }
-}
-
 /// What the reader of the answer understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
@@ -55,6 +29,21 @@ pub enum Reader {
     English,
     /// A program that asked for JSON.
     Program,
+}
+
+impl Reader {
+    /// Who sent a request with these headers.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let accept = text(ACCEPT);
+        if accept.contains("json") && !accept.contains("text/html") {
+            return Self::Program;
+        }
+        match preferred_language(text(ACCEPT_LANGUAGE)) {
+            Some("en") => Self::English,
+            _ => Self::Japanese,
+        }
+    }
 }
 
 /// `ja` or `en`, whichever the client weighs higher; the first named where they weigh the same (RFC 9110 12.5.4).
@@ -224,7 +213,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, accept.parse().unwrap());
         headers.insert(ACCEPT_LANGUAGE, language.parse().unwrap());
-        Wishes::of(&headers).reader()
+        Reader::of(&headers)
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use http::header::{HeaderName, HeaderValue, LOCATION, SET_COOKIE};
 
-use super::scrub::{Kind, Scrubber};
+use super::scrub::Scrubber;
 use super::{Server, Settings};
 
 /// Cleans the fields of one answer.
@@ -24,7 +24,7 @@ impl<'a> Cleaner<'a> {
 
     /// The field as it is passed on, if it is.
     pub fn clean(&self, name: &HeaderName, value: HeaderValue) -> Option<HeaderValue> {
-        if self.scrubber.kind_of(name.as_str()) == Kind::Identity {
+        if self.scrubber.is_identity(name.as_str()) {
             return None;
         }
         if *name == SET_COOKIE && self.settings.secure_cookies {

@@ -85,13 +85,20 @@ enum Turn {
 
 impl Exchange {
     /// Queues the head; nothing leaves before the first poll.
-    pub fn begin(mut lease: Lease, upload: Upload, head: &RequestHead, host: &HeaderValue) -> Self {
+    pub fn begin(
+        mut lease: Lease,
+        upload: Upload,
+        head: &RequestHead,
+        host: &HeaderValue,
+        now: std::time::Instant,
+    ) -> Self {
         let host = match lease.settings().host {
             HostHeader::Preserve => Cow::Borrowed(host.as_bytes()),
             HostHeader::Upstream => Cow::Owned(lease.server().authority.clone().into_bytes()),
         };
         head.write(&host, upload.framing(), lease.connection().output());
-        Self { lease, upload, sending: Sending::UnderWay, interim_answers: 0, deadline: None }
+        let deadline = Instant::from_std(now) + lease.settings().response_timeout;
+        Self { lease, upload, sending: Sending::UnderWay, interim_answers: 0, deadline: Some(deadline) }
     }
 
     /// The connection.

@@ -5,7 +5,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Response;
 
@@ -47,10 +47,10 @@ impl Forward<'_> {
         let Sealed { standing, head, host, body, length, came_by, .. } = sealed;
         let lease = self.pool.take().await.inspect_err(|refusal| self.count(*refusal))?;
         let visit = standing.confirm(&self.trust.load(), self.clock.now())?.visit();
-        let timer = self.metrics.upstream_duration.start_timer();
+        let began = Instant::now();
         let progress = visit.progress().clone();
         let upload = Upload::new(body, &head.method, came_by, length, self.body_timeout, progress);
-        let mut exchange = Exchange::begin(lease, upload, &head, &host);
+        let mut exchange = Exchange::begin(lease, upload, &head, &host, began);
         let answered = poll_fn(|cx| exchange.poll_head(cx)).await;
         let answered = answered.and_then(|bytes| {
             let lease = exchange.lease();
@@ -59,11 +59,10 @@ impl Forward<'_> {
         });
         match answered {
             Ok(answer) => {
-                timer.observe_duration();
+                self.metrics.upstream_duration.observe(began.elapsed().as_secs_f64());
                 Ok(self.receive(answer, exchange))
             }
             Err(failure) => {
-                timer.stop_and_discard();
                 exchange.lease().count(&failure);
                 Err(failure.refusal())
             }

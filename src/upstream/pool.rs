@@ -23,6 +23,8 @@ pub struct Pool {
     servers: Vec<ServerState>,
     permits: Arc<Semaphore>,
     turn: AtomicUsize,
+    /// The last sweep.
+    swept: Mutex<Instant>,
     metrics: Arc<Metrics>,
 }
 
@@ -35,6 +37,7 @@ struct ServerState {
 #[derive(Debug)]
 struct Idle {
     connection: Box<Connection>,
+    /// As of the sweep before: what is kept for seconds needs no clock of its own.
     since: Instant,
 }
 
@@ -55,6 +58,7 @@ impl Pool {
             servers: settings.servers.iter().map(|_| ServerState::default()).collect(),
             permits: Arc::new(Semaphore::new(settings.max_connections)),
             turn: AtomicUsize::new(0),
+            swept: Mutex::new(Instant::now()),
             settings,
             metrics,
         })
@@ -113,6 +117,7 @@ impl Pool {
     /// Drops what has been unused for too long, and what the application has closed. Called by the worker's sweep.
     pub fn sweep(&self) {
         let limit = self.settings.idle_timeout;
+        *lock(&self.swept) = Instant::now();
         for server in &self.servers {
             lock(&server.idle).retain_mut(|idle| idle.since.elapsed() < limit && idle.connection.is_quiet());
         }
@@ -171,7 +176,7 @@ impl Lease {
     pub fn give_back(self) {
         let mut connection = self.connection;
         connection.rest();
-        lock(&self.pool.servers[self.server].idle).push(Idle { connection, since: Instant::now() });
+        lock(&self.pool.servers[self.server].idle).push(Idle { connection, since: *lock(&self.pool.swept) });
     }
 
     /// Counts and tells a failure of the application; a client's failure is the client's.

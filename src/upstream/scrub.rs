@@ -81,7 +81,7 @@ pub struct Scrubber {
 
 /// What a field says, by its name.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
-pub(super) enum Kind {
+enum Kind {
     /// Nothing that concerns us.
     Harmless,
     /// Who the client is: an attack, or a proxy that should not be there.
@@ -145,30 +145,37 @@ impl Scrubber {
     /// Cleans an answer's trailers: an application that echoes what it was told tells it to nobody (IDN-10).
     pub fn clean_answer(&self, headers: &mut HeaderMap) {
         let unwanted: Vec<HeaderName> =
-            headers.keys().filter(|name| self.kind_of(name.as_str()) == Kind::Identity).cloned().collect();
+            headers.keys().filter(|name| self.is_identity(name.as_str())).cloned().collect();
         for name in unwanted {
             headers.remove(name);
         }
     }
 
-    /// What a field of this name says. Names arrive in lower case.
-    pub(super) fn kind_of(&self, name: &str) -> Kind {
-        // Most names are letters and dashes, and need no folded copy.
-        let clean = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte.is_ascii_digit());
-        if clean {
-            return self.kind_of_folded(name);
-        }
-        match self.kind_of_folded(&fold(name)) {
-            Kind::Harmless if name.contains('_') => Kind::Unclean,
+    /// Whether an answer's field says who somebody is. Names are in lower case.
+    pub(super) fn is_identity(&self, name: &str) -> bool {
+        self.kind_on_lists(name) == Kind::Identity
+    }
+
+    /// What a request's field says.
+    fn kind_of(&self, name: &str) -> Kind {
+        match self.kind_on_lists(name) {
+            Kind::Harmless if name.as_bytes().contains(&b'_') => Kind::Unclean,
             kind => kind,
         }
     }
 
-    fn kind_of_folded(&self, name: &str) -> Kind {
-        // Nearly all names differ from all of ours in how they begin.
+    fn kind_on_lists(&self, name: &str) -> Kind {
+        // Nearly all names differ from all on the lists in how they begin.
         if !self.beginnings.contains(&beginning_of(name)) {
-            return Kind::Harmless;
+            Kind::Harmless
+        } else if name.bytes().all(|byte| fold_byte(byte) == byte) {
+            self.kind_of_folded(name)
+        } else {
+            self.kind_of_folded(&fold(name))
         }
+    }
+
+    fn kind_of_folded(&self, name: &str) -> Kind {
         let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
         if self.ours.iter().any(|ours| ours == name) || begins(&IDENTITY_PREFIXES) || IDENTITY_NAMES.contains(&name) {
             Kind::Identity
@@ -180,9 +187,9 @@ impl Scrubber {
     }
 }
 
-/// The first two octets of a name.
+/// The first two octets of a name, folded.
 fn beginning_of(name: &str) -> [u8; 2] {
-    let at = |index| name.as_bytes().get(index).copied().unwrap_or_default();
+    let at = |index| name.as_bytes().get(index).map_or(0, |byte| fold_byte(*byte));
     [at(0), at(1)]
 }
 
@@ -198,15 +205,14 @@ fn joined_cookies(headers: &HeaderMap) -> Cow<'_, [u8]> {
     }
 }
 
-/// A name as a platform may read it. `$` stays, because `$WSCC` is a name of its own.
+/// A name as a platform may read it.
 fn fold(name: &str) -> String {
-    name.bytes()
-        .map(
-            |byte| {
-                if byte.is_ascii_alphanumeric() || byte == b'$' { char::from(byte.to_ascii_lowercase()) } else { '-' }
-            },
-        )
-        .collect()
+    name.bytes().map(|byte| char::from(fold_byte(byte))).collect()
+}
+
+/// `$` stays, because `$WSCC` is a name of its own.
+const fn fold_byte(byte: u8) -> u8 {
+    if byte.is_ascii_alphanumeric() || byte == b'$' { byte.to_ascii_lowercase() } else { b'-' }
 }
 
 #[cfg(test)]

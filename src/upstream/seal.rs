@@ -74,7 +74,7 @@ impl Sealer {
     /// A header name that the configuration refuses, or no randomness to sign with.
     pub fn seal<'v>(&self, admitted: Admitted<'v>, id: &RequestId, now: i64) -> Result<Sealed<'v>, Refusal> {
         let length = admitted.length;
-        let (standing, mut parts, body, target, host) = admitted.into_inner();
+        let (standing, parts, body, target, host) = admitted.into_inner();
         let mut fields = Fields::new(self.title_case);
         let identities_removed = self.scrubber.pass_on(&parts.headers, &mut fields)?;
         fields.add(&X_REQUEST_ID, id.as_str().as_bytes());

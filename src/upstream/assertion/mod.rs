@@ -94,7 +94,11 @@ impl Signer {
     pub fn sign(&self, visitor: &str, request: Bound<'_>) -> Option<String> {
         let mut claims = String::with_capacity(256);
         let (issued, expires) = (request.issued_at, request.issued_at.saturating_add(self.lifetime));
-        let _ = write!(claims, "\"iat\":{issued},\"exp\":{expires},\"jti\":\"{}\",\"htm\":", request.id);
+        let (mut issued_text, mut expires_text) = (itoa::Buffer::new(), itoa::Buffer::new());
+        let (issued, expires) = (issued_text.format(issued), expires_text.format(expires));
+        for piece in ["\"iat\":", issued, ",\"exp\":", expires, ",\"jti\":\"", request.id, "\",\"htm\":"] {
+            claims.push_str(piece);
+        }
         push_json(&mut claims, request.method);
         claims.push_str(",\"htu\":");
         push_json(&mut claims, request.target);
