@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use data_encoding::HEXLOWER;
 
 /// SHA-256 of a certificate's DER, the `x5t#S256` of RFC 8705.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,7 +26,7 @@ impl Fingerprint {
 
     /// base64url without padding, as it stands in the assertion.
     pub fn to_base64url(&self) -> String {
-        BASE64URL_NOPAD.encode(&self.0)
+        BASE64_URL_SAFE_NO_PAD.encode(self.0)
     }
 }
 

@@ -6,7 +6,7 @@
 use std::future::Future as _;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use prometheus::IntGauge;
@@ -61,8 +61,7 @@ impl Connection {
     /// Whether the application has said nothing since its last answer. What it says unasked belongs to nobody, and if it
     /// has closed, no request must leave by here.
     pub fn is_quiet(&mut self) -> bool {
-        let mut nobody = Context::from_waker(Waker::noop());
-        self.input.is_empty() && self.poll_read(&mut nobody).is_pending()
+        self.input.is_empty() && self.stream.is_quiet()
     }
 
     /// Reads more, at least one byte unless the connection has ended.

@@ -74,8 +74,7 @@ const OVERRIDE_NAMES: [&str; 16] = [
 pub struct Scrubber {
     /// The names that we set, folded.
     ours: Vec<String>,
-    /// How the names on all lists begin.
-    beginnings: Vec<[u8; 2]>,
+    beginnings: Beginnings,
     underscores: UnderscoreHeaders,
 }
 
@@ -108,9 +107,7 @@ impl Scrubber {
     fn of(ours: Vec<String>, underscores: UnderscoreHeaders) -> Self {
         let lists = [&IDENTITY_PREFIXES[..], &IDENTITY_NAMES, &OVERRIDE_PREFIXES, &OVERRIDE_NAMES];
         let all = lists.into_iter().flatten().copied().chain(ours.iter().map(String::as_str));
-        let mut beginnings: Vec<_> = all.map(beginning_of).collect();
-        beginnings.sort_unstable();
-        beginnings.dedup();
+        let beginnings = Beginnings::of(all);
         Self { ours, beginnings, underscores }
     }
 
@@ -166,7 +163,7 @@ impl Scrubber {
 
     fn kind_on_lists(&self, name: &str) -> Kind {
         // Nearly all names differ from all on the lists in how they begin.
-        if !self.beginnings.contains(&beginning_of(name)) {
+        if !self.beginnings.may_include(name) {
             Kind::Harmless
         } else if name.bytes().all(|byte| fold_byte(byte) == byte) {
             self.kind_of_folded(name)
@@ -187,10 +184,32 @@ impl Scrubber {
     }
 }
 
-/// The first two octets of a name, folded.
-fn beginning_of(name: &str) -> [u8; 2] {
-    let at = |index| name.as_bytes().get(index).map_or(0, |byte| fold_byte(*byte));
-    [at(0), at(1)]
+/// How the names on all lists begin: a set of bits by their first two octets. Another name may share a bit with one of
+/// them; it costs a closer look.
+#[derive(Debug, Default)]
+struct Beginnings([u64; 16]);
+
+impl Beginnings {
+    fn of<'n>(names: impl Iterator<Item = &'n str>) -> Self {
+        let mut set = Self::default();
+        for name in names {
+            let (word, bit) = Self::place_of(name);
+            set.0[word] |= bit;
+        }
+        set
+    }
+
+    fn may_include(&self, name: &str) -> bool {
+        let (word, bit) = Self::place_of(name);
+        self.0[word] & bit != 0
+    }
+
+    /// Ten bits out of the two octets, which are folded.
+    fn place_of(name: &str) -> (usize, u64) {
+        let at = |index| name.as_bytes().get(index).map_or(0, |byte| usize::from(fold_byte(*byte)));
+        let place = (at(0) * 32 + at(1)) % 1024;
+        (place / 64, 1 << (place % 64))
+    }
 }
 
 /// HTTP/2 may send one Cookie field per pair (RFC 9113 8.2.3); HTTP/1.1 applications expect one field.

@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -30,6 +30,21 @@ impl BankStream {
                     .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
                 let stream = TlsConnector::from(Arc::clone(config)).connect(name, stream).await?;
                 Ok(Self::Tls(Box::new(stream)))
+            }
+        }
+    }
+}
+
+impl BankStream {
+    /// Whether nothing has arrived, not even the end. What has, is read away.
+    pub fn is_quiet(&mut self) -> bool {
+        match self {
+            Self::Plain(stream) => {
+                stream.try_read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+            }
+            Self::Tls(stream) => {
+                let (mut nobody, mut byte) = (Context::from_waker(Waker::noop()), [0]);
+                Pin::new(stream).poll_read(&mut nobody, &mut ReadBuf::new(&mut byte)).is_pending()
             }
         }
     }

@@ -9,7 +9,8 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
     UnparsedPublicKey,
 };
-use data_encoding::BASE64URL_NOPAD;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
 
@@ -143,10 +144,10 @@ impl Key {
                 // An uncompressed point: 0x04, x, y.
                 let (x, y) = key.public_key().as_ref().get(1..65)?.split_at(32);
                 serde_json::json!({ "kty": "EC", "crv": "P-256",
-                    "x": BASE64URL_NOPAD.encode(x), "y": BASE64URL_NOPAD.encode(y) })
+                    "x": BASE64_URL_SAFE_NO_PAD.encode(x), "y": BASE64_URL_SAFE_NO_PAD.encode(y) })
             }
             Secret::Ed25519(key) => serde_json::json!({ "kty": "OKP", "crv": "Ed25519",
-                "x": BASE64URL_NOPAD.encode(key.public_key().as_ref()) }),
+                "x": BASE64_URL_SAFE_NO_PAD.encode(key.public_key().as_ref()) }),
         };
         for (name, value) in [("kid", self.id()), ("alg", self.algorithm().name()), ("use", "sig")] {
             jwk[name] = value.into();

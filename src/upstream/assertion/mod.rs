@@ -14,7 +14,8 @@ pub use verify::{Claims, Expected, Invalid, verify};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use data_encoding::BASE64URL_NOPAD;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::HeaderName;
 
 use crate::connection::identity::VerifiedIdentity;
@@ -85,7 +86,7 @@ impl Signer {
         let constant_claims = encode_part(format!("{{\"iss\":{issuer},\"aud\":{audience},"));
         Some(Self {
             key,
-            beginning: format!("{}.{constant_claims}", BASE64URL_NOPAD.encode(header.as_bytes())),
+            beginning: format!("{}.{constant_claims}", BASE64_URL_SAFE_NO_PAD.encode(header.as_bytes())),
             lifetime: i64::try_from(settings.lifetime.as_secs()).unwrap_or(i64::MAX),
         })
     }
@@ -108,10 +109,10 @@ impl Signer {
         let mut token = String::with_capacity(length);
         token.push_str(&self.beginning);
         token.push_str(visitor);
-        BASE64URL_NOPAD.encode_append(claims.as_bytes(), &mut token);
+        BASE64_URL_SAFE_NO_PAD.encode_string(claims.as_bytes(), &mut token);
         let signature = self.key.sign(token.as_bytes())?;
         token.push('.');
-        BASE64URL_NOPAD.encode_append(signature.as_ref(), &mut token);
+        BASE64_URL_SAFE_NO_PAD.encode_string(signature.as_ref(), &mut token);
         Some(token)
     }
 }
@@ -131,7 +132,7 @@ fn encode_part(mut claims: String) -> String {
     while !claims.len().is_multiple_of(3) {
         claims.push(' ');
     }
-    BASE64URL_NOPAD.encode(claims.as_bytes())
+    BASE64_URL_SAFE_NO_PAD.encode(claims.as_bytes())
 }
 
 /// The public keys as a JWK set (RFC 7517). HS256 keys are secrets and never stand in it.

@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-use data_encoding::BASE64URL_NOPAD;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
@@ -113,7 +114,7 @@ pub fn verify(keys: &[Key], expected: &Expected<'_>, token: &str) -> Result<Clai
     if header.get("alg").and_then(Value::as_str) != Some(key.algorithm().name()) {
         return Err(Invalid::WrongAlgorithm);
     }
-    let signature = BASE64URL_NOPAD.decode(encoded_signature.as_bytes()).map_err(|_| Invalid::Malformed)?;
+    let signature = BASE64_URL_SAFE_NO_PAD.decode(encoded_signature.as_bytes()).map_err(|_| Invalid::Malformed)?;
     let signed = &token[..encoded_header.len() + 1 + encoded_claims.len()];
     if !key.verifies(signed.as_bytes(), &signature) {
         return Err(Invalid::BadSignature);
@@ -131,7 +132,7 @@ pub fn verify(keys: &[Key], expected: &Expected<'_>, token: &str) -> Result<Clai
         (Some(_), None) => false,
         (Some(digest), Some(body)) => {
             let actual = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, body);
-            digest == BASE64URL_NOPAD.encode(actual.as_ref())
+            digest == BASE64_URL_SAFE_NO_PAD.encode(actual.as_ref())
         }
     };
     let rules = [
@@ -153,7 +154,7 @@ pub fn verify(keys: &[Key], expected: &Expected<'_>, token: &str) -> Result<Clai
 
 /// Decodes one part, a JSON object.
 fn object(encoded: &str) -> Result<Value, Invalid> {
-    let bytes = BASE64URL_NOPAD.decode(encoded.as_bytes()).map_err(|_| Invalid::Malformed)?;
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(encoded.as_bytes()).map_err(|_| Invalid::Malformed)?;
     serde_json::from_slice::<UniqueMembers>(&bytes)
         .map(|members| Value::Object(members.0))
         .map_err(|_| Invalid::Malformed)
