@@ -11,8 +11,8 @@ use http_body_util::Full;
 use tokio::sync::mpsc;
 
 use super::exchange::{Exchange, Failure};
-use super::framing::{Framing, Part};
 use super::seal::Sealer;
+use crate::wire::framing::{Framing, Part};
 
 /// The body of an answer.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl Download {
                     Ok(false) => return self.fail(Failure::Closed),
                     Err(failure) => return self.fail(failure),
                 },
-                Err(failure) => return self.fail(failure),
+                Err(malformed) => return self.fail(malformed.into()),
             }
         }
     }

@@ -4,38 +4,29 @@
 //! out and none on its way back.
 
 use std::future::Future as _;
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::BytesMut;
 use prometheus::IntGauge;
-use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
+use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, Sleep};
 
 use super::stream::BankStream;
+use crate::wire::outbox::Outbox;
 
 /// Read at once: at first what a page needs, more as an answer proves to be long.
 const FIRST_READ: usize = 8 << 10;
 const LARGEST_READ: usize = 64 << 10;
-
-/// Parts of a body up to this size are written together with what stands before them.
-const COPIED_PART: usize = 4 << 10;
-
-/// What a connection keeps of its buffer for writing while it is idle.
-const KEPT_OUTPUT: usize = 8 << 10;
 
 pub(super) struct Connection {
     stream: BankStream,
     /// Read, and not yet understood.
     pub input: BytesMut,
     next_read: usize,
-    /// To be written: first this, then the part, then its end.
-    output: Vec<u8>,
-    written: usize,
-    part: Bytes,
-    part_end: &'static [u8],
-    is_flushed: bool,
+    /// Queued, and not yet written.
+    pub outbox: Outbox,
     due: Overdue,
     open: IntGauge,
 }
@@ -48,11 +39,7 @@ impl Connection {
             stream,
             input: BytesMut::new(),
             next_read: FIRST_READ,
-            output: Vec::new(),
-            written: 0,
-            part: Bytes::new(),
-            part_end: b"",
-            is_flushed: true,
+            outbox: Outbox::default(),
             due: Overdue::default(),
             open,
         }
@@ -75,59 +62,9 @@ impl Connection {
         Poll::Ready(Ok(read))
     }
 
-    /// What is written next, behind whatever is not written yet.
-    pub fn output(&mut self) -> &mut Vec<u8> {
-        self.is_flushed = false;
-        &mut self.output
-    }
-
-    /// Queues a part of a body and what ends it. Only a long one stands apart; nothing may be queued behind it before it
-    /// is written.
-    pub fn queue(&mut self, part: Bytes, end: &'static [u8]) {
-        let output = self.output();
-        if part.len() <= COPIED_PART {
-            output.extend_from_slice(&part);
-            output.extend_from_slice(end);
-        } else {
-            (self.part, self.part_end) = (part, end);
-        }
-    }
-
-    /// Whether another part can be queued.
-    pub fn has_room(&self) -> bool {
-        self.part.is_empty() && self.part_end.is_empty() && self.output.len() < COPIED_PART * 2
-    }
-
     /// Writes all that is queued.
     pub fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut stream = Pin::new(&mut self.stream);
-        loop {
-            let head = &self.output[self.written..];
-            let written = match (head, &self.part[..], self.part_end) {
-                ([], [], []) => break,
-                // Most requests are one small head: a plain write costs the kernel less than a vector of one.
-                (head, [], []) => ready!(stream.as_mut().poll_write(cx, head))?,
-                (head, part, end) => {
-                    let slices = [head, part, end].map(IoSlice::new);
-                    ready!(stream.as_mut().poll_write_vectored(cx, &slices))?
-                }
-            };
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            let of_head = written.min(head.len());
-            let of_part = (written - of_head).min(self.part.len());
-            self.written += of_head;
-            self.part.advance(of_part);
-            self.part_end = &self.part_end[written - of_head - of_part..];
-        }
-        self.output.clear();
-        self.written = 0;
-        if !self.is_flushed {
-            ready!(stream.poll_flush(cx))?;
-            self.is_flushed = true;
-        }
-        Poll::Ready(Ok(()))
+        self.outbox.poll_write(Pin::new(&mut self.stream), cx)
     }
 
     /// Whether `deadline` has passed; the task is woken when it does.
@@ -138,7 +75,7 @@ impl Connection {
     /// Makes it small for the time that it is idle.
     pub fn rest(&mut self) {
         self.next_read = FIRST_READ;
-        self.output.shrink_to(KEPT_OUTPUT);
+        self.outbox.rest();
         if self.input.capacity() > FIRST_READ * 2 {
             self.input = BytesMut::new();
         }

@@ -13,6 +13,7 @@ use super::head::{RequestHead, UploadFraming, status_of};
 use super::pool::Lease;
 use super::upload::Upload;
 use crate::refusal::Refusal;
+use crate::wire::Malformed;
 
 /// Interim answers (1xx) before the answer itself: a flood of them would keep a worker busy.
 const MAX_INTERIM_ANSWERS: u32 = 16;
@@ -37,7 +38,7 @@ pub enum Failure {
     Closed,
     /// The answer has no single meaning.
     #[error("the application's answer is malformed: {0}")]
-    Malformed(&'static str),
+    Malformed(#[from] Malformed),
 }
 
 impl Failure {
@@ -96,7 +97,7 @@ impl Exchange {
             HostHeader::Preserve => Cow::Borrowed(host.as_bytes()),
             HostHeader::Upstream => Cow::Owned(lease.server().authority.clone().into_bytes()),
         };
-        head.write(&host, upload.framing(), lease.connection().output());
+        head.write(&host, upload.framing(), lease.connection().outbox.head());
         let deadline = Instant::from_std(now) + lease.settings().response_timeout;
         Self { lease, upload, sending: Sending::UnderWay, interim_answers: 0, deadline: Some(deadline) }
     }
@@ -131,7 +132,7 @@ impl Exchange {
             let input = self.input();
             let end = end_of_head(input);
             if end.unwrap_or(input.len()) > limit {
-                return Poll::Ready(Err(Failure::Malformed("a head beyond max-header-bytes")));
+                return Poll::Ready(Err(Failure::Malformed(Malformed("a head beyond max-header-bytes"))));
             }
             if let Some(end) = end {
                 let head = input.split_to(end).freeze();
@@ -141,10 +142,10 @@ impl Exchange {
                 }
                 self.interim_answers += 1;
                 if self.interim_answers > MAX_INTERIM_ANSWERS {
-                    return Poll::Ready(Err(Failure::Malformed("too many interim answers")));
+                    return Poll::Ready(Err(Failure::Malformed(Malformed("too many interim answers"))));
                 }
             } else if !begins_like_http(input) {
-                return Poll::Ready(Err(Failure::Malformed("no head of HTTP/1")));
+                return Poll::Ready(Err(Failure::Malformed(Malformed("no head of HTTP/1"))));
             } else if !ready!(self.poll_more(cx))? {
                 return Poll::Ready(Err(Failure::Closed));
             }
@@ -198,19 +199,16 @@ impl Exchange {
     /// Queues what the client has sent, as far as there is room: this is the back-pressure.
     fn queue(&mut self, cx: &mut Context<'_>) -> Result<Turn, Failure> {
         let is_chunked = self.upload.framing() == UploadFraming::Chunked;
-        while self.lease.connection().has_room() {
+        while self.lease.connection().outbox.has_room() {
             let Poll::Ready(part) = self.upload.poll_part(cx)? else { return Ok(Turn::Client) };
             self.deadline = None;
-            let connection = self.lease.connection();
+            let outbox = &mut self.lease.connection().outbox;
             match part {
-                Some(part) if is_chunked => {
-                    connection.output().extend_from_slice(format!("{:x}\r\n", part.len()).as_bytes());
-                    connection.queue(part, b"\r\n");
-                }
-                Some(part) => connection.queue(part, b""),
+                Some(part) if is_chunked => outbox.queue_chunk(part),
+                Some(part) => outbox.queue(part, b""),
                 None => {
                     if is_chunked {
-                        connection.output().extend_from_slice(b"0\r\n\r\n");
+                        outbox.head().extend_from_slice(b"0\r\n\r\n");
                     }
                     self.sending = Sending::End;
                     break;

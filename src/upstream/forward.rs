@@ -55,7 +55,7 @@ impl Forward<'_> {
         let answered = answered.and_then(|bytes| {
             let lease = exchange.lease();
             let cleaner = Cleaner::new(lease.settings(), lease.server(), &host, self.sealer.scrubber());
-            AnswerHead::read(&bytes, &head.method, &cleaner)
+            Ok(AnswerHead::read(&bytes, &head.method, &cleaner)?)
         });
         match answered {
             Ok(answer) => {

@@ -7,10 +7,10 @@ use http::{Method, StatusCode, Version};
 use hyper::ext::ReasonPhrase;
 
 use super::answer::Cleaner;
-use super::exchange::Failure;
-use super::framing::Framing;
+use crate::wire::Malformed;
+use crate::wire::framing::Framing;
 
-/// Fields of an answer's head, and of its trailers.
+/// Fields of an answer's head.
 const MAX_FIELDS: usize = 100;
 
 /// How a request's body is announced.
@@ -111,18 +111,18 @@ impl AnswerHead {
     /// # Errors
     /// A head that does not have one meaning (RFC 9112 6.3): passed on, it would be another body for us than for the
     /// customer's browser.
-    pub fn read(head: &Bytes, asked: &Method, cleaner: &Cleaner<'_>) -> Result<Self, Failure> {
+    pub fn read(head: &Bytes, asked: &Method, cleaner: &Cleaner<'_>) -> Result<Self, Malformed> {
         let mut room = [const { std::mem::MaybeUninit::uninit() }; MAX_FIELDS];
         let mut parsed = httparse::Response::new(&mut []);
         match httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut parsed, head, &mut room) {
             Ok(httparse::Status::Complete(length)) if length == head.len() => {}
-            Ok(_) => return Err(Failure::Malformed("a head that does not end where it should")),
-            Err(_) => return Err(Failure::Malformed("no head of HTTP/1")),
+            Ok(_) => return Err(Malformed("a head that does not end where it should")),
+            Err(_) => return Err(Malformed("no head of HTTP/1")),
         }
         // 1xx does not come this far but for 101, and nobody asked for another protocol.
         let code = parsed.code.unwrap_or_default();
         let status = StatusCode::from_u16(code).ok().filter(|_| (200..600).contains(&code));
-        let status = status.ok_or(Failure::Malformed("a status that HTTP does not know"))?;
+        let status = status.ok_or(Malformed("a status that HTTP does not know"))?;
         let version = if parsed.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
         let mut connection = ConnectionFields { closes: version == Version::HTTP_10, ..ConnectionFields::default() };
         for field in parsed.headers.iter() {
@@ -135,10 +135,9 @@ impl AnswerHead {
         };
         let mut headers = HeaderMap::with_capacity(parsed.headers.len());
         for field in parsed.headers.iter().filter(|field| !connection.takes_away(field.name)) {
-            let name =
-                HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Failure::Malformed("a field's name"))?;
+            let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed("a field's name"))?;
             let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value))
-                .map_err(|_| Failure::Malformed("a field's value"))?;
+                .map_err(|_| Malformed("a field's value"))?;
             if let Some(value) = cleaner.clean(&name, value) {
                 headers.append(name, value);
             }
@@ -164,7 +163,7 @@ struct ConnectionFields<'h> {
 }
 
 impl<'h> ConnectionFields<'h> {
-    fn note(&mut self, field: &httparse::Header<'h>) -> Result<(), Failure> {
+    fn note(&mut self, field: &httparse::Header<'h>) -> Result<(), Malformed> {
         let is = |name: HeaderName| field.name.eq_ignore_ascii_case(name.as_str());
         match field.name.len() {
             10 if is(CONNECTION) => {
@@ -181,11 +180,11 @@ impl<'h> ConnectionFields<'h> {
                 let is_number = !field.value.is_empty() && field.value.iter().all(u8::is_ascii_digit);
                 let text = std::str::from_utf8(field.value).ok().filter(|_| is_number);
                 let length = text.and_then(|text| text.parse().ok()).filter(|_| self.length.is_none());
-                self.length = Some(length.ok_or(Failure::Malformed("Content-Length"))?);
+                self.length = Some(length.ok_or(Malformed("Content-Length"))?);
             }
             17 if is(TRANSFER_ENCODING) => {
                 if self.chunked || !field.value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
-                    return Err(Failure::Malformed("Transfer-Encoding"));
+                    return Err(Malformed("Transfer-Encoding"));
                 }
                 self.chunked = true;
             }
@@ -194,10 +193,10 @@ impl<'h> ConnectionFields<'h> {
         Ok(())
     }
 
-    fn framing(&self, version: Version) -> Result<Framing, Failure> {
+    fn framing(&self, version: Version) -> Result<Framing, Malformed> {
         match (self.chunked, self.length) {
-            (true, Some(_)) => Err(Failure::Malformed("Transfer-Encoding beside Content-Length")),
-            (true, None) if version == Version::HTTP_10 => Err(Failure::Malformed("Transfer-Encoding in HTTP/1.0")),
+            (true, Some(_)) => Err(Malformed("Transfer-Encoding beside Content-Length")),
+            (true, None) if version == Version::HTTP_10 => Err(Malformed("Transfer-Encoding in HTTP/1.0")),
             (true, None) => Ok(Framing::chunked()),
             (false, Some(length)) => Ok(Framing::Length(length)),
             (false, None) => Ok(Framing::UntilClose),
@@ -220,26 +219,6 @@ fn is_of_connection(name: &str) -> bool {
         17 => is("transfer-encoding"),
         _ => false,
     }
-}
-
-/// Reads trailers. What would change the meaning of the message is not passed on (RFC 9110 6.5.1).
-pub(super) fn read_trailers(block: &[u8]) -> Result<HeaderMap, Failure> {
-    let mut room = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    let malformed = Failure::Malformed("trailers");
-    let Ok(httparse::Status::Complete((_, fields))) = httparse::parse_headers(block, &mut room) else {
-        return Err(malformed);
-    };
-    let mut trailers = HeaderMap::with_capacity(fields.len());
-    for field in fields {
-        let name = HeaderName::from_bytes(field.name.as_bytes());
-        let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(field.value)) else { return Err(malformed) };
-        let changes_meaning =
-            is_of_connection(field.name) || name == CONTENT_LENGTH || name == http::header::SET_COOKIE;
-        if !changes_meaning {
-            trailers.append(name, value);
-        }
-    }
-    Ok(trailers)
 }
 
 #[cfg(test)]
@@ -269,15 +248,5 @@ mod tests {
         let mut fields = Fields::new(true);
         fields.add(&HeaderName::from_static("x-login-id"), b"taroykdt");
         assert_eq!(fields.as_bytes(), b"X-Login-Id: taroykdt\r\n");
-    }
-
-    #[test]
-    fn trailers_that_change_the_message_are_left_out() {
-        let block = b"X-Sum: 1\r\nContent-Length: 5\r\nTransfer-Encoding: x\r\nSet-Cookie: a=b\r\n\r\n";
-        let trailers = read_trailers(block).unwrap();
-        assert_eq!(trailers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-sum"]);
-        for bad in [&b"no colon\r\n\r\n"[..], b"a : b\r\n\r\n", b"a: b\0\r\n\r\n"] {
-            assert!(read_trailers(bad).is_err());
-        }
     }
 }

@@ -10,7 +10,6 @@ mod stream;
 mod connection;
 mod upload;
 mod exchange;
-mod framing;
 pub mod body;
 mod answer;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The modules in the order of `src/lib.rs`; imports go down this list. `operator` has two places: see [`place`].
-const ORDER: [&str; 11] = [
+const ORDER: [&str; 12] = [
     "cli",
     "demo",
     "gateway",
@@ -14,6 +14,7 @@ const ORDER: [&str; 11] = [
     "upstream",
     "connection",
     "refusal",
+    "wire",
     "domain",
 ];
 

@@ -1,10 +1,9 @@
-//! Where the body of an answer ends (RFC 9112 6 and 7).
+//! Where a body ends (RFC 9112 6 and 7).
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use http::HeaderMap;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::exchange::Failure;
-use super::head::read_trailers;
+use super::Malformed;
 
 /// Bytes of a chunk's size and its extensions, which nobody uses and nobody forwards.
 const MAX_CHUNK_HEAD: usize = 1 << 10;
@@ -14,28 +13,34 @@ const MAX_TRAILERS: usize = 16 << 10;
 
 /// How a body is framed, and how far it has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Framing {
+pub enum Framing {
     /// There is none, or nothing of it is left.
     Nothing,
     /// So many bytes are still to come.
     Length(u64),
+    /// In chunks.
     Chunked(Chunk),
+    /// Whatever comes until the connection ends; never from a client.
     UntilClose,
 }
 
 /// What comes next in a chunked body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Chunk {
+pub enum Chunk {
+    /// Its size.
     Head,
+    /// So many bytes.
     Data(u64),
     /// The line's end behind the data.
     End,
+    /// Fields behind the last chunk, or nothing.
     Trailers,
 }
 
 /// A step through a body.
 #[derive(Debug)]
-pub(super) enum Part {
+pub enum Part {
+    /// Of the body, never empty.
     Data(Bytes),
     /// The body is over.
     End(Option<HeaderMap>),
@@ -44,6 +49,7 @@ pub(super) enum Part {
 }
 
 impl Framing {
+    /// A body in chunks, from its beginning.
     pub fn chunked() -> Self {
         Self::Chunked(Chunk::Head)
     }
@@ -52,7 +58,7 @@ impl Framing {
     ///
     /// # Errors
     /// Chunks that are not written as RFC 9112 7.1 says, in every byte.
-    pub fn next(&mut self, input: &mut BytesMut) -> Result<Part, Failure> {
+    pub fn next(&mut self, input: &mut BytesMut) -> Result<Part, Malformed> {
         match self {
             Self::Nothing => Ok(Part::End(None)),
             Self::Length(left) => {
@@ -91,7 +97,7 @@ impl Framing {
 }
 
 impl Chunk {
-    fn next(&mut self, input: &mut BytesMut) -> Result<Part, Failure> {
+    fn next(&mut self, input: &mut BytesMut) -> Result<Part, Malformed> {
         loop {
             match self {
                 Self::Head => {
@@ -113,7 +119,7 @@ impl Chunk {
                         return Ok(Part::Wanting);
                     }
                     if !input.starts_with(b"\r\n") {
-                        return Err(Failure::Malformed("a chunk longer than it said"));
+                        return Err(Malformed("a chunk longer than it said"));
                     }
                     input.advance(2);
                     *self = Self::Head;
@@ -145,21 +151,21 @@ fn take(input: &mut BytesMut, left: &mut u64) -> Part {
 }
 
 /// A line without its end, which is CR LF and nothing else.
-fn take_line(input: &mut BytesMut, limit: usize) -> Result<Option<BytesMut>, Failure> {
+fn take_line(input: &mut BytesMut, limit: usize) -> Result<Option<BytesMut>, Malformed> {
     let Some(end) = memchr::memchr(b'\n', &input[..input.len().min(limit)]) else {
-        return if input.len() < limit { Ok(None) } else { Err(Failure::Malformed("a chunk's head without end")) };
+        return if input.len() < limit { Ok(None) } else { Err(Malformed("a chunk's head without end")) };
     };
     let mut line = input.split_to(end + 1);
     line.truncate(end);
     match line.last() {
         Some(b'\r') => line.truncate(end - 1),
-        Some(_) | None => return Err(Failure::Malformed("a line that ends without CR")),
+        Some(_) | None => return Err(Malformed("a line that ends without CR")),
     }
     Ok(Some(line))
 }
 
 /// The size that a chunk's head tells: hexadecimal digits, perhaps followed by extensions.
-fn size_of(line: &[u8]) -> Result<u64, Failure> {
+fn size_of(line: &[u8]) -> Result<u64, Malformed> {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let rest = line[digits..].trim_ascii_start();
     let is_clean = !line.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t');
@@ -167,21 +173,43 @@ fn size_of(line: &[u8]) -> Result<u64, Failure> {
     let text = std::str::from_utf8(&line[..digits]).ok().filter(|_| is_clean && digits <= 15);
     match (text.and_then(|text| u64::from_str_radix(text, 16).ok()), rest.first()) {
         (Some(size), None | Some(b';')) => Ok(size),
-        (Some(_) | None, _) => Err(Failure::Malformed("a chunk's size")),
+        (Some(_) | None, _) => Err(Malformed("a chunk's size")),
     }
 }
 
-fn take_trailers(input: &mut BytesMut) -> Result<Part, Failure> {
+fn take_trailers(input: &mut BytesMut) -> Result<Part, Malformed> {
     if input.starts_with(b"\r\n") {
         input.advance(2);
         return Ok(Part::End(None));
     }
     let Some(end) = memchr::memmem::find(input, b"\r\n\r\n") else {
         let is_too_long = input.len() >= MAX_TRAILERS;
-        return if is_too_long { Err(Failure::Malformed("trailers without end")) } else { Ok(Part::Wanting) };
+        return if is_too_long { Err(Malformed("trailers without end")) } else { Ok(Part::Wanting) };
     };
     let block = input.split_to(end + 4);
     Ok(Part::End(Some(read_trailers(&block)?)))
+}
+
+/// Fields of trailers.
+const MAX_FIELDS: usize = 100;
+
+/// Reads trailers. What would change the meaning of the message is left out (RFC 9110 6.5.1).
+fn read_trailers(block: &[u8]) -> Result<HeaderMap, Malformed> {
+    let mut room = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let malformed = Malformed("trailers");
+    let Ok(httparse::Status::Complete((_, fields))) = httparse::parse_headers(block, &mut room) else {
+        return Err(malformed);
+    };
+    let mut trailers = HeaderMap::with_capacity(fields.len());
+    for field in fields {
+        let name = HeaderName::from_bytes(field.name.as_bytes());
+        let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(field.value)) else { return Err(malformed) };
+        let changes_meaning = matches!(name.as_str(), "content-length" | "host" | "set-cookie");
+        if !changes_meaning && !super::HOP_BY_HOP.contains(&name.as_str()) {
+            trailers.append(name, value);
+        }
+    }
+    Ok(trailers)
 }
 
 #[cfg(test)]
@@ -189,7 +217,7 @@ mod tests {
     use super::*;
 
     /// Reads a chunked body that arrives in pieces of `piece` bytes; its data, whether it ended, and what is left.
-    fn read(wire: &[u8], piece: usize) -> Result<(Vec<u8>, bool, Vec<u8>), Failure> {
+    fn read(wire: &[u8], piece: usize) -> Result<(Vec<u8>, bool, Vec<u8>), Malformed> {
         let (mut framing, mut input, mut data) = (Framing::chunked(), BytesMut::new(), Vec::new());
         let mut pieces = wire.chunks(piece);
         loop {
@@ -253,6 +281,16 @@ mod tests {
         let whole = b"5\r\nhello\r\n0\r\n\r\n";
         for length in 0..whole.len() {
             assert!(!read(&whole[..length], 4).unwrap().1, "after {length} bytes");
+        }
+    }
+
+    #[test]
+    fn trailers_that_change_the_message_are_left_out() {
+        let block = b"X-Sum: 1\r\nContent-Length: 5\r\nTransfer-Encoding: x\r\nSet-Cookie: a=b\r\n\r\n";
+        let trailers = read_trailers(block).unwrap();
+        assert_eq!(trailers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-sum"]);
+        for bad in [&b"no colon\r\n\r\n"[..], b"a : b\r\n\r\n", b"a: b\0\r\n\r\n"] {
+            assert!(read_trailers(bad).is_err());
         }
     }
 }
