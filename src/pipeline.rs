@@ -29,8 +29,8 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 use http::request::Parts;
 use http::{Request, Response};
-use hyper::body::Incoming;
 
+use crate::connection::body::RequestBody;
 use crate::connection::request;
 use crate::connection::trust::Trust;
 use crate::connection::{Limits, Visit};
@@ -77,7 +77,7 @@ impl Pipeline {
         self: Arc<Self>,
         visit: Arc<Visit>,
         counters: Arc<ListenerMetrics>,
-        request: Request<Incoming>,
+        request: Request<RequestBody>,
     ) -> impl Future<Output = Response<AnswerBody>> + Send {
         let began = Instant::now();
         let id = RequestId::new();
@@ -107,7 +107,7 @@ impl Pipeline {
         visit: &Visit,
         id: &RequestId,
         parts: &mut Parts,
-        body: Incoming,
+        body: RequestBody,
     ) -> Result<Response<AnswerBody>, Refusal> {
         let now = self.clock.now();
         let standing = visit.standing(&self.trust.load(), now)?;

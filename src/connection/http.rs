@@ -1,6 +1,5 @@
-//! HTTP on an encrypted connection: hyper's servers with every bound set, chosen by ALPN and never guessed.
-//!
-//! Time-outs are the roll's (hyper has one timer for head and idleness, and none for bodies and answers).
+//! HTTP on an encrypted connection, its version chosen by ALPN and never guessed: our own HTTP/1.1, hyper's HTTP/2 with every
+//! bound set. Time-outs are the roll's.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -9,27 +8,23 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, HeaderValue};
+use http::header::CONNECTION;
 use http::{Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio_rustls::server::TlsStream;
 
 use super::Limits;
+use super::body::RequestBody;
 use super::handshake::Protocol;
+use super::http1;
 use super::roll::{OpenConnection, Order};
 use super::socket::Socket;
 use super::streams::Turn;
 use super::transport::Transport;
-
-/// hyper's own number of header fields; another one moves the parser's array to the heap.
-const HYPER_MAX_HEADERS: usize = 100;
-
-/// The read and write buffers of an HTTP/1 connection grow to this.
-const MAX_BUFFER_BYTES: usize = 64 << 10;
 
 const STREAM_WINDOW: u32 = 64 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 20;
@@ -42,68 +37,79 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_PENDING_RESETS: usize = 20;
 const MAX_OWN_RESETS: usize = 256;
 
+/// How a connection ended that did not just end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// A message that is none of HTTP.
+    Malformed,
+    /// A head beyond its limits.
+    TooLarge,
+}
+
 /// Serves a connection until it ends. `answer` never fails: a refusal is an answer too.
 ///
 /// # Errors
-/// What hyper found wrong with the client's messages, or the connection.
+/// What was wrong with the client's messages.
 pub async fn serve<A, F, B>(
     stream: TlsStream<Socket>,
     protocol: Protocol,
     connection: Arc<OpenConnection>,
     limits: &Limits,
     answer: A,
-) -> hyper::Result<()>
+) -> Result<(), Ended>
 where
-    A: Fn(Request<Incoming>) -> F + Send + 'static,
+    A: Fn(Request<RequestBody>) -> F + Send + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match protocol {
+        Protocol::Http1 => http1::serve(stream, connection, limits, answer).await,
+        // Large, and not everybody speaks it.
+        Protocol::Http2 => {
+            Box::pin(serve_http2(stream, connection, limits, answer)).await;
+            Ok(())
+        }
+    }
+}
+
+async fn serve_http2<A, F, B>(stream: TlsStream<Socket>, connection: Arc<OpenConnection>, limits: &Limits, answer: A)
+where
+    A: Fn(Request<RequestBody>) -> F + Send + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let watched = Arc::clone(&connection);
-    let service = service_fn(move |request| {
+    let service = service_fn(move |request: Request<Incoming>| {
         let under_way = UnderWay::begin(&watched);
-        let asked_for = Request::method(&request).clone();
-        let answer = answer(request);
+        let asked_for = request.method().clone();
+        let answer = answer(request.map(RequestBody::Http2));
         async move {
             let mut response = answer.await;
-            if protocol == Protocol::Http2 && ends_connection(&response) {
+            if response.headers_mut().remove(CONNECTION).is_some_and(|value| value == "close") {
                 // HTTP/2 has no such field; GOAWAY says it.
-                response.headers_mut().remove(CONNECTION);
                 under_way.connection.give(Order::Finish);
             }
-            Ok::<_, std::convert::Infallible>(response.map(|body| Watched::new(body, under_way, protocol, &asked_for)))
+            Ok::<_, std::convert::Infallible>(response.map(|body| Watched::new(body, under_way, &asked_for)))
         }
     });
-    match protocol {
-        Protocol::Http1 => {
-            let transport = Transport::http1(stream, Arc::clone(&connection));
-            let mut builder = http1::Builder::new();
-            builder.max_header_size(limits.max_header_bytes).max_buf_size(MAX_BUFFER_BYTES).header_read_timeout(None);
-            if limits.max_header_count != HYPER_MAX_HEADERS {
-                builder.max_headers(limits.max_header_count);
-            }
-            let served = pin!(builder.serve_connection(transport, service));
-            drive(served, |served| served.graceful_shutdown(), &connection).await
-        }
-        Protocol::Http2 => {
-            let transport = Transport::http2(stream, Arc::clone(&connection), max_bytes_without_progress(limits));
-            let header_bytes = u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX);
-            let served = http2::Builder::new(TokioExecutor::new())
-                .timer(TokioTimer::new())
-                .max_concurrent_streams(limits.max_streams)
-                .max_header_list_size(header_bytes)
-                .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
-                .max_local_error_reset_streams(MAX_OWN_RESETS)
-                .initial_stream_window_size(STREAM_WINDOW)
-                .initial_connection_window_size(CONNECTION_WINDOW)
-                .max_send_buf_size(SEND_BUFFER_BYTES)
-                .keep_alive_interval(PING_INTERVAL)
-                .keep_alive_timeout(PING_TIMEOUT)
-                .serve_connection(transport, service);
-            // Large, and not everybody speaks it.
-            drive(Box::pin(served).as_mut(), |served| served.graceful_shutdown(), &connection).await
-        }
-    }
+    let transport = Transport::new(stream, Arc::clone(&connection), max_bytes_without_progress(limits));
+    let header_bytes = u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX);
+    let served = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.max_streams)
+        .max_header_list_size(header_bytes)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(MAX_OWN_RESETS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .serve_connection(transport, service);
+    // What broke is over, and h2 has told the client.
+    let _ = drive(pin!(served), |served| served.graceful_shutdown(), &connection).await;
 }
 
 /// Polls the connection, obeying the roll's orders.
@@ -134,18 +140,15 @@ fn max_bytes_without_progress(limits: &Limits) -> u64 {
     heads.saturating_add(u64::from(CONNECTION_WINDOW) + MAX_BYTES_ABOUT_STREAMS)
 }
 
-fn ends_connection<B>(response: &Response<B>) -> bool {
-    response.headers().get(CONNECTION) == Some(&HeaderValue::from_static("close"))
-}
-
 /// A request under way, from its head to the end of its answer.
-struct UnderWay {
+pub(super) struct UnderWay {
     connection: Arc<OpenConnection>,
-    is_over: bool,
+    /// Whether its answer was delivered; else the client gave it up.
+    pub is_over: bool,
 }
 
 impl UnderWay {
-    fn begin(connection: &Arc<OpenConnection>) -> Self {
+    pub fn begin(connection: &Arc<OpenConnection>) -> Self {
         connection.begin();
         Self { connection: Arc::clone(connection), is_over: false }
     }
@@ -160,24 +163,21 @@ impl Drop for UnderWay {
     }
 }
 
-/// An answer's body that tells the roll how it goes and when it is over.
+/// An answer's body over HTTP/2 that tells the roll how it goes and when it is over.
 ///
-/// Over HTTP/2, hyper asks for more only when the client's window has taken a part of what it was given, so there a body that
-/// is not asked is an answer that is not read. Over HTTP/1 the transport notices.
+/// hyper asks for more only when the client's window has taken a part of what it was given, so a body that is not asked is
+/// an answer that is not read.
 struct Watched<B: Body> {
     body: B,
     under_way: UnderWay,
-    /// Its number among the answers of an HTTP/2 connection.
-    number: Option<u64>,
+    /// Its number among the connection's answers.
+    number: u64,
 }
 
 impl<B: Body> Watched<B> {
-    fn new(body: B, mut under_way: UnderWay, protocol: Protocol, asked_for: &Method) -> Self {
+    fn new(body: B, mut under_way: UnderWay, asked_for: &Method) -> Self {
         under_way.is_over = *asked_for == Method::HEAD;
-        let number = match protocol {
-            Protocol::Http1 => None,
-            Protocol::Http2 => Some(under_way.connection.answer_begins()),
-        };
+        let number = under_way.connection.answer_begins();
         Self { body, under_way, number }
     }
 }
@@ -189,13 +189,11 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Watched<B> {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         self.under_way.is_over |= matches!(frame, Poll::Ready(None));
-        if let Some(number) = self.number {
-            let turn = match &frame {
-                Poll::Ready(Some(Ok(_))) => Turn::Client,
-                Poll::Ready(Some(Err(_)) | None) | Poll::Pending => Turn::Application,
-            };
-            self.under_way.connection.answer_goes_on(number, turn);
-        }
+        let turn = match &frame {
+            Poll::Ready(Some(Ok(_))) => Turn::Client,
+            Poll::Ready(Some(Err(_)) | None) | Poll::Pending => Turn::Application,
+        };
+        self.under_way.connection.answer_goes_on(self.number, turn);
         frame
     }
 
@@ -212,8 +210,6 @@ impl<B: Body> Drop for Watched<B> {
     fn drop(&mut self) {
         // What has a known end is not always asked for it.
         self.under_way.is_over |= self.body.is_end_stream();
-        if let Some(number) = self.number {
-            self.under_way.connection.answer_ends(number);
-        }
+        self.under_way.connection.answer_ends(self.number);
     }
 }

@@ -15,6 +15,8 @@ mod der;
 pub mod identity;
 pub mod visit;
 pub mod http;
+mod http1;
+pub mod body;
 pub mod request;
 pub mod roll;
 mod streams;

@@ -1,34 +1,22 @@
-//! A request with one meaning (REQUIREMENTS 2.11): what hyper's parser leaves open is closed here, before anything else
-//! looks at it.
+//! A request with one meaning (REQUIREMENTS 2.11): what parsers leave open is closed here, before anything else looks at it.
 //!
 //! Invariant: an [`Admitted`] request has one target, one host, one framing, a method that belongs to HTTP applications,
 //! and no `Connection` header that takes end-to-end fields away.
 
-use http::Method;
 use http::header::{HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use hyper::body::Incoming;
+use http::{Method, Version};
 
 use super::Limits;
+use super::body::RequestBody;
 use super::visit::Standing;
 use crate::refusal::Refusal;
+use crate::wire::HOP_BY_HOP;
+use crate::wire::framing::Framing;
 
 /// Tunnels and echoes. In any case: what one server takes for an unknown method, another takes for this one.
 const REFUSED_METHODS: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
-
-/// Fields that `Connection` may nominate: they belong to the connection (RFC 9110 7.6.1). None is passed on.
-const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "http2-settings",
-    "proxy-authorization",
-];
 
 /// A request that may be looked at: of one meaning, by somebody with standing. Only [`admit`] makes one.
 #[derive(Debug)]
@@ -37,7 +25,7 @@ pub struct Admitted<'v> {
     /// The head as it came; which of its fields end here, [`ends_here`] says.
     pub(crate) parts: &'v mut Parts,
     /// The body, unread.
-    pub(crate) body: Incoming,
+    pub(crate) body: RequestBody,
     target: PathAndQuery,
     host: HeaderValue,
     /// The body's length, where the client announced one.
@@ -61,7 +49,7 @@ impl<'v> Admitted<'v> {
     }
 
     /// The parts, for the next stage.
-    pub(crate) fn into_inner(self) -> (Standing<'v>, &'v mut Parts, Incoming, PathAndQuery, HeaderValue) {
+    pub(crate) fn into_inner(self) -> (Standing<'v>, &'v mut Parts, RequestBody, PathAndQuery, HeaderValue) {
         (self.standing, self.parts, self.body, self.target, self.host)
     }
 }
@@ -73,7 +61,7 @@ impl<'v> Admitted<'v> {
 pub fn admit<'v>(
     standing: Standing<'v>,
     parts: &'v mut Parts,
-    body: Incoming,
+    body: RequestBody,
     limits: &Limits,
 ) -> Result<Admitted<'v>, Refusal> {
     // HTTP/1 was counted by the parser; HTTP/2 only in bytes.
@@ -83,7 +71,7 @@ pub fn admit<'v>(
     if REFUSED_METHODS.iter().any(|refused| parts.method.as_str().eq_ignore_ascii_case(refused)) {
         return Err(Refusal::MethodNotAllowed);
     }
-    let survey = Survey::of(&parts.headers)?;
+    let survey = Survey::of(&parts.headers, parts.version)?;
     let host = host_of(survey.host, parts)?;
     standing.visit().serves(&host)?;
     let target = target_of(parts, limits.max_target_bytes)?;
@@ -115,6 +103,19 @@ pub(crate) fn ends_here(name: &str) -> bool {
     )
 }
 
+/// How the body of a request of HTTP/1 is framed.
+///
+/// # Errors
+/// A head that [`admit`] will refuse.
+pub(super) fn framing_of(headers: &HeaderMap, version: Version) -> Result<Framing, Refusal> {
+    let survey = Survey::of(headers, version)?;
+    Ok(match survey.length {
+        _ if survey.is_chunked => Framing::chunked(),
+        Some(1..) => Framing::Length(survey.length.unwrap_or_default()),
+        Some(0) | None => Framing::Nothing,
+    })
+}
+
 /// The fields that decide what a message means, found in one walk over its head.
 #[derive(Debug, Default)]
 struct Survey<'h> {
@@ -126,7 +127,7 @@ struct Survey<'h> {
 }
 
 impl<'h> Survey<'h> {
-    fn of(headers: &'h HeaderMap) -> Result<Self, Refusal> {
+    fn of(headers: &'h HeaderMap, version: Version) -> Result<Self, Refusal> {
         let mut survey = Self::default();
         let mut second_host = false;
         for (name, value) in headers {
@@ -143,10 +144,14 @@ impl<'h> Survey<'h> {
                 _ => {}
             }
         }
+        // A length beside chunks is how smuggling begins; HTTP/1.0 knows no chunks (RFC 9112 6.1).
+        if survey.is_chunked && (survey.length.is_some() || version != Version::HTTP_11) {
+            return Err(Refusal::BadFraming);
+        }
         if second_host { Err(Refusal::BadHost) } else { Ok(survey) }
     }
 
-    /// One length, in digits and nothing else. HTTP/2 lets equal lengths stand twice.
+    /// One length, in digits and nothing else.
     fn note_length(&mut self, value: &HeaderValue) -> Result<(), Refusal> {
         let is_number = !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
         let number = value.to_str().ok().filter(|_| is_number).and_then(|text| text.parse().ok());
@@ -157,7 +162,7 @@ impl<'h> Survey<'h> {
         Ok(())
     }
 
-    /// hyper undoes `chunked` and passes over whatever coding is named before it.
+    /// One coding, which is `chunked`.
     fn note_coding(&mut self, value: &HeaderValue) -> Result<(), Refusal> {
         let is_second = std::mem::replace(&mut self.is_chunked, true);
         if is_second || !value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") {
@@ -172,7 +177,7 @@ fn host_of(field: Option<&HeaderValue>, parts: &Parts) -> Result<HeaderValue, Re
     match (field, parts.uri.authority()) {
         (Some(field), None) => Ok(field.clone()),
         (Some(field), Some(authority)) if is_same(field, authority) => Ok(field.clone()),
-        (None, Some(authority)) if parts.version == http::Version::HTTP_2 => {
+        (None, Some(authority)) if parts.version == Version::HTTP_2 => {
             HeaderValue::from_str(authority.as_str()).map_err(|_| Refusal::BadHost)
         }
         (_, Some(_)) | (None, None) => Err(Refusal::BadHost),
@@ -198,7 +203,7 @@ fn target_of(parts: &Parts, max_bytes: usize) -> Result<PathAndQuery, Refusal> {
     if is_visible && (text.starts_with('/') || is_asterisk) { Ok(target.clone()) } else { Err(Refusal::BadTarget) }
 }
 
-/// `Connection` may nominate the connection's own fields. Nominating any other, or one that a later hop might add, would
+/// `Connection` may nominate the connection's own fields (RFC 9110 7.6.1). Nominating any other, or one that a later hop might add, would
 /// take it away between our inspection and the application (IDN-11).
 fn nominates_only_its_own(value: &HeaderValue) -> bool {
     let is_own = |token: &str| {

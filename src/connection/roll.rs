@@ -195,6 +195,11 @@ impl OpenConnection {
             *waker = Some(context.waker().clone());
         }
         drop(waker);
+        self.order_given()
+    }
+
+    /// The order in force, for a look.
+    pub(super) fn order_given(&self) -> Order {
         match self.order.load(Ordering::Acquire) {
             0 => Order::Stay,
             1 => Order::Finish,

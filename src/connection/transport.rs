@@ -1,6 +1,5 @@
-//! The encrypted connection as hyper sees it, telling the roll when the client speaks and when it stops listening.
-//!
-//! Over HTTP/2 the frames are watched as they pass. Over HTTP/1 nothing is.
+//! The encrypted connection as hyper's HTTP/2 sees it: its frames are watched as they pass, and the roll is told when the
+//! client stops listening.
 
 use std::io;
 use std::pin::Pin;
@@ -19,41 +18,29 @@ use super::socket::Socket;
 pub(super) struct Transport {
     stream: TokioIo<TlsStream<Socket>>,
     connection: Arc<OpenConnection>,
-    /// Over HTTP/2 only.
-    watch: Option<Watch>,
-    unread: bool,
-}
-
-/// What is known of the frames that have passed.
-struct Watch {
     received: FrameReader,
     sent: FrameReader,
     max_bytes_without_progress: u64,
+    unread: bool,
 }
 
 impl Transport {
-    /// For HTTP/1, where bytes between two requests begin a head.
-    pub fn http1(stream: TlsStream<Socket>, connection: Arc<OpenConnection>) -> Self {
-        Self { stream: TokioIo::new(stream), connection, watch: None, unread: false }
-    }
-
-    /// For HTTP/2, where bytes may be anything, and so many of which nothing comes are too many.
-    pub fn http2(stream: TlsStream<Socket>, connection: Arc<OpenConnection>, max_bytes_without_progress: u64) -> Self {
+    /// Bytes of which nothing comes are too many at some time.
+    pub fn new(stream: TlsStream<Socket>, connection: Arc<OpenConnection>, max_bytes_without_progress: u64) -> Self {
         let (received, sent) = (FrameReader::of_client(), FrameReader::of_server());
-        let watch = Watch { received, sent, max_bytes_without_progress };
-        Self { stream: TokioIo::new(stream), connection, watch: Some(watch), unread: false }
+        Self { stream: TokioIo::new(stream), connection, received, sent, max_bytes_without_progress, unread: false }
     }
 
     /// So many bytes of these were taken.
     fn watch_sent(&mut self, slices: &[io::IoSlice<'_>], written: &Poll<io::Result<usize>>) {
-        if let (Some(watch), Poll::Ready(Ok(bytes))) = (&mut self.watch, written) {
+        if let Poll::Ready(Ok(bytes)) = written {
             let deadline = self.connection.write_deadline();
             let mut streams = self.connection.streams();
             let mut left = *bytes;
             for slice in slices {
                 let taken = slice.len().min(left);
                 left -= taken;
-                watch.sent.read(&slice[..taken], |frame| streams.sent(frame, deadline));
+                self.sent.read(&slice[..taken], |frame| streams.sent(frame, deadline));
             }
         }
     }
@@ -81,13 +68,6 @@ impl Read for Transport {
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let Some(watch) = &mut this.watch else {
-            let result = Pin::new(&mut this.stream).poll_read(cx, buffer);
-            if matches!(result, Poll::Ready(Ok(()))) {
-                this.connection.heard();
-            }
-            return result;
-        };
         // hyper's buffer can only be written to; so the bytes are looked at where they lie decrypted, and copied from there
         // as they would be anyway.
         let mut stream = Pin::new(this.stream.inner_mut());
@@ -95,12 +75,12 @@ impl Read for Transport {
         let bytes = &bytes[..bytes.len().min(buffer.remaining())];
         let mut control_frames = 0;
         let mut streams = this.connection.streams();
-        watch.received.read(bytes, |frame| {
+        this.received.read(bytes, |frame| {
             control_frames += u32::from(frame.is_control());
             streams.received(frame);
         });
         drop(streams);
-        let order = this.connection.heard_frames(bytes.len(), control_frames, watch.max_bytes_without_progress);
+        let order = this.connection.heard_frames(bytes.len(), control_frames, this.max_bytes_without_progress);
         if order == Order::Cut {
             // hyper would go on with whatever has arrived before it lets anybody else have their say.
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));

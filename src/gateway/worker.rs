@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch as signal};
 
 use super::{Shared, Stage};
 use crate::connection::handshake::{Arrival, Failure, Greeter, Kind, Outcome, deadline, say_farewell};
-use crate::connection::http;
+use crate::connection::http::{self, Ended};
 use crate::connection::roll::{Order, Roll, SWEEP};
 use crate::operator::metrics::NO_LISTENER;
 use crate::operator::quota::LogQuota;
@@ -206,14 +206,10 @@ impl Worker {
             Box::pin(Arc::clone(&pipeline).answer(Arc::clone(&visit), Arc::clone(&counters), request))
         };
         let _off_the_roll = OffTheRoll(&connection);
-        if let Err(error) = http::serve(stream, protocol, Arc::clone(&connection), &limits, answer).await {
-            // hyper has answered 400 or 431 itself, or the client is gone.
-            let reason = if error.is_parse_too_large() {
-                "header_too_large"
-            } else if error.is_parse() {
-                "malformed_request"
-            } else {
-                return;
+        if let Err(ended) = http::serve(stream, protocol, Arc::clone(&connection), &limits, answer).await {
+            let reason = match ended {
+                Ended::TooLarge => "header_too_large",
+                Ended::Malformed => "malformed_request",
             };
             self.shared.metrics.refusals.with_label_values(&[reason]).inc();
         }

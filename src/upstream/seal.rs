@@ -4,13 +4,12 @@
 
 use std::fmt::Write as _;
 
-use http::Version;
 use http::header::{HeaderName, HeaderValue};
-use hyper::body::Incoming;
 
 use super::assertion::{Bound, Settings, Signer, claims_of};
 use super::head::{Fields, RequestHead};
 use super::scrub::Scrubber;
+use crate::connection::body::RequestBody;
 use crate::connection::identity::VerifiedIdentity;
 use crate::connection::request::Admitted;
 use crate::connection::visit::Standing;
@@ -40,11 +39,9 @@ pub struct Sealed<'v> {
     pub(super) head: RequestHead,
     /// What the client wrote in Host.
     pub(super) host: HeaderValue,
-    pub(super) body: Incoming,
+    pub(super) body: RequestBody,
     /// The body's length, where the client announced one.
     pub(super) length: Option<u64>,
-    /// The version that the client spoke.
-    pub(super) came_by: Version,
     /// Inbound fields that claimed an identity.
     pub identities_removed: u64,
 }
@@ -92,7 +89,7 @@ impl Sealer {
             self.tell_identity(&mut fields, who, &assertion);
         }
         let head = RequestHead { method: std::mem::take(&mut parts.method), target, fields };
-        Ok(Sealed { standing, head, host, body, length, came_by: parts.version, identities_removed })
+        Ok(Sealed { standing, head, host, body, length, identities_removed })
     }
 
     fn tell_identity(&self, fields: &mut Fields, who: &VerifiedIdentity, assertion: &str) {

@@ -6,24 +6,22 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::Body as _;
-use hyper::body::Incoming;
+use http_body::Body;
 use tokio::time::{Instant, Sleep};
 
 use super::exchange::Failure;
 use super::head::UploadFraming;
+use crate::connection::body::RequestBody;
 use crate::connection::visit::Progress;
 
 /// A request's body. Trailers end here: applications of this age do not know them, and an identity might hide in one.
 #[derive(Debug)]
 pub(super) struct Upload {
     /// Until its end.
-    incoming: Option<Incoming>,
+    incoming: Option<RequestBody>,
     framing: UploadFraming,
     /// Bytes passed on.
     passed: u64,
-    /// Over HTTP/2 a body can be given up by the client with NO_ERROR, which hyper reports as its end.
-    must_say_its_end: bool,
     patience: Patience,
     progress: Progress,
 }
@@ -31,9 +29,8 @@ pub(super) struct Upload {
 impl Upload {
     /// A body as it arrives. `length` is what the client announced.
     pub fn new(
-        incoming: Incoming,
+        incoming: RequestBody,
         method: &http::Method,
-        came_by: http::Version,
         length: Option<u64>,
         body_timeout: Duration,
         progress: Progress,
@@ -46,8 +43,7 @@ impl Upload {
             (None, None) if matches!(method.as_str(), "POST" | "PUT" | "PATCH") => UploadFraming::Length(0),
             (None, None) => UploadFraming::Nothing,
         };
-        let must_say_its_end = came_by == http::Version::HTTP_2;
-        Self { incoming, framing, passed: 0, must_say_its_end, patience: Patience::new(body_timeout), progress }
+        Self { incoming, framing, passed: 0, patience: Patience::new(body_timeout), progress }
     }
 
     /// How it is announced to the application.
@@ -65,7 +61,7 @@ impl Upload {
                     let Ok(data) = frame.into_data() else { continue };
                     self.progress.made();
                     self.passed += data.len() as u64;
-                    if self.incoming.as_ref().is_some_and(Incoming::is_end_stream) {
+                    if self.incoming.as_ref().is_some_and(Body::is_end_stream) {
                         self.end()?;
                     }
                     match self.framing {
@@ -75,7 +71,6 @@ impl Upload {
                     }
                 }
                 Poll::Ready(Some(Err(_))) => Err(Failure::ClientBroke),
-                Poll::Ready(None) if self.must_say_its_end && !incoming.is_end_stream() => Err(Failure::ClientBroke),
                 Poll::Ready(None) => self.end().map(|()| None),
                 Poll::Pending if self.patience.is_exhausted(cx) => Err(Failure::ClientStalled),
                 Poll::Pending => return Poll::Pending,
