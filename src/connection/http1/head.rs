@@ -4,7 +4,7 @@
 use std::mem::MaybeUninit;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, EXPECT, HeaderMap, HeaderName, HeaderValue, TE};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Uri, Version};
 
 use super::super::Limits;
@@ -40,7 +40,7 @@ pub(super) fn end_of(input: &[u8]) -> Result<Option<usize>, Malformed> {
 }
 
 /// Reads a whole head.
-pub(super) fn read(head: &Bytes, limits: &Limits) -> Result<Request<()>, BadHead> {
+pub(super) fn read(head: &Bytes, limits: &Limits) -> Result<(Request<()>, Manners), BadHead> {
     if limits.max_header_count <= USUAL_FIELDS {
         let mut room = [const { MaybeUninit::uninit() }; USUAL_FIELDS];
         read_into(head, &mut room[..limits.max_header_count])
@@ -49,7 +49,10 @@ pub(super) fn read(head: &Bytes, limits: &Limits) -> Result<Request<()>, BadHead
     }
 }
 
-fn read_into<'h>(head: &'h Bytes, room: &mut [MaybeUninit<httparse::Header<'h>>]) -> Result<Request<()>, BadHead> {
+fn read_into<'h>(
+    head: &'h Bytes,
+    room: &mut [MaybeUninit<httparse::Header<'h>>],
+) -> Result<(Request<()>, Manners), BadHead> {
     let mut parsed = httparse::Request::new(&mut []);
     match httparse::ParserConfig::default().parse_request_with_uninit_headers(&mut parsed, head, room) {
         Ok(httparse::Status::Complete(length)) if length == head.len() => {}
@@ -66,14 +69,16 @@ fn read_into<'h>(head: &'h Bytes, room: &mut [MaybeUninit<httparse::Header<'h>>]
         Method::from_bytes(parsed.method.unwrap_or_default().as_bytes()).map_err(|_| BadHead::Malformed)?;
     *request.uri_mut() = Uri::from_maybe_shared(head.slice_ref(target.as_bytes())).map_err(|_| BadHead::Malformed)?;
     *request.version_mut() = if parsed.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
+    let mut manners = Manners::before_fields(request.version(), request.method());
     let mut headers = HeaderMap::with_capacity(parsed.headers.len());
     for field in parsed.headers.iter() {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| BadHead::Malformed)?;
         let value = HeaderValue::from_maybe_shared(head.slice_ref(field.value)).map_err(|_| BadHead::Malformed)?;
+        manners.note(&name, &value);
         headers.append(name, value);
     }
     *request.headers_mut() = headers;
-    Ok(request)
+    Ok((request, manners))
 }
 
 /// What a request says of the connection it came on.
@@ -88,23 +93,34 @@ pub(super) struct Manners {
     pub takes_trailers: bool,
     /// Whether an answer has no body, whatever its head says.
     pub is_head: bool,
+    /// Whether a field says how a body is framed.
+    pub frames_a_body: bool,
 }
 
 impl Manners {
-    pub fn of(request: &Request<()>) -> Self {
-        let version = request.version();
-        let has = |name: HeaderName, token: &str| {
-            request.headers().get_all(name).iter().any(|value| {
-                value.to_str().is_ok_and(|text| text.split(',').any(|one| one.trim().eq_ignore_ascii_case(token)))
-            })
-        };
-        let is_current = version == Version::HTTP_11;
+    fn before_fields(version: Version, method: &Method) -> Self {
         Self {
             version,
-            keeps_alive: if is_current { !has(CONNECTION, "close") } else { has(CONNECTION, "keep-alive") },
-            expects_continue: is_current && has(EXPECT, "100-continue"),
-            takes_trailers: is_current && has(TE, "trailers"),
-            is_head: request.method() == Method::HEAD,
+            keeps_alive: version == Version::HTTP_11,
+            expects_continue: false,
+            takes_trailers: false,
+            is_head: *method == Method::HEAD,
+            frames_a_body: false,
+        }
+    }
+
+    fn note(&mut self, name: &HeaderName, value: &HeaderValue) {
+        let is_current = self.version == Version::HTTP_11;
+        let has = |token: &str| {
+            value.to_str().is_ok_and(|text| text.split(',').any(|one| one.trim().eq_ignore_ascii_case(token)))
+        };
+        match name.as_str() {
+            "connection" if is_current => self.keeps_alive &= !has("close"),
+            "connection" => self.keeps_alive |= has("keep-alive"),
+            "expect" => self.expects_continue = is_current && has("100-continue"),
+            "te" => self.takes_trailers = is_current && has("trailers"),
+            "content-length" | "transfer-encoding" => self.frames_a_body = true,
+            _ => {}
         }
     }
 }

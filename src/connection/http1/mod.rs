@@ -15,7 +15,7 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use bytes::{Buf as _, Bytes};
+use bytes::{Buf as _, Bytes, BytesMut};
 use http::header::{CONNECTION, HeaderMap};
 use http::response::Parts;
 use http::{Request, Response};
@@ -50,24 +50,13 @@ where
     B: Body<Data = Bytes> + Unpin,
 {
     let client = Arc::new(Mutex::new(Client::new(stream, Arc::clone(&connection))));
-    let server = Server { client, connection, limits };
-    let ended = loop {
-        match server.next_head().await {
-            Next::Head(head) => match head::read(&head, limits) {
-                Ok(request) => match server.exchange(request, &answer).await {
-                    Then::Next => {}
-                    Then::Goodbye => break Ok(()),
-                    Then::Cut => return Ok(()),
-                },
-                Err(bad) => break server.refuse(bad).await,
-            },
-            Next::Bad(bad) => break server.refuse(bad).await,
-            Next::Goodbye => break Ok(()),
-            Next::Cut => return Ok(()),
-        }
-    };
-    server.say_goodbye().await;
-    ended
+    let server = Server { client, connection: Arc::clone(&connection), limits };
+    let mut served = pin!(server.serve(answer));
+    poll_fn(|cx| match connection.order(cx) {
+        Order::Cut => Poll::Ready(Ok(())),
+        Order::Stay | Order::Finish => served.as_mut().poll(cx),
+    })
+    .await
 }
 
 /// What came instead of a head, or a head.
@@ -92,6 +81,31 @@ struct Server<'l> {
 }
 
 impl Server<'_> {
+    async fn serve<A, F, B>(self, answer: A) -> Result<(), Ended>
+    where
+        A: Fn(Request<RequestBody>) -> F,
+        F: Future<Output = Response<B>>,
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let ended = loop {
+            match self.next_head().await {
+                Next::Head(head) => match head::read(&head, self.limits) {
+                    Ok((request, manners)) => match self.exchange(request, manners, &answer).await {
+                        Then::Next => {}
+                        Then::Goodbye => break Ok(()),
+                        Then::Cut => return Ok(()),
+                    },
+                    Err(bad) => break self.refuse(bad),
+                },
+                Next::Bad(bad) => break self.refuse(bad),
+                Next::Goodbye => break Ok(()),
+                Next::Cut => return Ok(()),
+            }
+        };
+        self.say_goodbye().await;
+        ended
+    }
+
     async fn next_head(&self) -> Next {
         if !lock(&self.client).input.is_empty() {
             // The client did not wait for the answer: its next head has begun.
@@ -103,7 +117,6 @@ impl Server<'_> {
     fn poll_head(&self, cx: &mut Context<'_>) -> Poll<Next> {
         let client = &mut *lock(&self.client);
         loop {
-            let order = self.connection.order(cx);
             // Empty lines before a head are passed over (RFC 9112 2.2).
             while client.input.starts_with(b"\r\n") {
                 client.input.advance(2);
@@ -115,15 +128,15 @@ impl Server<'_> {
             if end.unwrap_or(client.input.len()) > self.limits.max_header_bytes {
                 return Poll::Ready(Next::Bad(BadHead::TooLarge));
             }
-            match (end, order) {
-                (_, Order::Cut) => return Poll::Ready(Next::Cut),
-                (Some(end), _) => return Poll::Ready(Next::Head(client.input.split_to(end).freeze())),
-                (None, Order::Finish) if client.input.is_empty() => return Poll::Ready(Next::Goodbye),
-                (None, Order::Finish | Order::Stay) => {}
+            if let Some(end) = end {
+                return Poll::Ready(Next::Head(client.input.split_to(end).freeze()));
             }
             if client.input.is_empty() {
+                if self.connection.order_given() > Order::Stay {
+                    return Poll::Ready(Next::Goodbye);
+                }
                 // An idle connection keeps no buffer.
-                client.input = bytes::BytesMut::new();
+                client.input = BytesMut::new();
             }
             match client.poll_fill(cx) {
                 Poll::Ready(Ok(true)) => {}
@@ -135,15 +148,17 @@ impl Server<'_> {
     }
 
     /// One request and its answer.
-    async fn exchange<A, F, B>(&self, request: Request<()>, answer: &A) -> Then
+    async fn exchange<A, F, B>(&self, request: Request<()>, manners: Manners, answer: &A) -> Then
     where
         A: Fn(Request<RequestBody>) -> F,
         F: Future<Output = Response<B>>,
         B: Body<Data = Bytes> + Unpin,
     {
         let mut under_way = UnderWay::begin(&self.connection);
-        let manners = Manners::of(&request);
-        let framing = framing_of(request.headers(), request.version());
+        let framing = match manners.frames_a_body {
+            true => framing_of(request.headers(), request.version()),
+            false => Ok(Framing::Nothing),
+        };
         let body = match framing {
             // A framing with two readings is refused by the pipeline, and what follows is not read.
             Err(_) | Ok(Framing::Nothing) => RequestBody::Empty,
@@ -175,20 +190,11 @@ impl Server<'_> {
     /// Waits for the answer, minding the client; `None` when nobody waits for it any more.
     async fn answered<B>(&self, answer: impl Future<Output = Response<B>>) -> Option<Response<B>> {
         let mut answer = pin!(answer);
-        poll_fn(|cx| {
-            if self.connection.order(cx) == Order::Cut {
-                return Poll::Ready(None);
-            }
-            match answer.as_mut().poll(cx) {
-                Poll::Ready(response) => Poll::Ready(Some(response)),
-                Poll::Pending => self.poll_gone(cx).map(|()| None),
-            }
+        poll_fn(|cx| match answer.as_mut().poll(cx) {
+            Poll::Ready(response) => Poll::Ready(Some(response)),
+            Poll::Pending => lock(&self.client).poll_gone(self.limits.max_header_bytes, cx).map(|()| None),
         })
         .await
-    }
-
-    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
-        lock(&self.client).poll_gone(self.limits.max_header_bytes, cx)
     }
 
     /// Writes the answer's body as it comes, behind its head; whether all of it went.
@@ -199,9 +205,6 @@ impl Server<'_> {
         let is_whole = matches!(framing, BodyFraming::Nothing | BodyFraming::Length(0));
         let mut delivery = Delivery { body, framing, is_whole };
         poll_fn(|cx| {
-            if self.connection.order(cx) == Order::Cut {
-                return Poll::Ready(false);
-            }
             loop {
                 // The body may ask this very connection for more of the request: no lock is held meanwhile.
                 let turn = if lock(&self.client).outbox.has_room() { delivery.poll_part(cx) } else { Turn::Ours };
@@ -234,7 +237,7 @@ impl Server<'_> {
         .await
     }
 
-    async fn refuse(&self, bad: BadHead) -> Result<(), Ended> {
+    fn refuse(&self, bad: BadHead) -> Result<(), Ended> {
         write_bad_head(bad, lock(&self.client).outbox.head());
         Err(match bad {
             BadHead::Malformed => Ended::Malformed,
@@ -245,9 +248,6 @@ impl Server<'_> {
     /// Writes what is left, and lets the client read it before the connection ends.
     async fn say_goodbye(self) {
         let is_said = poll_fn(|cx| {
-            if self.connection.order(cx) == Order::Cut {
-                return Poll::Ready(false);
-            }
             let client = &mut *lock(&self.client);
             match client.poll_write(cx) {
                 Poll::Ready(Ok(())) => client.poll_shutdown(cx).map(|shut| shut.is_ok()),
