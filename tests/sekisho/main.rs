@@ -22,6 +22,7 @@ mod answers;
 mod assertion;
 mod forwarding;
 mod headers;
+mod http1;
 mod streaming;
 mod upstream_failures;
 

@@ -19,7 +19,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 const DOWN_TIME: Duration = Duration::from_secs(5);
-/// hyper's buffer for a head has at least 8 KiB.
+/// A page that sets a dozen cookies still fits the least.
 const HEADER_BYTES: RangeInclusive<usize> = 8 << 10..=1 << 20;
 
 /// Reads `[upstream]`.

@@ -100,8 +100,9 @@ impl Client {
     }
 
     /// Whether the body of the request under way has been read to its end. What of it has arrived, and was not asked for, is
-    /// passed over.
+    /// passed over; whoever still holds the body learns that it is broken.
     pub fn passes_upload(&mut self) -> bool {
+        self.request += 1;
         loop {
             match self.upload.next(&mut self.input) {
                 Ok(Part::End(_)) => return true,
