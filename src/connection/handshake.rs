@@ -97,23 +97,25 @@ pub struct Failure {
 const FAREWELL: Duration = Duration::from_millis(500);
 const FAREWELL_BYTES: usize = 64 << 10;
 
-/// Lets a refused client read its alert. With TLS 1.3 it has often sent its first request already; closing a socket with
-/// unread bytes makes the kernel reset the connection, and the client sees that instead of the reason.
-pub async fn say_farewell(mut stream: Socket) {
-    let mut read = 0;
-    let mut buffer = vec![0; 1024];
-    let until_it_closes = async {
-        stream.shutdown().await?;
-        while read < FAREWELL_BYTES {
-            match stream.read(&mut buffer).await? {
-                0 => break,
-                bytes => read += bytes,
-            }
-        }
-        Ok::<_, std::io::Error>(())
-    };
+/// Lets a refused client read its alert.
+pub async fn say_farewell(stream: Socket) {
     // Whatever comes of it, the connection ends here.
-    let _ = tokio::time::timeout(FAREWELL, until_it_closes).await;
+    let _ = tokio::time::timeout(FAREWELL, linger(stream, FAREWELL_BYTES)).await;
+}
+
+/// Lets a client read what was said last, although it still sends: closing a socket with unread bytes makes the kernel reset
+/// the connection, and what the client has not taken yet is lost with it. Ends when the client closes or falls silent.
+pub(super) async fn linger(mut stream: Socket, most_bytes: usize) {
+    let (mut read, mut buffer) = (0, vec![0; 16 << 10]);
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    while read < most_bytes {
+        match tokio::time::timeout(FAREWELL, stream.read(&mut buffer)).await {
+            Ok(Ok(0)) | Ok(Err(_)) | Err(_) => return,
+            Ok(Ok(bytes)) => read += bytes,
+        }
+    }
 }
 
 impl Failure {

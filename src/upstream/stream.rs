@@ -1,11 +1,13 @@
 //! A connection to one server of the application: plain, or TLS that trusts only the pinned CA (TLS-14).
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use rustls::pki_types::ServerName;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -36,11 +38,13 @@ impl BankStream {
 }
 
 impl BankStream {
-    /// Whether nothing has arrived, not even the end. What has, is read away.
+    /// Whether nothing has arrived, not even the end. What has, may be lost.
     pub fn is_quiet(&mut self) -> bool {
         match self {
+            // The kernel is asked, not the runtime, which learns of what has arrived only when it next waits.
             Self::Plain(stream) => {
-                stream.try_read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+                let peeked = SockRef::from(&*stream).peek(&mut [MaybeUninit::uninit()]);
+                peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
             }
             Self::Tls(stream) => {
                 let (mut nobody, mut byte) = (Context::from_waker(Waker::noop()), [0]);

@@ -197,9 +197,14 @@ const MAX_FIELDS: usize = 100;
 fn read_trailers(block: &[u8]) -> Result<HeaderMap, Malformed> {
     let mut room = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let malformed = Malformed("trailers");
-    let Ok(httparse::Status::Complete((_, fields))) = httparse::parse_headers(block, &mut room) else {
-        return Err(malformed);
+    let fields = match httparse::parse_headers(block, &mut room) {
+        // Bare LFs would end the block before its end.
+        Ok(httparse::Status::Complete((length, fields))) if length == block.len() => fields,
+        Ok(_) | Err(_) => return Err(malformed),
     };
+    if memchr::memchr_iter(b'\n', block).any(|end| end == 0 || block[end - 1] != b'\r') {
+        return Err(malformed);
+    }
     let mut trailers = HeaderMap::with_capacity(fields.len());
     for field in fields {
         let name = HeaderName::from_bytes(field.name.as_bytes());
@@ -289,7 +294,8 @@ mod tests {
         let block = b"X-Sum: 1\r\nContent-Length: 5\r\nTransfer-Encoding: x\r\nSet-Cookie: a=b\r\n\r\n";
         let trailers = read_trailers(block).unwrap();
         assert_eq!(trailers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-sum"]);
-        for bad in [&b"no colon\r\n\r\n"[..], b"a : b\r\n\r\n", b"a: b\0\r\n\r\n"] {
+        let bare = [&b"a: b\n\r\n"[..], b"a: b\n\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", b"a: b\n\n\r\n\r\n"];
+        for bad in [&b"no colon\r\n\r\n"[..], b"a : b\r\n\r\n", b"a: b\0\r\n\r\n"].into_iter().chain(bare) {
             assert!(read_trailers(bad).is_err());
         }
     }

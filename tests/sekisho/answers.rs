@@ -185,3 +185,27 @@ async fn what_the_application_says_unasked_ends_its_connection() {
     assert_ne!(connection.get("/").await.text(), "planted");
     assert_eq!(Backend::connections(&gateway.backend), 2);
 }
+
+/// The customer still uploads, the application has answered long ago: the whole answer arrives all the same.
+#[tokio::test]
+async fn an_early_answer_is_not_cut_by_the_end_of_its_connection() {
+    const LENGTH: usize = 300_000;
+    let gateway = TestGateway::spawn().await;
+    for _ in 0..5 {
+        gateway.backend.next(Reply::EarlyAndOpen(Reply::bytes_of("200 OK", &[], &vec![b'a'; LENGTH])));
+        let connection = gateway.enrol("hanakodt").connect().await;
+        let (reader, mut writer) = tokio::io::split(connection.stream);
+        let mut reader = tokio::io::BufReader::new(reader);
+        let uploading = tokio::spawn(async move {
+            let head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000000\r\n\r\n";
+            writer.write_all(head.as_bytes()).await.unwrap();
+            let piece = [b'x'; 16 << 10];
+            // Until nobody takes it any more.
+            while writer.write_all(&piece).await.is_ok() && writer.flush().await.is_ok() {}
+        });
+        let answer = within(PATIENCE, "the answer", Answer::read(&mut reader, "POST")).await.unwrap();
+        assert_eq!((answer.status, answer.body.len()), (200, LENGTH));
+        drop(reader);
+        uploading.abort();
+    }
+}

@@ -150,6 +150,7 @@ async fn chunks_with_two_readings() {
         ("a bare LF behind the size", "5\nhello\r\n0\r\n\r\n"),
         ("a bare LF behind the data", "5\r\nhello\n0\r\n\r\n"),
         ("a bare CR behind the size", "5\rhello\r\n0\r\n\r\n"),
+        ("a bare LF in trailers", "5\r\nhello\r\n0\r\nX: a\n\n"),
         ("a LF in an extension", "5;a\nb\r\nhello\r\n0\r\n\r\n"),
         ("a CR in an extension", "5;a\rb\r\nhello\r\n0\r\n\r\n"),
     ];

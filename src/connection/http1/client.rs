@@ -13,6 +13,7 @@ use tokio_rustls::server::TlsStream;
 use super::super::body::BrokenBody;
 use super::super::roll::OpenConnection;
 use super::super::socket::Socket;
+use crate::wire::Malformed;
 use crate::wire::framing::{Framing, Part};
 use crate::wire::outbox::Outbox;
 
@@ -25,6 +26,8 @@ pub(super) struct Client {
     pub outbox: Outbox,
     /// What is still to come of the body of the request under way.
     upload: Framing,
+    /// Whether that body was not framed as it should be: then nobody knows where the next request begins.
+    is_lost: bool,
     /// Which request that is: an older one's body is not read from here any more.
     request: u64,
     /// Whether the client waits to be told that its body is wanted (RFC 9110 10.1.1).
@@ -40,6 +43,7 @@ impl Client {
             input: BytesMut::new(),
             outbox: Outbox::default(),
             upload: Framing::Nothing,
+            is_lost: false,
             request: 0,
             expects_continue: false,
             connection,
@@ -104,12 +108,22 @@ impl Client {
     pub fn passes_upload(&mut self) -> bool {
         self.request += 1;
         loop {
-            match self.upload.next(&mut self.input) {
+            match self.next_part() {
                 Ok(Part::End(_)) => return true,
                 Ok(Part::Data(_)) => {}
                 Ok(Part::Wanting) | Err(_) => return false,
             }
         }
+    }
+
+    /// After one mistake nothing is understood any more.
+    fn next_part(&mut self) -> Result<Part, Malformed> {
+        if self.is_lost {
+            return Err(Malformed("a body behind a mistake"));
+        }
+        let part = self.upload.next(&mut self.input);
+        self.is_lost = part.is_err();
+        part
     }
 }
 
@@ -139,7 +153,7 @@ impl Upload {
             return Poll::Ready(Some(Err(BrokenBody)));
         }
         loop {
-            match client.upload.next(&mut client.input) {
+            match client.next_part() {
                 Ok(Part::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
                 Ok(Part::End(_)) => return Poll::Ready(None),
                 Ok(Part::Wanting) => {}

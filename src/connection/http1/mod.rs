@@ -24,7 +24,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::Limits;
 use super::body::RequestBody;
-use super::handshake::say_farewell;
+use super::handshake::linger;
 use super::http::{Ended, UnderWay};
 use super::request::framing_of;
 use super::roll::{OpenConnection, Order};
@@ -259,7 +259,8 @@ impl Server<'_> {
             && let Some(client) = Arc::into_inner(self.client)
         {
             let client = client.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-            say_farewell(client.into_socket()).await;
+            // While it sends, it may still be reading.
+            let _ = tokio::time::timeout(self.limits.write_timeout, linger(client.into_socket(), usize::MAX)).await;
         }
     }
 }
