@@ -186,6 +186,9 @@ impl Exchange {
                 Sending::End => Turn::Application,
                 Sending::Done | Sending::Stopped => return Ok(Turn::Application),
             };
+            if self.upload.holds_back_the_head() {
+                return Ok(Turn::Client);
+            }
             match self.lease.connection().poll_write(cx) {
                 Poll::Pending => return Ok(Turn::Application),
                 Poll::Ready(Err(_)) => self.sending = Sending::Stopped,

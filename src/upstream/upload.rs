@@ -22,6 +22,9 @@ pub(super) struct Upload {
     framing: UploadFraming,
     /// Bytes passed on.
     passed: u64,
+    /// The last part of an announced length, until the client says that it was the last: with it the request is complete
+    /// for the application, and what is longer than announced must not be (RFC 9113 8.1.1).
+    held: Option<Bytes>,
     patience: Patience,
     progress: Progress,
 }
@@ -43,7 +46,7 @@ impl Upload {
             (None, None) if matches!(method.as_str(), "POST" | "PUT" | "PATCH") => UploadFraming::Length(0),
             (None, None) => UploadFraming::Nothing,
         };
-        Self { incoming, framing, passed: 0, patience: Patience::new(body_timeout), progress }
+        Self { incoming, framing, passed: 0, held: None, patience: Patience::new(body_timeout), progress }
     }
 
     /// How it is announced to the application.
@@ -51,10 +54,15 @@ impl Upload {
         self.framing
     }
 
+    /// Whether the head alone would be a complete request, and the client has not said yet that it is.
+    pub fn holds_back_the_head(&self) -> bool {
+        self.framing == UploadFraming::Length(0) && self.incoming.is_some()
+    }
+
     /// The next part; `None` at the end. Not to be asked again after an error.
     pub fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Failure>> {
         loop {
-            let Some(incoming) = &mut self.incoming else { return Poll::Ready(Ok(None)) };
+            let Some(incoming) = &mut self.incoming else { return Poll::Ready(Ok(self.held.take())) };
             return Poll::Ready(match Pin::new(&mut *incoming).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     self.patience.renew();
@@ -67,11 +75,15 @@ impl Upload {
                     match self.framing {
                         UploadFraming::Length(length) if self.passed > length => Err(Failure::ClientBroke),
                         _ if data.is_empty() => continue,
+                        UploadFraming::Length(length) if self.passed == length && self.incoming.is_some() => {
+                            self.held = Some(data);
+                            continue;
+                        }
                         _ => Ok(Some(data)),
                     }
                 }
                 Poll::Ready(Some(Err(_))) => Err(Failure::ClientBroke),
-                Poll::Ready(None) => self.end().map(|()| None),
+                Poll::Ready(None) => self.end().map(|()| self.held.take()),
                 Poll::Pending if self.patience.is_exhausted(cx) => Err(Failure::ClientStalled),
                 Poll::Pending => return Poll::Pending,
             });
