@@ -5,12 +5,18 @@
 
 pub mod certificate;
 pub mod clock;
+pub mod contract_id;
 pub mod host;
+pub mod jst_date;
 pub mod login_id;
 pub mod request_id;
+pub mod yen;
 
 pub use certificate::{Fingerprint, Serial};
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use contract_id::ContractId;
 pub use host::HostName;
+pub use jst_date::JstDate;
 pub use login_id::LoginId;
 pub use request_id::RequestId;
+pub use yen::Yen;
