@@ -13,10 +13,10 @@
 //! 3. [`upstream`]: the request is scrubbed, signed and forwarded, and the answer cleaned.
 //!
 //! [`gateway`] joins them and keeps them running, [`operator`] lets people see it, [`config`] turns text into
-//! values, [`wire`] is the syntax of HTTP/1.1, [`authority`] makes the development certificates, [`demo`] and [`cli`] are for people.
+//! values, [`wire`] is the syntax of HTTP/1.1, [`policy`] measures requests, [`store`] keeps what must not be forgotten, [`authority`] makes the development certificates, [`demo`] and [`cli`] are for people.
 //!
 //! Imports point down this list and never back: cli · demo · gateway · config · operator (control, health) ·
-//! pipeline · authority · upstream · connection · operator (metrics) · refusal · wire · domain. A test holds the rule.
+//! pipeline · authority · upstream · policy · connection · store · operator (metrics, audit) · refusal · wire · domain. A test holds the rule.
 //!
 //! Deliberately absent: global state; an identity taken from a header; a decision that waits for another gateway;
 //! a stage that is only announced (rate limits, bodies, sessions, ceilings and the audit log come with their issues).
@@ -28,7 +28,9 @@ pub mod config;
 pub mod pipeline;
 pub mod authority;
 pub mod upstream;
+pub mod policy;
 pub mod connection;
+pub mod store;
 pub mod operator;
 pub mod refusal;
 pub mod wire;
