@@ -18,5 +18,5 @@ pub use contract_id::ContractId;
 pub use host::HostName;
 pub use jst_date::JstDate;
 pub use login_id::LoginId;
-pub use request_id::RequestId;
+pub use request_id::{RequestId, TransferId};
 pub use yen::Yen;

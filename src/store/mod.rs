@@ -1,1 +1,3 @@
 //! What must not be forgotten: the ledger of transfers.
+
+pub mod ledger;

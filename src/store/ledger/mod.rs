@@ -1,0 +1,62 @@
+//! The ledger's contract: what is asked of it, what it answers, and what every store promises.
+//!
+//! ```text
+//!            reserve               settle
+//!   (nothing) ─────▶ reserved ───▶ committed      the application said yes
+//!                       ├────────▶ released       it said no, or heard nothing
+//!                       └────────▶ unknown        nobody can tell: stays counted
+//!                                     └─ reconcile ─▶ committed or released, by an operator
+//! ```
+//!
+//! Promises of every store (DESIGN 4.7 and 4.8; `contract` holds them against each):
+//!
+//! 1. A granted reservation is durable before the answer, and counts until it is released.
+//! 2. For each debit, the sum of the contract's members never exceeds the limit; deciding and reserving are one act.
+//! 3. Every verb may be sent again: the second time changes nothing and answers what is stored.
+//! 4. What was reserved when a process died is unknown afterwards, never free.
+//! 5. What cannot be done is an error, and an error never means granted.
+
+mod order;
+mod transfer;
+
+pub use order::{
+    Basis, Bounds, Claim, Debit, Decision, Denied, Entered, Entry, EntryKey, Grant, Holder, Mode, Order, OverLimit,
+    Whose,
+};
+pub use transfer::{Outcome, Settlement, State, Statement, Transfer, Used};
+
+use crate::domain::TransferId;
+
+/// Why the ledger cannot answer. Money is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The disk or the server does not take part.
+    #[error("the store does not answer: {0}")]
+    Unavailable(String),
+    /// The store is not the one that the audit log knows, or older (LIM-41); an operator must accept it.
+    #[error("the store waits for an operator to accept it: {0}")]
+    NotAccepted(String),
+}
+
+/// Why an operator's act was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReconcileError {
+    /// No such transfer.
+    #[error("there is no transfer {0}")]
+    NotFound(TransferId),
+    /// Only unknown ones wait for a decision.
+    #[error("the transfer is {0}, not unknown")]
+    NotUnknown(State),
+    /// The ledger cannot answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Which store this is, and how far it has come: noted in the audit log, compared at the next start (LIM-41).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Random, made with the store.
+    pub store: String,
+    /// Grows with every reservation.
+    pub sequence: u64,
+}
