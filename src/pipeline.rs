@@ -2,14 +2,14 @@
 //!
 //! Read this file first. Each stage consumes the evidence of the one before it, so leaving a stage out, or running two in
 //! the wrong order, does not compile. Evidence has private fields and one constructor each:
-//! [`Standing`](crate::connection::Standing) comes from `Visit::standing`, [`Admitted`](crate::connection::request::Admitted)
-//! from `request::admit`, [`Sealed`](crate::upstream::seal::Sealed) from `Sealer::seal`.
+//! [`Standing`](crate::connection::Standing) comes from `Visit::standing`, [`Understood`](crate::connection::request::Understood)
+//! from `request::understand`, [`Sealed`](crate::upstream::seal::Sealed) from `Sealer::seal`.
 //!
-//! A request that nobody admitted cannot be sealed:
+//! A request that was not understood cannot be sealed:
 //!
 //! ```compile_fail,E0308
 //! use sekisho::{connection::Standing, upstream::seal::Sealer};
-//! fn skip_admission(sealer: &Sealer, standing: Standing<'_>) {
+//! fn skip_understanding(sealer: &Sealer, standing: Standing) {
 //!     let _ = sealer.seal(standing, &sekisho::domain::RequestId::new(), 0);
 //! }
 //! ```
@@ -18,7 +18,7 @@
 //!
 //! ```compile_fail,E0451
 //! use sekisho::connection::{Standing, Visit};
-//! fn make_up(visit: &Visit) -> Standing<'_> {
+//! fn make_up(visit: std::sync::Arc<Visit>) -> Standing {
 //!     Standing { visit }
 //! }
 //! ```
@@ -82,16 +82,15 @@ impl Pipeline {
         let began = Instant::now();
         let id = RequestId::new();
         let rules = self.rules.load_full();
-        let (mut parts, body) = request.into_parts();
+        let (parts, body) = request.into_parts();
+        let reader = Reader::of(&parts.headers);
         async move {
-            let mut answer = match self.pass(&rules, &visit, &id, &mut parts, body).await {
+            let mut answer = match self.pass(&rules, visit, &id, parts, body).await {
                 Ok(answer) => answer,
                 Err(refusal) => {
                     self.metrics.refusals.with_label_values(&[refusal.code()]).inc();
-                    tracing::debug!(request_id = id.as_str(), listener = visit.listener().name(), %refusal, "request refused");
-                    refusal
-                        .into_response(Reader::of(&parts.headers), id.as_str(), &rules.help_desk)
-                        .map(AnswerBody::Whole)
+                    tracing::debug!(request_id = id.as_str(), %refusal, "request refused");
+                    refusal.into_response(reader, id.as_str(), &rules.help_desk).map(AnswerBody::Whole)
                 }
             };
             answer.headers_mut().insert(X_REQUEST_ID, id.to_header());
@@ -104,15 +103,15 @@ impl Pipeline {
     async fn pass(
         &self,
         rules: &Rules,
-        visit: &Visit,
+        visit: Arc<Visit>,
         id: &RequestId,
-        parts: &mut Parts,
+        parts: Parts,
         body: RequestBody,
     ) -> Result<Response<AnswerBody>, Refusal> {
         let now = self.clock.now();
         let standing = visit.standing(&self.trust.load(), now)?;
-        let admitted = request::admit(standing, parts, body, &rules.limits)?;
-        let sealed = rules.sealer.seal(admitted, id, now.as_second())?;
+        let understood = request::understand(standing, parts, body, &rules.limits)?;
+        let sealed = rules.sealer.seal(understood, id, now.as_second())?;
         self.metrics.identity_headers_removed.inc_by(sealed.identities_removed);
         let forward = Forward {
             pool: &self.pool_for(rules),

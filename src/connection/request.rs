@@ -1,6 +1,6 @@
 //! A request with one meaning (REQUIREMENTS 2.11): what parsers leave open is closed here, before anything else looks at it.
 //!
-//! Invariant: an [`Admitted`] request has one target, one host, one framing, a method that belongs to HTTP applications,
+//! Invariant: an [`Understood`] request has one target, one host, one framing, a method that belongs to HTTP applications,
 //! and no `Connection` header that takes end-to-end fields away.
 
 use http::header::{HeaderMap, HeaderValue};
@@ -12,18 +12,18 @@ use super::Limits;
 use super::body::RequestBody;
 use super::visit::Standing;
 use crate::refusal::Refusal;
-use crate::wire::HOP_BY_HOP;
 use crate::wire::framing::Framing;
+use crate::wire::is_hop_by_hop;
 
 /// Tunnels and echoes. In any case: what one server takes for an unknown method, another takes for this one.
 const REFUSED_METHODS: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
 
-/// A request that may be looked at: of one meaning, by somebody with standing. Only [`admit`] makes one.
+/// A request that may be looked at: of one meaning, by somebody with standing. Only [`understand`] makes one.
 #[derive(Debug)]
-pub struct Admitted<'v> {
-    standing: Standing<'v>,
+pub struct Understood {
+    standing: Standing,
     /// The head as it came; which of its fields end here, [`ends_here`] says.
-    pub(crate) parts: &'v mut Parts,
+    pub(crate) parts: Parts,
     /// The body, unread.
     pub(crate) body: RequestBody,
     target: PathAndQuery,
@@ -32,7 +32,7 @@ pub struct Admitted<'v> {
     pub(crate) length: Option<u64>,
 }
 
-impl<'v> Admitted<'v> {
+impl Understood {
     /// Path and query as they will be forwarded.
     pub fn target(&self) -> &PathAndQuery {
         &self.target
@@ -44,26 +44,21 @@ impl<'v> Admitted<'v> {
     }
 
     /// Who sends it.
-    pub fn standing(&self) -> &Standing<'v> {
+    pub fn standing(&self) -> &Standing {
         &self.standing
     }
 
     /// The parts, for the next stage.
-    pub(crate) fn into_inner(self) -> (Standing<'v>, &'v mut Parts, RequestBody, PathAndQuery, HeaderValue) {
+    pub(crate) fn into_inner(self) -> (Standing, Parts, RequestBody, PathAndQuery, HeaderValue) {
         (self.standing, self.parts, self.body, self.target, self.host)
     }
 }
 
-/// Admits a request, or says why it has no single meaning here.
+/// Understands a request, or says why it has no single meaning here.
 ///
 /// # Errors
 /// The refusal to answer with.
-pub fn admit<'v>(
-    standing: Standing<'v>,
-    parts: &'v mut Parts,
-    body: RequestBody,
-    limits: &Limits,
-) -> Result<Admitted<'v>, Refusal> {
+pub fn understand(standing: Standing, parts: Parts, body: RequestBody, limits: &Limits) -> Result<Understood, Refusal> {
     // HTTP/1 was counted by the parser; HTTP/2 only in bytes.
     if parts.headers.len() > limits.max_header_count {
         return Err(Refusal::TooManyHeaders);
@@ -72,41 +67,26 @@ pub fn admit<'v>(
         return Err(Refusal::MethodNotAllowed);
     }
     let survey = Survey::of(&parts.headers, parts.version)?;
-    let host = host_of(survey.host, parts)?;
+    let host = host_of(survey.host, &parts)?;
     standing.visit().serves(&host)?;
-    let target = target_of(parts, limits.max_target_bytes)?;
+    let target = target_of(&parts, limits.max_target_bytes)?;
     if let Some(refusal) = survey.lesser_fault {
         return Err(refusal);
     }
     let length = survey.length;
-    Ok(Admitted { standing, parts, body, target, host, length })
+    Ok(Understood { standing, parts, body, target, host, length })
 }
 
 /// Whether a field of this name (in lower case) belongs to the connection with the client, or is written anew for the one
 /// with the application: neither is passed on.
 pub(crate) fn ends_here(name: &str) -> bool {
-    // Literals: the compiler compares them by length first, without a call.
-    matches!(
-        name,
-        "host"
-            | "content-length"
-            | "expect"
-            | "connection"
-            | "keep-alive"
-            | "proxy-connection"
-            | "te"
-            | "trailer"
-            | "transfer-encoding"
-            | "upgrade"
-            | "http2-settings"
-            | "proxy-authorization"
-    )
+    is_hop_by_hop(name) || matches!(name, "host" | "content-length" | "expect")
 }
 
 /// How the body of a request of HTTP/1 is framed.
 ///
 /// # Errors
-/// A head that [`admit`] will refuse.
+/// A head that [`understand`] will refuse.
 pub(super) fn framing_of(headers: &HeaderMap, version: Version) -> Result<Framing, Refusal> {
     let survey = Survey::of(headers, version)?;
     Ok(match survey.length {
@@ -206,9 +186,7 @@ fn target_of(parts: &Parts, max_bytes: usize) -> Result<PathAndQuery, Refusal> {
 /// `Connection` may nominate the connection's own fields (RFC 9110 7.6.1). Nominating any other, or one that a later hop might add, would
 /// take it away between our inspection and the application (IDN-11).
 fn nominates_only_its_own(value: &HeaderValue) -> bool {
-    let is_own = |token: &str| {
-        token.eq_ignore_ascii_case("close") || HOP_BY_HOP.iter().any(|name| token.eq_ignore_ascii_case(name))
-    };
+    let is_own = |token: &str| token.eq_ignore_ascii_case("close") || is_hop_by_hop(&token.to_ascii_lowercase());
     value.to_str().is_ok_and(|text| text.split(',').map(str::trim).all(|token| token.is_empty() || is_own(token)))
 }
 
@@ -235,7 +213,7 @@ mod tests {
 
     #[test]
     fn the_fields_of_the_connection_end_here() {
-        for name in HOP_BY_HOP.iter().chain(&["host", "content-length", "expect"]) {
+        for name in ["connection", "te", "proxy-authorization", "host", "content-length", "expect"] {
             assert!(ends_here(name), "{name}");
         }
         assert!(!ends_here("cookie") && !ends_here("content-type"));

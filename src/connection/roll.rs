@@ -161,7 +161,7 @@ impl Roll {
         let mut swept = Swept::default();
         for connection in open {
             if trust_changed && !connection.condemned.load(Ordering::Relaxed) {
-                match connection.visit.standing(trust, now) {
+                match connection.visit.judge(trust, now) {
                     Ok(_) => {}
                     Err(reason) => swept.condemned += u64::from(connection.condemn(reason)),
                 }

@@ -60,8 +60,8 @@ impl Progress {
 /// Evidence that the visitor may send this request: proven for the present generation of trust and the present moment.
 /// Held by value, spent once. Only [`Visit::standing`] makes one.
 #[derive(Debug)]
-pub struct Standing<'v> {
-    visit: &'v Visit,
+pub struct Standing {
+    visit: Arc<Visit>,
 }
 
 impl Visit {
@@ -126,16 +126,25 @@ impl Visit {
         self.told_claims.get_or_init(make)
     }
 
-    /// Checks the visitor's standing now: a comparison while nothing changed, a judgement when trust or a date did.
+    /// The visitor's standing for a request: whoever holds it may go on without this connection.
     ///
     /// # Errors
     /// Why there is no standing (any more).
-    pub fn standing(&self, trust: &Trust, now: Timestamp) -> Result<Standing<'_>, Refusal> {
+    pub fn standing(self: Arc<Self>, trust: &Trust, now: Timestamp) -> Result<Standing, Refusal> {
+        self.judge(trust, now)?;
+        Ok(Standing { visit: self })
+    }
+
+    /// Judges the visitor now: a comparison while nothing changed, a judgement when trust or a date did.
+    ///
+    /// # Errors
+    /// Why there is no standing (any more).
+    pub(super) fn judge(&self, trust: &Trust, now: Timestamp) -> Result<(), Refusal> {
         if self.listener.is_superseded() {
             return Err(Refusal::ListenerChanged);
         }
         match &self.visitor {
-            Visitor::Stranger => Ok(Standing { visit: self }),
+            Visitor::Stranger => Ok(()),
             Visitor::Refused(reason) => Err(Refusal::Certificate(*reason)),
             Visitor::Customer(who) => {
                 let mut verdict = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
@@ -143,20 +152,20 @@ impl Visit {
                     *verdict = None;
                     *verdict = Some(trust.still_good(who, now).map_err(Refusal::Certificate)?);
                 }
-                Ok(Standing { visit: self })
+                Ok(())
             }
         }
     }
 }
 
-impl<'v> Standing<'v> {
+impl Standing {
     /// The visit that has it.
-    pub fn visit(&self) -> &'v Visit {
-        self.visit
+    pub fn visit(&self) -> &Arc<Visit> {
+        &self.visit
     }
 
     /// The customer, on a certificate listener.
-    pub fn customer(&self) -> Option<&'v VerifiedIdentity> {
+    pub fn customer(&self) -> Option<&VerifiedIdentity> {
         match &self.visit.visitor {
             Visitor::Customer(who) => Some(who),
             Visitor::Stranger | Visitor::Refused(_) => None,
@@ -168,6 +177,7 @@ impl<'v> Standing<'v> {
     /// # Errors
     /// Why there is no standing any more.
     pub fn confirm(self, trust: &Trust, now: Timestamp) -> Result<Self, Refusal> {
-        self.visit.standing(trust, now)
+        self.visit.judge(trust, now)?;
+        Ok(self)
     }
 }

@@ -86,20 +86,13 @@ enum Turn {
 
 impl Exchange {
     /// Queues the head; nothing leaves before the first poll.
-    pub fn begin(
-        mut lease: Lease,
-        upload: Upload,
-        head: &RequestHead,
-        host: &HeaderValue,
-        now: std::time::Instant,
-    ) -> Self {
+    pub fn begin(mut lease: Lease, upload: Upload, head: &RequestHead, host: &HeaderValue) -> Self {
         let host = match lease.settings().host {
             HostHeader::Preserve => Cow::Borrowed(host.as_bytes()),
             HostHeader::Upstream => Cow::Owned(lease.server().authority.clone().into_bytes()),
         };
         head.write(&host, upload.framing(), lease.connection().outbox.head());
-        let deadline = Instant::from_std(now) + lease.settings().response_timeout;
-        Self { lease, upload, sending: Sending::UnderWay, interim_answers: 0, deadline: Some(deadline) }
+        Self { lease, upload, sending: Sending::UnderWay, interim_answers: 0, deadline: None }
     }
 
     /// The connection.

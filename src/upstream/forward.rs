@@ -43,14 +43,14 @@ impl Forward<'_> {
     /// # Errors
     /// 502, 503 or 504, the client's failure to send its body, or the visitor's loss of standing while a connection was
     /// waited for.
-    pub async fn send(&self, sealed: Sealed<'_>) -> Result<Response<AnswerBody>, Refusal> {
+    pub async fn send(&self, sealed: Sealed) -> Result<Response<AnswerBody>, Refusal> {
         let Sealed { standing, head, host, body, length, .. } = sealed;
         let lease = self.pool.take().await.inspect_err(|refusal| self.count(*refusal))?;
-        let visit = standing.confirm(&self.trust.load(), self.clock.now())?.visit();
+        let standing = standing.confirm(&self.trust.load(), self.clock.now())?;
         let began = Instant::now();
-        let progress = visit.progress().clone();
+        let progress = standing.visit().progress().clone();
         let upload = Upload::new(body, &head.method, length, self.body_timeout, progress);
-        let mut exchange = Exchange::begin(lease, upload, &head, &host, began);
+        let mut exchange = Exchange::begin(lease, upload, &head, &host);
         let answered = poll_fn(|cx| exchange.poll_head(cx)).await;
         let answered = answered.and_then(|bytes| {
             let lease = exchange.lease();

@@ -7,8 +7,8 @@ use http::{Method, StatusCode, Version};
 use hyper::ext::ReasonPhrase;
 
 use super::answer::Cleaner;
-use crate::wire::Malformed;
 use crate::wire::framing::Framing;
+use crate::wire::{Malformed, write_field};
 
 /// Fields of an answer's head.
 const MAX_FIELDS: usize = 100;
@@ -79,12 +79,12 @@ fn add(out: &mut Vec<u8>, name: &str, value: &[u8], title_case: bool) {
             begins_word = byte == b'-';
             byte
         }));
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value);
+        out.extend_from_slice(b"\r\n");
     } else {
-        out.extend_from_slice(name.as_bytes());
+        write_field(out, name, value);
     }
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
 }
 
 /// The head of the application's answer, cleaned for the outside.

@@ -11,7 +11,7 @@ use super::head::{Fields, RequestHead};
 use super::scrub::Scrubber;
 use crate::connection::body::RequestBody;
 use crate::connection::identity::VerifiedIdentity;
-use crate::connection::request::Admitted;
+use crate::connection::request::Understood;
 use crate::connection::visit::Standing;
 use crate::domain::RequestId;
 use crate::refusal::Refusal;
@@ -34,8 +34,8 @@ pub struct Sealer {
 
 /// A request that may leave for the application. Only [`Sealer::seal`] makes one.
 #[derive(Debug)]
-pub struct Sealed<'v> {
-    pub(super) standing: Standing<'v>,
+pub struct Sealed {
+    pub(super) standing: Standing,
     pub(super) head: RequestHead,
     /// What the client wrote in Host.
     pub(super) host: HeaderValue,
@@ -69,9 +69,9 @@ impl Sealer {
     ///
     /// # Errors
     /// A header name that the configuration refuses, or no randomness to sign with.
-    pub fn seal<'v>(&self, admitted: Admitted<'v>, id: &RequestId, now: i64) -> Result<Sealed<'v>, Refusal> {
-        let length = admitted.length;
-        let (standing, parts, body, target, host) = admitted.into_inner();
+    pub fn seal(&self, request: Understood, id: &RequestId, now: i64) -> Result<Sealed, Refusal> {
+        let length = request.length;
+        let (standing, parts, body, target, host) = request.into_inner();
         let mut fields = Fields::new(self.title_case);
         let identities_removed = self.scrubber.pass_on(&parts.headers, &mut fields)?;
         fields.add(&X_REQUEST_ID, id.as_str().as_bytes());
@@ -88,7 +88,7 @@ impl Sealer {
             let assertion = self.signer.sign(visitor, bound).ok_or(Refusal::CannotSign)?;
             self.tell_identity(&mut fields, who, &assertion);
         }
-        let head = RequestHead { method: std::mem::take(&mut parts.method), target, fields };
+        let head = RequestHead { method: parts.method, target, fields };
         Ok(Sealed { standing, head, host, body, length, identities_removed })
     }
 

@@ -210,7 +210,7 @@ fn read_trailers(block: &[u8]) -> Result<HeaderMap, Malformed> {
         let name = HeaderName::from_bytes(field.name.as_bytes());
         let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(field.value)) else { return Err(malformed) };
         let changes_meaning = matches!(name.as_str(), "content-length" | "host" | "set-cookie");
-        if !changes_meaning && !super::HOP_BY_HOP.contains(&name.as_str()) {
+        if !changes_meaning && !super::is_hop_by_hop(name.as_str()) {
             trailers.append(name, value);
         }
     }

@@ -8,16 +8,27 @@ pub mod outbox;
 #[error("{0}")]
 pub struct Malformed(pub &'static str);
 
-/// Fields that belong to a connection between two neighbours (RFC 9110 7.6.1), in lower case. `Trailer` may pass towards
-/// clients: it only announces what follows.
-pub const HOP_BY_HOP: [&str; 9] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "http2-settings",
-    "proxy-authorization",
-];
+/// Whether a field of this name (in lower case) belongs to a connection between two neighbours (RFC 9110 7.6.1). `Trailer`
+/// may pass towards clients: it only announces what follows.
+pub fn is_hop_by_hop(name: &str) -> bool {
+    // Literals: the compiler compares them by length first, without a call.
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+            | "proxy-authorization"
+    )
+}
+
+/// Writes one header field. Names and values come from types that hold no control characters.
+pub fn write_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+    for piece in [name.as_bytes(), b": ", value, b"\r\n"] {
+        out.extend_from_slice(piece);
+    }
+}

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 
 use super::head::{BadHead, Manners};
+use crate::wire::write_field;
 
 /// How an answer's body is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,21 +52,23 @@ pub(super) fn write_head(parts: &Parts, framing: BodyFraming, manners: Manners, 
         // What is not sent may still be announced (RFC 9110 8.6), but for 204.
         let announces_nothing = framing == BodyFraming::Nothing && parts.status != StatusCode::NO_CONTENT;
         if !is_framing || (*name == CONTENT_LENGTH && announces_nothing) {
-            add(out, name, value.as_bytes());
+            write_field(out, name.as_str(), value.as_bytes());
         }
     }
     match framing {
         BodyFraming::Nothing | BodyFraming::UntilClose => {}
-        BodyFraming::Length(length) => add(out, &CONTENT_LENGTH, itoa::Buffer::new().format(length).as_bytes()),
-        BodyFraming::Chunked => add(out, &TRANSFER_ENCODING, b"chunked"),
+        BodyFraming::Length(length) => {
+            write_field(out, CONTENT_LENGTH.as_str(), itoa::Buffer::new().format(length).as_bytes())
+        }
+        BodyFraming::Chunked => write_field(out, TRANSFER_ENCODING.as_str(), b"chunked"),
     }
     match (keeps_alive, manners.version) {
-        (false, _) => add(out, &CONNECTION, b"close"),
-        (true, Version::HTTP_10) => add(out, &CONNECTION, b"keep-alive"),
+        (false, _) => write_field(out, CONNECTION.as_str(), b"close"),
+        (true, Version::HTTP_10) => write_field(out, CONNECTION.as_str(), b"keep-alive"),
         (true, _) => {}
     }
     if !has_date {
-        add(out, &DATE, date().as_bytes());
+        write_field(out, DATE.as_str(), date().as_bytes());
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -78,7 +81,7 @@ pub(super) fn write_trailers(trailers: &HeaderMap, head: &Parts, out: &mut Vec<u
         })
     };
     for (name, value) in trailers.iter().filter(|(name, _)| is_announced(name)) {
-        add(out, name, value.as_bytes());
+        write_field(out, name.as_str(), value.as_bytes());
     }
 }
 
@@ -91,12 +94,6 @@ pub(super) fn write_bad_head(bad: BadHead, out: &mut Vec<u8>) {
     let date = date();
     let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\ndate: {date}\r\n\r\n");
     out.extend_from_slice(head.as_bytes());
-}
-
-fn add(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
-    for piece in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
-        out.extend_from_slice(piece);
-    }
 }
 
 fn date() -> String {
