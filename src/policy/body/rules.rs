@@ -1,0 +1,200 @@
+//! What a route declares about its bodies: which names mean money, days and steps, and which values they must have.
+//!
+//! [`Settings`] is what the configuration says, [`BodyRules`] what can be matched: every name with everything that could be
+//! taken for it. Routes on one path are told apart by [`Dispatch`] parameters (LIM-25).
+//!
+//! Invariant: a request that is accepted under some rules holds no name that any reader could take for a declared one,
+//! except the declared one itself, once, where it belongs.
+
+use super::amount::AmountFormat;
+use super::date::DateFormat;
+use super::name::{fold, is_command};
+use super::{BodyFormat, Charset, MediaType};
+
+mod pattern;
+
+pub(super) use pattern::{Container, Pattern, fold_path};
+
+/// A route's body rules as the configuration has them.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How the bodies are written.
+    pub format: BodyFormat,
+    /// The fields that are summed. `kingaku*` stands for the numbered fields `kingaku1` to `kingaku999`; in JSON a pointer
+    /// such as `/orders/*/amount`, or a plain name at the top. Without any the body carries no amount.
+    pub amount: Vec<String>,
+    /// How amounts may be spelt.
+    pub amount_format: AmountFormat,
+    /// The other fields that may be there; `None` lets any other field pass.
+    pub fields: Option<Vec<String>>,
+    /// Fields that must be there with exactly this value (`unit = 1`).
+    pub fixed: Vec<(String, String)>,
+    /// The designated day (LIM-20).
+    pub date: Option<(String, DateFormat)>,
+    /// What ties a commit to its entry (LIM-33).
+    pub transaction: Option<String>,
+    /// The form token that tells a repeated order from a new one (LIM-17).
+    pub token: Option<String>,
+    /// What tells routes on one path apart.
+    pub parameters: Vec<(String, ParameterValue)>,
+}
+
+/// What a dispatch parameter must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParameterValue {
+    /// Exactly this visible ASCII.
+    Is(String),
+    /// There, whatever its value: a button. `exec.x` stands for an image button, which sends `exec.x` and `exec.y`.
+    Present,
+}
+
+/// Why a route's rules cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// A name that no field can have, or that means something to frameworks.
+    #[error("{0:?} cannot be the name of a field")]
+    Name(String),
+    /// A name with two meanings.
+    #[error("{0:?} is declared twice")]
+    Twice(String),
+    /// Names or values of dispatch parameters are compared in the query, whose charset nobody declares.
+    #[error("{0:?} is not visible ASCII")]
+    NotAscii(String),
+    /// RFC 8259 8.1.
+    #[error("JSON is always UTF-8")]
+    JsonCharset,
+}
+
+/// A route's rules, ready to be matched.
+#[derive(Debug, Clone)]
+pub struct BodyRules {
+    pub(super) format: BodyFormat,
+    pub(super) amount_format: AmountFormat,
+    /// Whether several amounts are declared, of which some may be left empty.
+    pub(super) several_amounts: bool,
+    /// Whether other fields are refused.
+    pub(super) closed: bool,
+    pub(super) declared: Vec<Declared>,
+    dispatch: Dispatch,
+}
+
+/// The parameters that tell a route from others on the same path.
+#[derive(Debug, Clone)]
+pub struct Dispatch {
+    pub(super) declared: Vec<Declared>,
+}
+
+/// A declared name and what it is for.
+#[derive(Debug, Clone)]
+pub(super) struct Declared {
+    pub role: Role,
+    /// What it is called in the body.
+    pub body: Pattern,
+    /// What it is called in the query and among path parameters.
+    pub outside: Pattern,
+}
+
+/// What a declared field is for.
+#[derive(Debug, Clone)]
+pub(super) enum Role {
+    Amount,
+    Date(DateFormat),
+    Transaction,
+    Token,
+    Fixed(String),
+    Parameter(ParameterValue),
+    /// Of the closed list.
+    Listed,
+}
+
+impl BodyRules {
+    /// # Errors
+    ///
+    /// The first mistake found, to be shown beside the route's name.
+    pub fn new(settings: Settings) -> Result<Self, Unusable> {
+        let Settings { format, amount, amount_format, fields, fixed, date, transaction, token, parameters } = settings;
+        if format.media == MediaType::Json && format.charset != Charset::Utf8 {
+            return Err(Unusable::JsonCharset);
+        }
+        let dispatch = Dispatch::new(format.media, parameters)?;
+        let mut declared = dispatch.declared.clone();
+        let mut declare = |name: &str, role| declared_once(&mut declared, format.media, name, role);
+        for name in &amount {
+            declare(name, Role::Amount)?;
+        }
+        for (name, value) in fixed {
+            declare(&name, Role::Fixed(value))?;
+        }
+        if let Some((name, format)) = date {
+            declare(&name, Role::Date(format))?;
+        }
+        if let Some(name) = transaction {
+            declare(&name, Role::Transaction)?;
+        }
+        if let Some(name) = token {
+            declare(&name, Role::Token)?;
+        }
+        let closed = fields.is_some();
+        // A list of all fields of a form names those with a meaning too.
+        for name in fields.into_iter().flatten().filter(|name| !amount.contains(name)) {
+            match declare(&name, Role::Listed) {
+                Ok(()) | Err(Unusable::Twice(_)) => {}
+                Err(unusable) => return Err(unusable),
+            }
+        }
+        let several_amounts = amount.len() > 1 || amount.iter().any(|name| name.contains('*'));
+        Ok(Self { format, amount_format, several_amounts, closed, declared, dispatch })
+    }
+
+    /// What tells this route from others on its path.
+    pub fn dispatch(&self) -> &Dispatch {
+        &self.dispatch
+    }
+
+    /// How the route's bodies are written.
+    pub fn format(&self) -> &BodyFormat {
+        &self.format
+    }
+}
+
+impl Dispatch {
+    /// The parameters of a route whose bodies have this media type.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake found.
+    pub fn new(media: MediaType, parameters: Vec<(String, ParameterValue)>) -> Result<Self, Unusable> {
+        let mut declared = Vec::new();
+        for (name, value) in parameters {
+            let visible = |text: &str| text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+            if !visible(&name) {
+                return Err(Unusable::NotAscii(name));
+            }
+            if let ParameterValue::Is(text) = &value
+                && !visible(text)
+            {
+                return Err(Unusable::NotAscii(text.clone()));
+            }
+            declared_once(&mut declared, media, &name, Role::Parameter(value))?;
+        }
+        Ok(Self { declared })
+    }
+
+    /// Whether every request on the path belongs to the route.
+    pub fn is_empty(&self) -> bool {
+        self.declared.is_empty()
+    }
+}
+
+fn declared_once(declared: &mut Vec<Declared>, media: MediaType, name: &str, role: Role) -> Result<(), Unusable> {
+    let mut folded = String::new();
+    fold(name, &mut folded);
+    let body = Pattern::in_body(media, name, &role).filter(|_| !is_command(name, &folded));
+    let body = body.ok_or_else(|| Unusable::Name(name.to_owned()))?;
+    if declared.iter().any(|other| other.body.names_the_same_as(&body)) {
+        return Err(Unusable::Twice(name.to_owned()));
+    }
+    let outside = body.outside_body();
+    declared.push(Declared { role, body, outside });
+    Ok(())
+}
