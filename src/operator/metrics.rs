@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock};
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 /// Bucket bounds in seconds: OpenTelemetry's for HTTP servers, with finer ones below for what a proxy adds.
@@ -54,6 +54,12 @@ pub struct Metrics {
     pub crl_loads: IntCounterVec,
     /// `sekisho_config_reloads_total{result}`: `ok`, `rejected`
     pub config_reloads: IntCounterVec,
+    /// `sekisho_reservations{state}`: `reserved`, `unknown`
+    pub reservations: IntGaugeVec,
+    /// `sekisho_ledger_commit_duration_seconds`
+    pub ledger_commit_duration: Histogram,
+    /// `sekisho_ledger_available`: 0 while money is refused because the ledger does not answer
+    pub ledger_available: IntGauge,
     /// `sekisho_log_lines_suppressed_total`
     pub log_lines_suppressed: IntCounter,
     listeners: HashMap<Arc<str>, Arc<ListenerMetrics>>,
@@ -103,6 +109,11 @@ impl Metrics {
             "From forwarding a request to the head of the application's answer.",
             &[],
         )?;
+        let ledger_commit_duration = register.seconds(
+            "ledger_commit_duration_seconds",
+            "One transaction of the ledger, with all that came together, until it is durable.",
+            &[],
+        )?;
         let no_labels: &[&str] = &[];
         let metrics = Self {
             handshakes: register.counters(
@@ -149,6 +160,13 @@ impl Metrics {
                 "Configuration reloads by result.",
                 &["result"],
             )?,
+            reservations: register.gauges(
+                "reservations",
+                "Transfers that are not settled for good, by state.",
+                &["state"],
+            )?,
+            ledger_commit_duration: ledger_commit_duration.with_label_values(no_labels),
+            ledger_available: register.gauge("ledger_available", "Whether the ledger of transfers answers.")?,
             log_lines_suppressed: register.counter(
                 "log_lines_suppressed_total",
                 "Log lines about refused handshakes left out because there were too many.",
@@ -211,6 +229,10 @@ impl Register<'_> {
 
     fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
         self.keep(IntGauge::with_opts(named(name, help))?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+        self.keep(IntGaugeVec::new(named(name, help), labels)?)
     }
 
     fn seconds(&self, name: &str, help: &str, labels: &[&str]) -> Result<HistogramVec, prometheus::Error> {

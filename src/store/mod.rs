@@ -1,3 +1,4 @@
 //! What must not be forgotten: the ledger of transfers.
 
+pub mod embedded;
 pub mod ledger;

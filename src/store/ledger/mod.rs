@@ -12,7 +12,8 @@
 //!
 //! 1. A granted reservation is durable before the answer, and counts until it is released.
 //! 2. For each debit, the sum of the contract's members never exceeds the limit; deciding and reserving are one act.
-//! 3. Every verb may be sent again: the second time changes nothing and answers what is stored.
+//! 3. Every verb may be sent again: the second time changes nothing and answers what is stored. An order that was
+//!    settled is not granted again: whoever asks for it would forward it a second time.
 //! 4. What was reserved when a process died is unknown afterwards, never free.
 //! 5. What cannot be done is an error, and an error never means granted.
 
@@ -23,7 +24,9 @@ pub use order::{
     Basis, Bounds, Claim, Debit, Decision, Denied, Entered, Entry, EntryKey, Grant, Holder, Mode, Order, OverLimit,
     Whose,
 };
-pub use transfer::{Outcome, Settlement, State, Statement, Transfer, Used};
+pub use transfer::{Outcome, Settlement, State, Statement, Transfer, Used, Verdict};
+
+use std::sync::Arc;
 
 use crate::domain::TransferId;
 
@@ -56,7 +59,16 @@ pub enum ReconcileError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
     /// Random, made with the store.
-    pub store: String,
+    pub store: Arc<str>,
     /// Grows with every reservation.
     pub sequence: u64,
+}
+
+/// How many transfers are not settled for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// On their way.
+    pub reserved: u64,
+    /// Waiting for an operator.
+    pub unknown: u64,
 }

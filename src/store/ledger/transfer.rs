@@ -71,6 +71,25 @@ impl Outcome {
     }
 }
 
+/// What an operator found out about an unknown transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// The application executed it.
+    Committed,
+    /// It did not.
+    Released,
+}
+
+impl Verdict {
+    /// The state that follows.
+    pub const fn state(self) -> State {
+        match self {
+            Self::Committed => State::Committed,
+            Self::Released => State::Released,
+        }
+    }
+}
+
 /// How a transfer ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {

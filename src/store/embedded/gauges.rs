@@ -1,0 +1,125 @@
+//! What the writer lets everybody see without asking it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus::{Histogram, IntGauge};
+
+use super::book::Book;
+use super::shelf::Failure;
+use crate::operator::metrics::Metrics;
+use crate::store::ledger::{Counts, State, StoreError};
+
+/// Written by the writer, read by all.
+#[derive(Debug)]
+pub(super) struct Gauges {
+    available: AtomicBool,
+    /// Asked and not yet taken by the writer.
+    queued: AtomicUsize,
+    sequence: AtomicU64,
+    reserved: AtomicU64,
+    unknown: AtomicU64,
+    reason: Mutex<String>,
+    shown_reserved: IntGauge,
+    shown_unknown: IntGauge,
+    shown_available: IntGauge,
+    commit_seconds: Histogram,
+}
+
+impl Gauges {
+    /// Of a ledger with this state.
+    pub fn new(metrics: &Metrics, book: &Book) -> Self {
+        let shown = |state: State| metrics.reservations.with_label_values(&[state.word()]);
+        let gauges = Self {
+            available: AtomicBool::new(true),
+            queued: AtomicUsize::new(0),
+            sequence: AtomicU64::new(0),
+            reserved: AtomicU64::new(0),
+            unknown: AtomicU64::new(0),
+            reason: Mutex::new(String::new()),
+            shown_reserved: shown(State::Reserved),
+            shown_unknown: shown(State::Unknown),
+            shown_available: metrics.ledger_available.clone(),
+            commit_seconds: metrics.ledger_commit_duration.clone(),
+        };
+        gauges.shown_available.set(1);
+        gauges.publish(book, None);
+        gauges
+    }
+
+    /// After a transaction.
+    pub fn publish(&self, book: &Book, committed_in: Option<Duration>) {
+        let counts = book.open.counts();
+        self.sequence.store(book.mark().sequence, Ordering::Release);
+        self.reserved.store(counts.reserved, Ordering::Release);
+        self.unknown.store(counts.unknown, Ordering::Release);
+        self.shown_reserved.set(i64::try_from(counts.reserved).unwrap_or(i64::MAX));
+        self.shown_unknown.set(i64::try_from(counts.unknown).unwrap_or(i64::MAX));
+        if let Some(duration) = committed_in {
+            self.commit_seconds.observe(duration.as_secs_f64());
+        }
+    }
+
+    /// The store does not take part.
+    pub fn fail(&self, failure: &Failure) {
+        let mut reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = failure.to_string();
+        // Once for each cause, not once for each attempt.
+        if self.available.swap(false, Ordering::AcqRel) || *reason != now {
+            tracing::error!(reason = %now, "the ledger is not available: money is refused");
+        }
+        *reason = now;
+        self.shown_available.set(0);
+    }
+
+    /// It takes part again.
+    pub fn recover(&self) {
+        self.available.store(true, Ordering::Release);
+        self.shown_available.set(1);
+        tracing::warn!("the ledger is available again");
+    }
+
+    /// It will not take part again.
+    pub fn close(&self) {
+        self.available.store(false, Ordering::Release);
+        self.shown_available.set(0);
+        *self.reason.lock().unwrap_or_else(PoisonError::into_inner) = "it was closed".into();
+    }
+
+    /// Whether the last transaction succeeded.
+    pub fn is_available(&self) -> bool {
+        self.available.load(Ordering::Acquire)
+    }
+
+    /// Why it is away.
+    pub fn unavailable(&self) -> StoreError {
+        let reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        StoreError::Unavailable(if reason.is_empty() { "its writer has ended".into() } else { reason.clone() })
+    }
+
+    /// One more waits; how many did before.
+    pub fn queue(&self) -> usize {
+        self.queued.fetch_add(1, Ordering::AcqRel)
+    }
+
+    /// So many no longer wait.
+    pub fn taken(&self, count: usize) {
+        self.queued.fetch_sub(count, Ordering::AcqRel);
+    }
+
+    /// How many wait.
+    pub fn queued(&self) -> usize {
+        self.queued.load(Ordering::Acquire)
+    }
+
+    /// The number of the latest reservation.
+    pub fn sequence(&self) -> u64 {
+        self.sequence.load(Ordering::Acquire)
+    }
+
+    /// How many are not settled for good.
+    pub fn counts(&self) -> Counts {
+        Counts { reserved: self.reserved.load(Ordering::Acquire), unknown: self.unknown.load(Ordering::Acquire) }
+    }
+}

@@ -1,0 +1,397 @@
+//! The ledger in a file of our own (redb): no server, one writer thread, one fdatasync for all that came together.
+//!
+//! ```text
+//! requests ─ reserve, enter ─┐                ┌─ decide in memory   book, rules
+//! pipeline ─ settle ─────────┼─▶ queue ─▶ writer ─ one transaction    desk, shelf
+//! operators ─ reconcile … ───┘                └─ answer everybody
+//! ```
+//!
+//! The file is the truth; memory holds what is open and remembers sums that were read. The exclusive lock on the file
+//! keeps a second gateway from counting beside this one (LIM-41). Deliberately absent: a time at which a reservation
+//! ends by itself, and a way to lower a sum other than by releasing a transfer.
+
+mod book;
+mod desk;
+mod entries;
+mod gauges;
+mod open;
+mod operation;
+mod read;
+mod record;
+mod rules;
+mod shelf;
+mod sums;
+mod writer;
+
+use std::error::Error;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use redb::ReadTransaction;
+use tokio::sync::oneshot;
+
+use self::desk::{Desk, Occasion, OpenDatabase, guarded};
+use self::gauges::Gauges;
+use self::operation::{Operation, Reply};
+use self::shelf::{Failure, Place};
+use self::writer::Writer;
+use super::ledger::{
+    Counts, Decision, Entered, Entry, Mark, Order, ReconcileError, Settlement, State, Statement, StoreError, Transfer,
+    Verdict,
+};
+use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
+use crate::operator::metrics::Metrics;
+
+/// How many transfers an export holds in memory at a time.
+const CHUNK: usize = 1_000;
+
+/// Sums go back at least so far, whatever is configured (LIM-22).
+const LEAST_RETENTION_DAYS: u16 = 40;
+
+/// `[store]` of kind `embedded`, as values.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The file.
+    pub path: PathBuf,
+    /// How many may wait for the writer; who comes then is refused at once.
+    pub max_queue: usize,
+    /// For how many days settled transfers and sums are kept, at least 40.
+    pub retention_days: u16,
+    /// How long to wait before a file that failed is opened again.
+    pub retry: Duration,
+    /// What the ledger shows.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Settings {
+    /// The usual ones.
+    pub fn new(path: PathBuf, metrics: Arc<Metrics>) -> Self {
+        Self { path, max_queue: 4096, retention_days: 400, retry: Duration::from_secs(1), metrics }
+    }
+}
+
+/// Why the ledger cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file is locked (LIM-41).
+    #[error("another gateway uses the store {}", path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is damaged, of another format, or the disk fails.
+    #[error("the store {} cannot be used", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+/// A ledger that was just opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The ledger.
+    pub ledger: Embedded,
+    /// What was reserved when the last process ended, and is unknown now.
+    pub recovered: Vec<Transfer>,
+    /// Whether there was nothing before (LIM-41).
+    pub is_new: bool,
+}
+
+/// The ledger. Copies are the same ledger; the file is closed with the last one.
+#[derive(Debug, Clone)]
+pub struct Embedded(Arc<Shared>);
+
+struct Shared {
+    queue: Sender<Operation>,
+    gauges: Arc<Gauges>,
+    store: Arc<str>,
+    max_queue: usize,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger").field("store", &self.store).field("gauges", &self.gauges).finish_non_exhaustive()
+    }
+}
+
+impl Embedded {
+    /// Opens the file, or makes it; what was reserved in it becomes unknown.
+    ///
+    /// # Errors
+    /// When another process uses the file, or it cannot be read or written.
+    pub fn open(settings: &Settings, at: Timestamp) -> Result<Opened, OpenError> {
+        Self::open_with(settings, desk::in_file(settings.path.clone()), at)
+    }
+
+    fn open_with(settings: &Settings, mut open_database: OpenDatabase, at: Timestamp) -> Result<Opened, OpenError> {
+        let path = || settings.path.clone();
+        let retention_days = i32::from(settings.retention_days.max(LEAST_RETENTION_DAYS));
+        let (desk, recovered, is_new) = guarded(|| {
+            let (mut desk, is_new) = Desk::open(open_database(Occasion::Start)?, retention_days)?;
+            let (recovered, _) = desk.act(|book, shelf| book.recover(shelf, at))?;
+            Ok((desk, recovered, is_new))
+        })
+        .map_err(|failure| match failure {
+            Failure::Disk(error) if matches!(*error, redb::Error::DatabaseAlreadyOpen) => {
+                OpenError::InUse { path: path() }
+            }
+            Failure::Disk(_) | Failure::Damage(_) | Failure::Format(_) | Failure::Replaced | Failure::Panic => {
+                OpenError::Unusable { path: path(), source: failure.into() }
+            }
+        })?;
+        let gauges = Arc::new(Gauges::new(&settings.metrics, desk.book()));
+        let mark = desk.book().mark();
+        let store = mark.store.clone();
+        let (sender, queue) = mpsc::channel();
+        let writer = Writer {
+            queue,
+            desk: Some(desk),
+            open_database,
+            retention_days,
+            retry: settings.retry,
+            gauges: Arc::clone(&gauges),
+            mark,
+            carried: Vec::new(),
+            retry_at: Instant::now(),
+        };
+        let thread = thread::Builder::new()
+            .name("ledger".into())
+            .spawn(move || writer.run())
+            .map_err(|error| OpenError::Unusable { path: path(), source: error.into() })?;
+        let thread = Mutex::new(Some(thread));
+        let shared = Shared { queue: sender, gauges, store, max_queue: settings.max_queue, thread };
+        Ok(Opened { ledger: Self(Arc::new(shared)), recovered, is_new })
+    }
+
+    /// Decides an order and reserves what it moves, durably. If the caller goes away before the answer, the
+    /// reservation is taken back.
+    ///
+    /// # Errors
+    /// Then the order must not be forwarded.
+    pub async fn reserve(&self, order: Order) -> Result<Decision, StoreError> {
+        self.ask(|reply| Operation::Reserve(Box::new(order), reply)).await
+    }
+
+    /// Settles a transfer; written with what comes next, and for as long as the process lives until it is written.
+    pub fn settle(&self, settlement: Settlement) {
+        self.push(Operation::Settle(settlement, None));
+    }
+
+    /// Settles a transfer, and tells where it stands then; `None` where nothing was recorded under its ID.
+    ///
+    /// # Errors
+    /// When it is not durable yet. It is not lost: it is written as soon as the store answers again.
+    pub async fn settle_and_wait(&self, settlement: Settlement) -> Result<Option<State>, StoreError> {
+        self.ask_anyway(|reply| Operation::Settle(settlement, Some(reply))).await
+    }
+
+    /// Keeps an amount that another screen will commit, durably.
+    ///
+    /// # Errors
+    /// Then the entry must not be forwarded.
+    pub async fn enter(&self, entry: Entry) -> Result<Entered, StoreError> {
+        self.ask(|reply| Operation::Enter(entry, reply)).await
+    }
+
+    /// Keeps a customer's own limit; `None` where there is none any more.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn learn_own_limit(
+        &self,
+        contract: ContractId,
+        own: Option<Yen>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.ask(|reply| Operation::Learn(contract, own, at, reply)).await
+    }
+
+    /// What an operator found out about an unknown transfer.
+    ///
+    /// # Errors
+    /// When there is no such transfer, or it is not unknown.
+    pub async fn reconcile(
+        &self,
+        id: TransferId,
+        verdict: Verdict,
+        reason: String,
+        at: Timestamp,
+    ) -> Result<Transfer, ReconcileError> {
+        self.admit()?;
+        let (reply, answer) = oneshot::channel();
+        self.push(Operation::Reconcile(id, verdict, reason.into(), at, reply));
+        answer.await.unwrap_or_else(|_| Err(self.0.gauges.unavailable().into()))
+    }
+
+    /// An operator takes this store and the present clock for the right ones (LIM-41). Sums stay what they are.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn accept(&self, at: Timestamp) -> Result<(), StoreError> {
+        self.ask(|reply| Operation::Accept(at, reply)).await
+    }
+
+    /// Refuses money, also after a restart, until an operator accepts the store (LIM-41).
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn require_acceptance(&self, reason: String) -> Result<(), StoreError> {
+        self.ask(|reply| Operation::RequireAcceptance(reason, reply)).await
+    }
+
+    /// A contract's day, with all that was asked for before.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn statement(
+        &self,
+        contract: ContractId,
+        members: Arc<[LoginId]>,
+        day: JstDate,
+    ) -> Result<Statement, StoreError> {
+        self.read(move |view| read::statement(view, &contract, &members, day)).await
+    }
+
+    /// One transfer.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn transfer(&self, id: TransferId) -> Result<Option<Transfer>, StoreError> {
+        self.read(move |view| read::transfer(view, id)).await
+    }
+
+    /// Every unknown transfer, in the order of their reservation.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn unknown(&self) -> Result<Vec<Transfer>, StoreError> {
+        self.read(read::unknown).await
+    }
+
+    /// The transfers accepted from one day to another, both included, as they stand now.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn transfers(&self, from: JstDate, to: JstDate) -> Result<Transfers, StoreError> {
+        let view = self.ask(Operation::Read).await?;
+        Ok(Transfers { view: Arc::new(view), next: Some((from.to_number(), 0)), to })
+    }
+
+    /// Which store this is, and how far it has come.
+    pub fn mark(&self) -> Mark {
+        Mark { store: Arc::clone(&self.0.store), sequence: self.0.gauges.sequence() }
+    }
+
+    /// Whether the last transaction succeeded.
+    pub fn is_available(&self) -> bool {
+        self.0.gauges.is_available()
+    }
+
+    /// How many transfers are not settled for good.
+    pub fn counts(&self) -> Counts {
+        self.0.gauges.counts()
+    }
+
+    /// Writes what was asked for, and closes the file. What is asked afterwards is not done.
+    pub async fn close(&self) {
+        let (reply, closed) = oneshot::channel();
+        self.push(Operation::Close(Some(reply)));
+        // An error is a thread that has ended already.
+        drop(closed.await);
+    }
+
+    fn admit(&self) -> Result<(), StoreError> {
+        if !self.is_available() {
+            return Err(self.0.gauges.unavailable());
+        }
+        if self.0.gauges.queued() >= self.0.max_queue {
+            return Err(StoreError::Unavailable("too many wait for it".into()));
+        }
+        Ok(())
+    }
+
+    async fn ask<T>(&self, operation: impl FnOnce(Reply<T>) -> Operation) -> Result<T, StoreError> {
+        self.admit()?;
+        self.ask_anyway(operation).await
+    }
+
+    async fn ask_anyway<T>(&self, operation: impl FnOnce(Reply<T>) -> Operation) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.push(operation(reply));
+        answer.await.unwrap_or_else(|_| Err(self.0.gauges.unavailable()))
+    }
+
+    /// Runs on a thread for blocking work: a statement of a busy day reads many pages.
+    async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&ReadTransaction) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let view = self.ask(Operation::Read).await?;
+        beside(move || look(&view)).await
+    }
+
+    fn push(&self, operation: Operation) {
+        self.0.gauges.queue();
+        if let Err(mpsc::SendError(lost)) = self.0.queue.send(operation)
+            && let Some(settlement) = lost.settlement()
+        {
+            // It is on record as reserved, and will be unknown at the next start.
+            tracing::error!(transfer = %settlement.id, outcome = ?settlement.outcome, "settled after the ledger closed");
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Closed already, if this fails.
+        drop(self.queue.send(Operation::Close(None)));
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the ledger's writer panicked");
+        }
+    }
+}
+
+/// An export: a view that stands still, read in chunks. While it lives the file cannot reuse room: read it or drop it.
+#[derive(Debug)]
+pub struct Transfers {
+    view: Arc<ReadTransaction>,
+    next: Option<Place>,
+    to: JstDate,
+}
+
+impl Transfers {
+    /// The next of them, in the order of their reservation; empty at the end.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn next_chunk(&mut self) -> Result<Vec<Transfer>, StoreError> {
+        let Some(from) = self.next else { return Ok(Vec::new()) };
+        let (view, to) = (Arc::clone(&self.view), self.to);
+        let (chunk, next) = beside(move || read::chunk(&view, from, to, CHUNK)).await?;
+        self.next = next;
+        Ok(chunk)
+    }
+}
+
+async fn beside<T: Send + 'static>(
+    look: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, StoreError> {
+    let looked = tokio::task::spawn_blocking(move || guarded(look)).await;
+    match looked {
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(failure)) => Err(StoreError::Unavailable(failure.to_string())),
+        Err(_) => Err(StoreError::Unavailable("the runtime is shutting down".into())),
+    }
+}

@@ -1,0 +1,250 @@
+//! How a transfer stands in the file: a few dozen octets, read back whole or not at all.
+//!
+//! Numbers are big-endian, texts are preceded by their length. The first octet is the layout's version; a record of
+//! another version, a cut one or one with something left over is damage, never half a transfer.
+
+use jiff::Timestamp;
+
+use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
+use crate::store::ledger::{Basis, EntryKey, State, Transfer};
+
+const VERSION: u8 = 1;
+
+/// A transfer with what the ledger must know again after a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Record {
+    /// What others see.
+    pub transfer: Transfer,
+    /// The entry that it commits: locked while nobody knows how it ended.
+    pub entry: Option<EntryKey>,
+    /// What makes another commit the same one.
+    pub token: Option<EntryKey>,
+}
+
+/// What the file holds does not make sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the store is damaged: {0}")]
+pub(super) struct Damage(pub &'static str);
+
+impl Record {
+    /// As it is stored.
+    pub fn encode(&self) -> Vec<u8> {
+        let transfer = &self.transfer;
+        let mut out = Vec::with_capacity(192);
+        out.push(VERSION);
+        out.push(state_octet(transfer.state));
+        out.extend(transfer.id.as_bytes());
+        out.extend(transfer.amount.get().to_be_bytes());
+        put_moment(&mut out, transfer.reserved_at);
+        put_option(&mut out, transfer.settled_at, put_moment);
+        for text in [transfer.contract.as_str(), transfer.login_id.as_str(), &transfer.route, &transfer.why] {
+            put_text(&mut out, text);
+        }
+        put_length(&mut out, transfer.debits.len());
+        for (basis, day) in &transfer.debits {
+            out.push(basis_octet(*basis));
+            out.extend(day.to_number().to_be_bytes());
+        }
+        for key in [self.entry, self.token] {
+            put_option(&mut out, key, |out, key| out.extend(key.as_bytes()));
+        }
+        out
+    }
+
+    /// What was stored.
+    ///
+    /// # Errors
+    /// When the octets are not exactly a record.
+    pub fn decode(stored: &[u8]) -> Result<Self, Damage> {
+        let mut from = Reader(stored);
+        if from.octet()? != VERSION {
+            return Err(Damage("a transfer of an unknown version"));
+        }
+        let state = state_of(from.octet()?)?;
+        let id = TransferId::from_bytes(from.octets()?);
+        let amount = yen_of(u64::from_be_bytes(from.octets()?))?;
+        let reserved_at = from.moment()?;
+        let settled_at = from.option(Reader::moment)?;
+        let contract = ContractId::parse(from.text()?).ok_or(Damage("a transfer's contract"))?;
+        let login_id = LoginId::parse(from.text()?).ok_or(Damage("a transfer's login ID"))?;
+        let route = from.text()?.to_owned();
+        let why = from.text()?.to_owned();
+        let count = from.length()?;
+        let debits = (0..count)
+            .map(|_| Ok((basis_of(from.octet()?)?, day_of(u32::from_be_bytes(from.octets()?))?)))
+            .collect::<Result<_, Damage>>()?;
+        let entry = from.option(|from| from.octets().map(EntryKey::from_bytes))?;
+        let token = from.option(|from| from.octets().map(EntryKey::from_bytes))?;
+        if !from.0.is_empty() {
+            return Err(Damage("a transfer with something behind it"));
+        }
+        let transfer = Transfer { id, contract, login_id, route, amount, debits, state, why, reserved_at, settled_at };
+        Ok(Self { transfer, entry, token })
+    }
+}
+
+/// A moment as numbers: seconds since 1970 and nanoseconds.
+pub(super) fn moment_numbers(moment: Timestamp) -> (i64, i32) {
+    (moment.as_second(), moment.subsec_nanosecond())
+}
+
+/// The reverse.
+pub(super) fn moment_of((seconds, nanoseconds): (i64, i32)) -> Result<Timestamp, Damage> {
+    Timestamp::new(seconds, nanoseconds).map_err(|_| Damage("a moment"))
+}
+
+/// An amount that was stored.
+pub(super) fn yen_of(stored: u64) -> Result<Yen, Damage> {
+    Yen::new(stored).ok_or(Damage("an amount"))
+}
+
+/// A day that was stored.
+pub(super) fn day_of(stored: u32) -> Result<JstDate, Damage> {
+    JstDate::from_number(stored).ok_or(Damage("a day"))
+}
+
+/// As it is stored, here and in the keys of sums.
+pub(super) const fn basis_octet(basis: Basis) -> u8 {
+    match basis {
+        Basis::Accepted => 0,
+        Basis::Designated => 1,
+    }
+}
+
+fn basis_of(stored: u8) -> Result<Basis, Damage> {
+    match stored {
+        0 => Ok(Basis::Accepted),
+        1 => Ok(Basis::Designated),
+        _ => Err(Damage("which sum is meant")),
+    }
+}
+
+const fn state_octet(state: State) -> u8 {
+    match state {
+        State::Reserved => 0,
+        State::Committed => 1,
+        State::Released => 2,
+        State::Unknown => 3,
+    }
+}
+
+fn state_of(stored: u8) -> Result<State, Damage> {
+    State::ALL.into_iter().find(|state| state_octet(*state) == stored).ok_or(Damage("a transfer's state"))
+}
+
+/// A moment as the file's other rows hold it too.
+pub(super) fn put_moment(out: &mut Vec<u8>, moment: Timestamp) {
+    let (seconds, nanoseconds) = moment_numbers(moment);
+    out.extend(seconds.to_be_bytes());
+    out.extend(nanoseconds.to_be_bytes());
+}
+
+/// Something that may be absent.
+pub(super) fn put_option<T>(out: &mut Vec<u8>, value: Option<T>, put: impl FnOnce(&mut Vec<u8>, T)) {
+    out.push(u8::from(value.is_some()));
+    if let Some(value) = value {
+        put(out, value);
+    }
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    put_length(out, text.len());
+    out.extend(text.as_bytes());
+}
+
+fn put_length(out: &mut Vec<u8>, length: usize) {
+    out.extend((length as u64).to_be_bytes()[4..].iter());
+}
+
+/// Takes values off the front.
+pub(super) struct Reader<'a>(pub &'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], Damage> {
+        let (taken, rest) = self.0.split_at_checked(count).ok_or(Damage("something is cut off"))?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    /// The next octets.
+    pub fn octets<const N: usize>(&mut self) -> Result<[u8; N], Damage> {
+        self.take(N)?.try_into().map_err(|_| Damage("something is cut off"))
+    }
+
+    fn octet(&mut self) -> Result<u8, Damage> {
+        self.octets::<1>().map(|[octet]| octet)
+    }
+
+    fn length(&mut self) -> Result<usize, Damage> {
+        usize::try_from(u32::from_be_bytes(self.octets()?)).map_err(|_| Damage("a length"))
+    }
+
+    /// The next moment.
+    pub fn moment(&mut self) -> Result<Timestamp, Damage> {
+        moment_of((i64::from_be_bytes(self.octets()?), i32::from_be_bytes(self.octets()?)))
+    }
+
+    fn text(&mut self) -> Result<&'a str, Damage> {
+        let length = self.length()?;
+        std::str::from_utf8(self.take(length)?).map_err(|_| Damage("a text"))
+    }
+
+    /// Something that may be absent.
+    pub fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Damage>) -> Result<Option<T>, Damage> {
+        match self.octet()? {
+            0 => Ok(None),
+            1 => read(self).map(Some),
+            _ => Err(Damage("whether something is there")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        let at: Timestamp = "2013-05-20T01:02:03.456789012Z".parse().unwrap();
+        let login_id = LoginId::parse("hanakodt").unwrap();
+        Record {
+            transfer: Transfer {
+                id: TransferId::from_bytes([7; 16]),
+                contract: ContractId::parse("company").unwrap(),
+                login_id,
+                route: "furikomi".into(),
+                amount: Yen::new(100_000_000).unwrap(),
+                debits: vec![(Basis::Accepted, JstDate::of(at)), (Basis::Designated, JstDate::of(at).plus_days(9))],
+                state: State::Unknown,
+                why: "時間切れ".into(),
+                reserved_at: at,
+                settled_at: Some(at),
+            },
+            entry: Some(EntryKey::of(&["a"])),
+            token: None,
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        for state in State::ALL {
+            let mut record = record();
+            record.transfer.state = state;
+            assert_eq!(Record::decode(&record.encode()), Ok(record));
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_not_a_record_is_read_as_one() {
+        let whole = record().encode();
+        for length in 0..whole.len() {
+            assert!(Record::decode(&whole[..length]).is_err(), "{length}");
+        }
+        assert!(Record::decode(&[&whole[..], &[0]].concat()).is_err());
+        for at in 0..whole.len() {
+            let mut bent = whole.clone();
+            bent[at] ^= 0xff;
+            // Whatever comes out of it, it is an answer.
+            let _ = Record::decode(&bent);
+        }
+    }
+}

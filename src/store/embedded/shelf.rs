@@ -1,0 +1,302 @@
+//! The tables of the file, within one transaction: rows in, rows out, no rules.
+//!
+//! One row per transfer, under the day of its acceptance and its number in the order of reservation, so that an export
+//! reads along; its ID leads to that place. What is not settled for good stands in a table of its own, so that a start
+//! reads what is open and not what is done. One row per sum, under the day first, so that old days are cut off in a run.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use redb::{ReadableTable as _, Table, TableDefinition, WriteTransaction};
+
+use super::record::{
+    Damage, Reader, Record, basis_octet, day_of, moment_numbers, moment_of, put_moment, put_option, yen_of,
+};
+use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
+use crate::store::ledger::{Basis, EntryKey, State};
+
+/// The day of acceptance and the number in the order of reservation.
+pub(super) type Place = (u32, u64);
+
+pub(super) const TRANSFERS: TableDefinition<'_, Place, &[u8]> = TableDefinition::new("transfers");
+pub(super) const PLACES: TableDefinition<'_, &[u8; 16], Place> = TableDefinition::new("places");
+pub(super) const OPEN: TableDefinition<'_, Place, ()> = TableDefinition::new("open");
+pub(super) const SUMS: TableDefinition<'_, &[u8], u64> = TableDefinition::new("sums");
+pub(super) const OWN_LIMITS: TableDefinition<'_, &str, (u64, i64, i32)> = TableDefinition::new("own-limits");
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+const ENTRIES: TableDefinition<'_, &[u8; 32], (u64, i64, i32)> = TableDefinition::new("entries");
+
+/// The layout of all of it; another number is another layout.
+const FORMAT: u32 = 1;
+
+/// Why the file does not take part.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The disk, or the database on it.
+    #[error(transparent)]
+    Disk(Box<redb::Error>),
+    /// What is stored makes no sense.
+    #[error(transparent)]
+    Damage(#[from] Damage),
+    /// Written by another version of this program.
+    #[error("the store has format {0}, and this version reads format {FORMAT}")]
+    Format(u32),
+    /// Something else lies where the store was.
+    #[error("another store lies in the place of this one, or an older copy of it")]
+    Replaced,
+    /// The database gave up on what it read.
+    #[error("the database stopped at what it read")]
+    Panic,
+}
+
+macro_rules! failure_from {
+    ($($error:ident),*) => {$(
+        impl From<redb::$error> for Failure {
+            fn from(error: redb::$error) -> Self {
+                Self::Disk(Box::new(error.into()))
+            }
+        }
+    )*};
+}
+failure_from!(StorageError, TableError, TransactionError, CommitError, DatabaseError);
+
+/// What is true of the store as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// Its name: random, made with it.
+    pub store: Arc<str>,
+    /// Grows with every reservation.
+    pub sequence: u64,
+    /// The latest moment of anything recorded (LIM-22).
+    pub latest: Option<Timestamp>,
+    /// Why an operator must accept it first (LIM-41).
+    pub not_accepted: Option<String>,
+}
+
+/// The tables, open in one transaction.
+pub(super) struct Shelf<'t> {
+    meta: Table<'t, &'static str, &'static [u8]>,
+    transfers: Table<'t, Place, &'static [u8]>,
+    places: Table<'t, &'static [u8; 16], Place>,
+    open: Table<'t, Place, ()>,
+    sums: Table<'t, &'static [u8], u64>,
+    entries: Table<'t, &'static [u8; 32], (u64, i64, i32)>,
+    own_limits: Table<'t, &'static str, (u64, i64, i32)>,
+    changed: bool,
+}
+
+impl<'t> Shelf<'t> {
+    /// Opens the tables, and makes them in a new file. The second value tells whether it is one.
+    ///
+    /// # Errors
+    /// When the disk fails, or the format is not ours.
+    pub fn open(transaction: &'t WriteTransaction) -> Result<(Self, bool), Failure> {
+        let mut meta = transaction.open_table(META)?;
+        let format = meta.get("format")?.map(|row| Reader(row.value()).octets().map(u32::from_be_bytes)).transpose()?;
+        match format {
+            Some(FORMAT) | None => {}
+            Some(other) => return Err(Failure::Format(other)),
+        }
+        let is_new = format.is_none();
+        if is_new {
+            let name = uuid::Uuid::now_v7().simple().to_string();
+            meta.insert("store", name.as_bytes())?;
+            meta.insert("format", &FORMAT.to_be_bytes()[..])?;
+        }
+        let shelf = Self {
+            meta,
+            transfers: transaction.open_table(TRANSFERS)?,
+            places: transaction.open_table(PLACES)?,
+            open: transaction.open_table(OPEN)?,
+            sums: transaction.open_table(SUMS)?,
+            entries: transaction.open_table(ENTRIES)?,
+            own_limits: transaction.open_table(OWN_LIMITS)?,
+            changed: is_new,
+        };
+        // Rows without a format would be a file that lost its first page: not a new store.
+        if is_new && (shelf.transfers.first()?.is_some() || shelf.sums.first()?.is_some()) {
+            return Err(Damage("there are transfers, but nothing says in which format").into());
+        }
+        Ok((shelf, is_new))
+    }
+
+    /// Whether there is anything to commit.
+    pub fn changed(&self) -> bool {
+        self.changed
+    }
+
+    /// What is true of the store as a whole.
+    pub fn standing(&self) -> Result<Standing, Failure> {
+        let text = |key| -> Result<Option<String>, Failure> {
+            let row = self.meta.get(key)?;
+            let text = row.map(|row| String::from_utf8(row.value().to_vec())).transpose();
+            Ok(text.map_err(|_| Damage("a name or a reason"))?)
+        };
+        let (sequence, latest) = match self.meta.get("progress")? {
+            Some(row) => {
+                let mut from = Reader(row.value());
+                (u64::from_be_bytes(from.octets()?), from.option(Reader::moment)?)
+            }
+            None => (0, None),
+        };
+        let store = text("store")?.ok_or(Damage("the store has no name"))?.into();
+        Ok(Standing { store, sequence, latest, not_accepted: text("not-accepted")? })
+    }
+
+    /// Keeps what is true of the store as a whole.
+    pub fn put_standing(&mut self, standing: &Standing) -> Result<(), Failure> {
+        self.changed = true;
+        let mut progress = standing.sequence.to_be_bytes().to_vec();
+        put_option(&mut progress, standing.latest, put_moment);
+        self.meta.insert("progress", &progress[..])?;
+        match &standing.not_accepted {
+            Some(reason) => drop(self.meta.insert("not-accepted", reason.as_bytes())?),
+            None => drop(self.meta.remove("not-accepted")?),
+        }
+        Ok(())
+    }
+
+    /// A transfer on record.
+    pub fn find(&self, id: TransferId) -> Result<Option<(Place, Record)>, Failure> {
+        let Some(place) = self.places.get(id.as_bytes())?.map(|row| row.value()) else { return Ok(None) };
+        let row = self.transfers.get(place)?.ok_or(Damage("a transfer is not in its place"))?;
+        Ok(Some((place, Record::decode(row.value())?)))
+    }
+
+    /// Keeps a transfer that is new.
+    pub fn add(&mut self, place: Place, record: &Record) -> Result<(), Failure> {
+        self.places.insert(record.transfer.id.as_bytes(), place)?;
+        self.put(place, record)
+    }
+
+    /// Keeps a transfer as it stands now.
+    pub fn put(&mut self, place: Place, record: &Record) -> Result<(), Failure> {
+        self.changed = true;
+        self.transfers.insert(place, &record.encode()[..])?;
+        match record.transfer.state {
+            State::Reserved | State::Unknown => drop(self.open.insert(place, ())?),
+            State::Committed | State::Released => drop(self.open.remove(place)?),
+        }
+        Ok(())
+    }
+
+    /// Every transfer that is not settled for good.
+    pub fn open_transfers(&self) -> Result<Vec<(Place, Record)>, Failure> {
+        let mut found = Vec::new();
+        for row in self.open.iter()? {
+            let place = row?.0.value();
+            let record = self.transfers.get(place)?.ok_or(Damage("an open transfer is not in its place"))?;
+            found.push((place, Record::decode(record.value())?));
+        }
+        Ok(found)
+    }
+
+    /// What counts for a login ID on a day.
+    pub fn sum(&self, login_id: &LoginId, basis: Basis, day: JstDate) -> Result<Yen, Failure> {
+        let row = self.sums.get(&sum_key(day, basis, login_id)[..])?;
+        Ok(row.map_or(Ok(Yen::ZERO), |row| yen_of(row.value()))?)
+    }
+
+    /// Keeps what counts for a login ID on a day.
+    pub fn put_sum(&mut self, login_id: &LoginId, basis: Basis, day: JstDate, sum: Yen) -> Result<(), Failure> {
+        self.changed = true;
+        self.sums.insert(&sum_key(day, basis, login_id)[..], sum.get())?;
+        Ok(())
+    }
+
+    /// A contract's own limit.
+    pub fn own_limit(&self, contract: &ContractId) -> Result<Option<Yen>, Failure> {
+        let row = self.own_limits.get(contract.as_str())?;
+        Ok(row.map(|row| yen_of(row.value().0)).transpose()?)
+    }
+
+    /// Keeps a contract's own limit, and when it was learned.
+    pub fn put_own_limit(&mut self, contract: &ContractId, own: Option<Yen>, at: Timestamp) -> Result<(), Failure> {
+        self.changed = true;
+        let (seconds, nanoseconds) = moment_numbers(at);
+        match own {
+            Some(own) => drop(self.own_limits.insert(contract.as_str(), (own.get(), seconds, nanoseconds))?),
+            None => drop(self.own_limits.remove(contract.as_str())?),
+        }
+        Ok(())
+    }
+
+    /// Every amount that was entered, and until when it holds.
+    pub fn entries(&self) -> Result<Vec<(EntryKey, Yen, Timestamp)>, Failure> {
+        let mut found = Vec::new();
+        for row in self.entries.iter()? {
+            let (key, value) = row?;
+            let (amount, seconds, nanoseconds) = value.value();
+            found.push((EntryKey::from_bytes(*key.value()), yen_of(amount)?, moment_of((seconds, nanoseconds))?));
+        }
+        Ok(found)
+    }
+
+    /// Keeps an amount that was entered.
+    pub fn put_entry(&mut self, key: &EntryKey, amount: Yen, until: Timestamp) -> Result<(), Failure> {
+        self.changed = true;
+        let (seconds, nanoseconds) = moment_numbers(until);
+        self.entries.insert(key.as_bytes(), (amount.get(), seconds, nanoseconds))?;
+        Ok(())
+    }
+
+    /// Forgets an amount that was entered.
+    pub fn remove_entry(&mut self, key: &EntryKey) -> Result<(), Failure> {
+        self.changed = true;
+        self.entries.remove(key.as_bytes())?;
+        Ok(())
+    }
+
+    /// Forgets settled transfers accepted before `day`, looking at no more than `most` from a place on. The place to
+    /// go on from, if there is more. What is open stays.
+    pub fn prune_transfers(&mut self, from: Place, day: JstDate, most: usize) -> Result<Option<Place>, Failure> {
+        let end: Place = (day.to_number(), 0);
+        if from >= end {
+            return Ok(None);
+        }
+        let mut seen = Vec::new();
+        for row in self.transfers.range(from..end)?.take(most) {
+            let (place, record) = row?;
+            seen.push((place.value(), Record::decode(record.value())?.transfer));
+        }
+        for (place, transfer) in &seen {
+            match transfer.state {
+                State::Reserved | State::Unknown => {}
+                State::Committed | State::Released => {
+                    self.changed = true;
+                    self.transfers.remove(place)?;
+                    self.places.remove(transfer.id.as_bytes())?;
+                }
+            }
+        }
+        let last = seen.last().filter(|_| seen.len() == most);
+        Ok(last.map(|((day, sequence), _)| (*day, sequence + 1)))
+    }
+
+    /// Forgets up to `most` sums of days before `day`; whether there is more.
+    pub fn prune_sums(&mut self, day: JstDate, most: usize) -> Result<bool, Failure> {
+        let end = day.to_number().to_be_bytes();
+        let mut old = Vec::new();
+        for row in self.sums.range::<&[u8]>(..&end[..])?.take(most) {
+            old.push(row?.0.value().to_vec());
+        }
+        for key in &old {
+            self.changed = true;
+            self.sums.remove(&key[..])?;
+        }
+        Ok(old.len() == most)
+    }
+}
+
+/// Under what a sum stands: the day, which sum of it, whose.
+pub(super) fn sum_key(day: JstDate, basis: Basis, login_id: &LoginId) -> Vec<u8> {
+    let mut key = day.to_number().to_be_bytes().to_vec();
+    key.push(basis_octet(basis));
+    key.extend(login_id.as_str().as_bytes());
+    key
+}
+
+/// The day of a place.
+pub(super) fn place_day(place: Place) -> Result<JstDate, Damage> {
+    day_of(place.0)
+}
