@@ -4,6 +4,7 @@
 //! for a configuration with mistakes, 70 for everything else that went wrong.
 
 mod assertion;
+mod audit;
 mod check;
 mod control;
 mod demo;
@@ -56,6 +57,7 @@ enum Command {
     Demo(demo::Arguments),
     Pki(pki::Arguments),
     Assertion(assertion::Arguments),
+    Audit(audit::Arguments),
     Reload(reload::Arguments),
 }
 
@@ -120,6 +122,7 @@ pub fn run_command() -> ExitCode {
         Command::Demo(arguments) => demo::demo(&arguments, clock),
         Command::Pki(arguments) => pki::pki(arguments, &*clock),
         Command::Assertion(arguments) => assertion::assertion(arguments, &*clock),
+        Command::Audit(arguments) => audit::audit(&arguments),
         Command::Reload(arguments) => reload::reload(&arguments, &*clock),
     };
     match done {

@@ -62,7 +62,24 @@ pub struct Metrics {
     pub ledger_available: IntGauge,
     /// `sekisho_log_lines_suppressed_total`
     pub log_lines_suppressed: IntCounter,
+    /// What the audit log counts.
+    pub audit: AuditMetrics,
     listeners: HashMap<Arc<str>, Arc<ListenerMetrics>>,
+}
+
+/// What the audit log counts.
+#[derive(Debug, Clone)]
+pub struct AuditMetrics {
+    /// `sekisho_audit_records_total{importance="money"}`
+    pub money: IntCounter,
+    /// `sekisho_audit_records_total{importance="notice"}`
+    pub notice: IntCounter,
+    /// `sekisho_audit_records_total{importance="stranger"}`
+    pub stranger: IntCounter,
+    /// `sekisho_audit_suppressed_total`
+    pub suppressed: IntCounter,
+    /// `sekisho_audit_writable`: 0 while money is refused because its records cannot be written.
+    pub writable: IntGauge,
 }
 
 /// The counters that each request of a listener touches, found once per connection.
@@ -171,6 +188,7 @@ impl Metrics {
                 "log_lines_suppressed_total",
                 "Log lines about refused handshakes left out because there were too many.",
             )?,
+            audit: register.audit()?,
             listeners: listeners
                 .map(|name| (Arc::clone(name), Arc::new(ListenerMetrics::new(name, &requests))))
                 .collect(),
@@ -238,6 +256,20 @@ impl Register<'_> {
     fn seconds(&self, name: &str, help: &str, labels: &[&str]) -> Result<HistogramVec, prometheus::Error> {
         let options = HistogramOpts::from(named(name, help)).buckets(SECONDS.to_vec());
         self.keep(HistogramVec::new(options, labels)?)
+    }
+
+    fn audit(&self) -> Result<AuditMetrics, prometheus::Error> {
+        let records = self.counters("audit_records_total", "Audit records by importance.", &["importance"])?;
+        Ok(AuditMetrics {
+            money: records.with_label_values(&["money"]),
+            notice: records.with_label_values(&["notice"]),
+            stranger: records.with_label_values(&["stranger"]),
+            suppressed: self.counter(
+                "audit_suppressed_total",
+                "Audit records left out because there were too many, or because the disk is full.",
+            )?,
+            writable: self.gauge("audit_writable", "Whether records about money can be written.")?,
+        })
     }
 
     fn keep<C: Collector + Clone + 'static>(&self, collector: C) -> Result<C, prometheus::Error> {

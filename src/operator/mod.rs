@@ -1,5 +1,6 @@
-//! What operators and security teams see: metrics, health, the key set, the control socket.
+//! What operators and security teams see: metrics, the audit log, health, the key set, the control socket.
 
+pub mod audit;
 pub mod control;
 pub mod health;
 pub mod metrics;

@@ -1,0 +1,77 @@
+//! `sekisho audit verify`: what an auditor asks before believing the log.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+
+use super::Failure;
+use crate::operator::audit::Digest;
+use crate::operator::audit::verify::{self, Kept, Verified};
+
+/// Look into the audit log
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Verify(Verify),
+}
+
+/// Verify that no record of an audit log was changed, removed, inserted or swapped
+///
+/// Each line carries the hash of the one before it. Several files, the oldest first, are read as one chain, so that what
+/// was moved away is verified together with what is written now. The log of a running gateway may be read too.
+///
+/// A file alone cannot tell that its end was cut off, or that somebody wrote the whole chain anew: keep the head that
+/// this command prints somewhere else, and give it to --head the next time.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sekisho audit verify state/audit.jsonl
+  sekisho audit verify archive/audit-2026-10.jsonl state/audit.jsonl
+  sekisho audit verify --head 9f86d081884c7d65… state/audit.jsonl
+
+Exit codes: 0 the chain is whole · 70 it is not")]
+struct Verify {
+    /// The files, the oldest first
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// A head that was printed before; it must be the hash of a line, the last or an earlier one
+    #[arg(long, value_name = "HASH")]
+    head: Option<Digest>,
+}
+
+pub(super) fn audit(arguments: &Arguments) -> Result<(), Failure> {
+    let Command::Verify(verify) = &arguments.command;
+    let verified = verify::verify(&verify.files, verify.head).context("the audit log is not whole")?;
+    Ok(print(&verified, &mut io::stdout().lock())?)
+}
+
+fn print(verified: &Verified, out: &mut impl Write) -> io::Result<()> {
+    let Verified { records, first, last, continues, recoveries, head, unfinished, kept } = verified;
+    writeln!(out, "records   {records}, sequence {} to {}", first.sequence, last.sequence)?;
+    writeln!(out, "time      {} to {}", first.time, last.time)?;
+    match continues {
+        None => writeln!(out, "begins    with the first record of the chain")?,
+        Some(hash) => writeln!(out, "begins    after a line of an earlier file, {hash}")?,
+    }
+    for recovery in recoveries {
+        let (file, line) = (recovery.told_at.file.display(), recovery.told_at.line);
+        writeln!(out, "recovered {file} line {line} tells of {} bytes that a crash tore", recovery.bytes)?;
+    }
+    if let Some(bytes) = unfinished {
+        writeln!(out, "ends      with {bytes} bytes of an unfinished line: being written, or torn by a crash")?;
+    }
+    match kept {
+        None => {}
+        Some(Kept::BeforeTheFirst) => writeln!(out, "kept head is the line before the first")?,
+        Some(Kept::At(place)) => writeln!(out, "kept head is {} line {}", place.file.display(), place.line)?,
+    }
+    writeln!(out, "head      {head}")?;
+    writeln!(out, "the chain is whole")
+}

@@ -1,0 +1,295 @@
+//! What an audit record can say: a closed set of actions and typed fields.
+//!
+//! Passwords, one-time codes, bodies and account numbers stay out because there is no field for them (OPS-03). Names are
+//! those of the Elastic Common Schema where it has one, and begin with `sekisho.` where it has none.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::chain::Digest;
+use super::line::Line;
+use crate::domain::{ContractId, JstDate, LoginId, RequestId, Serial, Yen};
+
+/// A decision that matters. Fill in what is known: `Record { login_id: Some(id), ..Record::new(Action::Login) }`.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// What was decided.
+    pub action: Action,
+    /// How it ended; [`Record::new`] sets what the action implies.
+    pub outcome: Outcome,
+    /// The refusal's code, or what an operator gave as the reason.
+    pub reason: Option<Cow<'static, str>>,
+    /// The customer. Where it is missing, the record is about a stranger and has the quota of strangers.
+    pub login_id: Option<LoginId>,
+    /// The customer's certificate.
+    pub certificate: Option<Serial>,
+    /// Whose money.
+    pub contract: Option<ContractId>,
+    /// Where the connection came from.
+    pub client: Option<IpAddr>,
+    /// The request.
+    pub request: Option<RequestId>,
+    /// What was asked for.
+    pub path: Option<UrlPath>,
+    /// The listener's name.
+    pub listener: Option<Arc<str>>,
+    /// The route's name.
+    pub route: Option<Arc<str>>,
+    /// How much, in yen.
+    pub amount: Option<Yen>,
+    /// The reservation's name in the ledger.
+    pub transfer: Option<Box<str>>,
+    /// The day that the amount counts on.
+    pub day: Option<JstDate>,
+    /// Who of the institution acted.
+    pub operator: Option<Box<str>>,
+    /// Where the ledger stood (LIM-41). Every record of a transfer carries it.
+    pub store: Option<StoreMark>,
+    /// SHA-256 of the configuration in force (OPS-14).
+    pub configuration: Option<Digest>,
+}
+
+impl Record {
+    /// A record with nothing but the action and the outcome that it implies.
+    pub fn new(action: Action) -> Self {
+        Self {
+            action,
+            outcome: action.outcome(),
+            reason: None,
+            login_id: None,
+            certificate: None,
+            contract: None,
+            client: None,
+            request: None,
+            path: None,
+            listener: None,
+            route: None,
+            amount: None,
+            transfer: None,
+            day: None,
+            operator: None,
+            store: None,
+            configuration: None,
+        }
+    }
+
+    /// How much depends on this record being kept.
+    pub fn importance(&self) -> Importance {
+        match self.action {
+            Action::Transfer(
+                TransferState::Reserved | TransferState::Committed | TransferState::Released | TransferState::Unknown,
+            )
+            | Action::Reloaded
+            | Action::Operator(_) => Importance::Money,
+            Action::Transfer(TransferState::Refused) | Action::Login | Action::HandshakeRefused | Action::Refused => {
+                if self.login_id.is_some() {
+                    Importance::Notice
+                } else {
+                    Importance::Stranger
+                }
+            }
+        }
+    }
+
+    /// Writes the record as a line that is still to be sealed.
+    pub(super) fn write(&self, at: Timestamp, out: &mut Vec<u8>) {
+        let mut line = Line::begin(out, at, self.action.word(), self.action.category(), self.outcome);
+        line.text("event.reason", self.reason.as_deref());
+        line.text("user.id", self.login_id.as_ref().map(LoginId::as_str));
+        line.hexadecimal("tls.client.x509.serial_number", self.certificate.as_ref().map(Serial::as_bytes));
+        line.plain("client.ip", self.client);
+        line.text("http.request.id", self.request.as_ref().map(RequestId::as_str));
+        line.text("url.path", self.path.as_ref().map(|path| &*path.0));
+        line.text("sekisho.listener", self.listener.as_deref());
+        line.text("sekisho.route", self.route.as_deref());
+        line.text("sekisho.contract", self.contract.as_ref().map(ContractId::as_str));
+        line.number("sekisho.amount", self.amount.map(Yen::get));
+        line.text("sekisho.transfer.id", self.transfer.as_deref());
+        if let Action::Transfer(state) = self.action {
+            line.text("sekisho.transfer.state", Some(state.word()));
+        }
+        line.plain("sekisho.day", self.day);
+        line.text("sekisho.operator", self.operator.as_deref());
+        line.store(self.store.as_ref());
+        line.plain("sekisho.config.sha256", self.configuration);
+    }
+}
+
+/// What was decided. The word is `event.action`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// A customer was let in.
+    Login,
+    /// A connection was refused before there was a request.
+    HandshakeRefused,
+    /// A request was answered by the gateway and not by the bank.
+    Refused,
+    /// A transfer came into a state.
+    Transfer(TransferState),
+    /// The configuration was read anew.
+    Reloaded,
+    /// Somebody of the institution acted.
+    Operator(OperatorAct),
+}
+
+impl Action {
+    /// The word in `event.action`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::HandshakeRefused => "handshake_refused",
+            Self::Refused => "refused",
+            Self::Transfer(_) => "transfer",
+            Self::Reloaded => "reloaded",
+            Self::Operator(act) => act.word(),
+        }
+    }
+
+    /// The value of `event.category`, one of the schema's.
+    const fn category(self) -> &'static str {
+        match self {
+            Self::Login | Self::HandshakeRefused => "authentication",
+            Self::Refused | Self::Transfer(_) => "web",
+            Self::Reloaded | Self::Operator(_) => "configuration",
+        }
+    }
+
+    const fn outcome(self) -> Outcome {
+        match self {
+            Self::Login
+            | Self::Reloaded
+            | Self::Operator(_)
+            | Self::Transfer(TransferState::Reserved | TransferState::Committed) => Outcome::Success,
+            Self::HandshakeRefused
+            | Self::Refused
+            | Self::Transfer(TransferState::Released | TransferState::Refused) => Outcome::Failure,
+            Self::Transfer(TransferState::Unknown) => Outcome::Unknown,
+        }
+    }
+}
+
+/// Where a transfer stands. The word is `sekisho.transfer.state`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TransferState {
+    /// Counted; the bank is being asked.
+    Reserved,
+    /// The bank did it; it stays counted.
+    Committed,
+    /// The bank did not do it; it is counted no longer.
+    Released,
+    /// Nobody knows what the bank did; it stays counted.
+    Unknown,
+    /// Not forwarded.
+    Refused,
+}
+
+impl TransferState {
+    /// The word that others rely on.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Reserved => "reserved",
+            Self::Committed => "committed",
+            Self::Released => "released",
+            Self::Unknown => "unknown",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// What somebody of the institution did. The word is `event.action`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OperatorAct {
+    /// Changed a day's sum by hand.
+    LedgerAdjusted,
+    /// Settled a transfer whose outcome was unknown.
+    TransferReconciled,
+    /// Took a copy of the ledger.
+    LedgerExported,
+    /// Accepted a store that this log knew to have stood further, or did not know (LIM-41). Its mark replaces the known one.
+    StoreAccepted,
+}
+
+impl OperatorAct {
+    /// The word in `event.action`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::LedgerAdjusted => "ledger_adjusted",
+            Self::TransferReconciled => "transfer_reconciled",
+            Self::LedgerExported => "ledger_exported",
+            Self::StoreAccepted => "store_accepted",
+        }
+    }
+}
+
+/// How it ended: `event.outcome`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// As whoever asked wanted.
+    Success,
+    /// Otherwise.
+    Failure,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl Outcome {
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// How much depends on a record being kept: the label of `sekisho_audit_records_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Importance {
+    /// Transfers and operators' acts: never dropped. Where they cannot be written, no more money moves.
+    Money,
+    /// What happened to a known customer, under a quota.
+    Notice,
+    /// What happened before there was an identity, under a quota of its own, so that strangers cannot drown the
+    /// customers' records (OPS-13).
+    Stranger,
+}
+
+/// Where a ledger stood: which store it is and how far its sequence had come (LIM-41).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreMark {
+    /// The store's identity.
+    pub id: Arc<str>,
+    /// The highest sequence that was told.
+    pub sequence: u64,
+}
+
+impl StoreMark {
+    /// What is known after `told`: the highest sequence of a store. Another store, or one that an operator accepted,
+    /// replaces what was known. Workers do not record in the order of the sequence, so the last is not the highest.
+    pub(super) fn learn(known: &mut Option<Self>, told: Self, accepted: bool) {
+        match known {
+            Some(mark) if mark.id == told.id && !accepted => mark.sequence = mark.sequence.max(told.sequence),
+            Some(_) | None => *known = Some(told),
+        }
+    }
+}
+
+/// A path that may stand in a log: no query, no fragment, and no `;` parameters, where some applications carry the
+/// session (OPS-15).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UrlPath(Box<str>);
+
+impl UrlPath {
+    /// The path of a request target.
+    pub fn of(target: &str) -> Self {
+        let path = &target[..target.find(['?', '#']).unwrap_or(target.len())];
+        if !path.contains(';') {
+            return Self(path.into());
+        }
+        let segments: Vec<&str> = path.split('/').map(|segment| segment.split(';').next().unwrap_or("")).collect();
+        Self(segments.join("/").into())
+    }
+}
