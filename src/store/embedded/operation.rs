@@ -10,7 +10,7 @@ use super::book::Book;
 use super::shelf::{Failure, Shelf};
 use crate::domain::{ContractId, TransferId, Yen};
 use crate::store::ledger::{
-    Decision, Entered, Entry, Order, Outcome, ReconcileError, Settlement, State, StoreError, Transfer, Verdict,
+    Decision, Entered, Entry, Order, ReconcileError, Settlement, State, StoreError, Transfer, Verdict,
 };
 
 /// Where an answer goes. One that is dropped tells its waiter that the store does not answer.
@@ -22,6 +22,8 @@ pub(super) enum Operation {
     Reserve(Box<Order>, Reply<Decision>),
     /// Whoever does not wait is told nothing.
     Settle(Settlement, Option<Reply<Option<State>>>),
+    /// Whoever asked for this reservation went away before hearing of the grant.
+    Abandon(Settlement),
     Enter(Entry, Reply<Entered>),
     Learn(ContractId, Option<Yen>, Timestamp, Reply<()>),
     Reconcile(TransferId, Verdict, Arc<str>, Timestamp, Reply<Transfer, ReconcileError>),
@@ -38,9 +40,8 @@ pub(super) enum Answer {
     Reserved {
         reply: Reply<Decision>,
         answer: Result<Decision, StoreError>,
-        /// How to take it back if nobody waits for the answer any more; only of what this transaction reserved.
-        withdrawal: Option<Settlement>,
-        id: TransferId,
+        /// How to take it back if nobody waits for the answer any more.
+        withdrawal: Settlement,
     },
     Read(Reply<ReadTransaction>),
     Close(Option<Reply<()>>),
@@ -51,7 +52,7 @@ impl Operation {
     /// Whether somebody waits: then the writer does not wait for more.
     pub fn is_urgent(&self) -> bool {
         match self {
-            Self::Settle(_, None) => false,
+            Self::Settle(_, None) | Self::Abandon(_) => false,
             Self::Settle(_, Some(_))
             | Self::Reserve(..)
             | Self::Enter(..)
@@ -69,6 +70,7 @@ impl Operation {
         match self {
             Self::Settle(settlement, _) => Some(settlement),
             Self::Reserve(..)
+            | Self::Abandon(_)
             | Self::Enter(..)
             | Self::Learn(..)
             | Self::Reconcile(..)
@@ -90,9 +92,14 @@ impl Operation {
         Ok(match self {
             Self::Reserve(order, reply) => {
                 let reserved = book.reserve(shelf, &order)?;
-                let withdrawal = reserved.is_new.then(|| withdrawal(&order, "store_error"));
-                withdrawals.extend(withdrawal.clone());
-                Answer::Reserved { reply, answer: reserved.answer, withdrawal, id: order.id }
+                if reserved.is_new {
+                    withdrawals.push(order.withdrawal("store_error"));
+                }
+                Answer::Reserved { reply, answer: reserved.answer, withdrawal: order.withdrawal("abandoned") }
+            }
+            Self::Abandon(settlement) => {
+                book.abandon(shelf, &settlement)?;
+                Answer::Other(Box::new(|| ()))
             }
             Self::Settle(settlement, reply) => {
                 let state = book.settle(shelf, &settlement)?;
@@ -112,10 +119,6 @@ impl Operation {
             Self::Close(reply) => Answer::Close(reply),
         })
     }
-}
-
-fn withdrawal(order: &Order, why: &'static str) -> Settlement {
-    Settlement { id: order.id, outcome: Outcome::Released, why, at: order.at }
 }
 
 fn later<T: 'static, E: 'static>(reply: Reply<T, E>, answer: Result<T, E>) -> Answer {

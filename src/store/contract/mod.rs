@@ -1,0 +1,5 @@
+//! What every store promises, as tests: the same functions run against each of them.
+
+mod rules;
+mod story;
+pub(crate) mod stand;
