@@ -22,9 +22,13 @@ pub(crate) enum Kind {
     Embedded,
 }
 
+impl Kind {
+    pub(crate) const ALL: [Self; 1] = [Self::Embedded];
+}
+
 /// Tells a story about each store.
 pub(crate) fn each_store<F: Future<Output = ()>>(story: impl Fn(Stand) -> F) {
-    for kind in [Kind::Embedded] {
+    for kind in Kind::ALL {
         run(story(Stand::new(kind)));
     }
 }

@@ -23,6 +23,9 @@ mod shelf;
 mod sums;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::desk::{Desk, Occasion, OpenDatabase, guarded};
 use super::gauges::Gauges;
-use super::operation::{Answer, Operation, Reply};
+use super::operation::{Acted, Answer, Operation, Reply};
 use super::shelf::Failure;
 use crate::store::ledger::{Decision, Mark, Settlement};
 
@@ -99,8 +99,8 @@ impl Writer {
     fn work(&mut self, batch: Vec<Operation>) -> Turn {
         let Some(desk) = &mut self.desk else { return self.put_off(batch) };
         let mut settlements: Vec<Settlement> = batch.iter().filter_map(Operation::settlement).cloned().collect();
-        let mut withdrawals = Vec::new();
         let (carried, abandoned) = (&self.carried, &self.abandoned);
+        let (mut acted, mut operations) = (Acted::default(), batch.into_iter());
         let begun = Instant::now();
         let outcome = guarded(|| {
             desk.act(|book, shelf| {
@@ -110,22 +110,23 @@ impl Writer {
                 for settlement in abandoned {
                     book.abandon(shelf, settlement)?;
                 }
-                let act = |operation: Operation| operation.act(book, shelf, &mut withdrawals);
-                batch.into_iter().map(act).collect::<Result<Vec<Answer>, Failure>>()
+                operations.try_for_each(|operation| operation.act(book, shelf, &mut acted))
             })
         });
         match outcome {
-            Ok((answers, wrote)) => {
+            Ok(((), wrote)) => {
                 self.carried.clear();
                 self.abandoned.clear();
                 self.mark = desk.book().mark();
                 self.gauges.publish(desk.book(), wrote.then(|| begun.elapsed()));
-                self.answer(answers)
+                self.answer(acted.answers)
             }
             Err(failure) => {
-                self.carried.append(&mut withdrawals);
+                self.carried.append(&mut acted.withdrawals);
                 self.carried.append(&mut settlements);
                 self.fail(&failure);
+                // Now that everybody can see it, the waiters hear of it: their replies are dropped.
+                drop((acted, operations));
                 Turn::Next
             }
         }
