@@ -1,4 +1,209 @@
 //! What must not be forgotten: the ledger of transfers.
+//!
+//! [`ledger`] says what is asked of it and what it promises; each store beside it keeps the promises in its own way,
+//! and the same tests hold all of them to it.
 
+#[cfg(test)]
+mod contract;
 pub mod embedded;
 pub mod ledger;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use self::ledger::{
+    Counts, Decision, Entered, Entry, Mark, Order, ReconcileError, Settlement, State, Statement, StoreError, Transfer,
+    Verdict,
+};
+use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
+
+/// The ledger of transfers, in the store that the institution chose.
+#[derive(Debug, Clone)]
+pub enum Ledger {
+    /// In a file of this gateway.
+    Embedded(embedded::Embedded),
+}
+
+/// An export, read in chunks.
+#[derive(Debug)]
+pub enum Transfers {
+    /// From a file of this gateway.
+    Embedded(embedded::Transfers),
+}
+
+impl Ledger {
+    /// Decides an order and reserves what it moves, durably. If the caller goes away before the answer, the
+    /// reservation is taken back.
+    ///
+    /// # Errors
+    /// Then the order must not be forwarded.
+    pub async fn reserve(&self, order: Order) -> Result<Decision, StoreError> {
+        match self {
+            Self::Embedded(ledger) => ledger.reserve(order).await,
+        }
+    }
+
+    /// Settles a transfer without waiting. It is not lost while the process lives.
+    pub fn settle(&self, settlement: Settlement) {
+        match self {
+            Self::Embedded(ledger) => ledger.settle(settlement),
+        }
+    }
+
+    /// Settles a transfer, and tells where it stands then; `None` where nothing was recorded under its ID.
+    ///
+    /// # Errors
+    /// When it is not durable yet. It is not lost: it is written as soon as the store answers again.
+    pub async fn settle_and_wait(&self, settlement: Settlement) -> Result<Option<State>, StoreError> {
+        match self {
+            Self::Embedded(ledger) => ledger.settle_and_wait(settlement).await,
+        }
+    }
+
+    /// Keeps an amount that another screen will commit, durably.
+    ///
+    /// # Errors
+    /// Then the entry must not be forwarded.
+    pub async fn enter(&self, entry: Entry) -> Result<Entered, StoreError> {
+        match self {
+            Self::Embedded(ledger) => ledger.enter(entry).await,
+        }
+    }
+
+    /// Keeps a customer's own limit; `None` where there is none any more.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn learn_own_limit(
+        &self,
+        contract: ContractId,
+        own: Option<Yen>,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::Embedded(ledger) => ledger.learn_own_limit(contract, own, at).await,
+        }
+    }
+
+    /// What an operator found out about an unknown transfer.
+    ///
+    /// # Errors
+    /// When there is no such transfer, or it is not unknown.
+    pub async fn reconcile(
+        &self,
+        id: TransferId,
+        verdict: Verdict,
+        reason: String,
+        at: Timestamp,
+    ) -> Result<Transfer, ReconcileError> {
+        match self {
+            Self::Embedded(ledger) => ledger.reconcile(id, verdict, reason, at).await,
+        }
+    }
+
+    /// An operator takes this store and the present clock for the right ones (LIM-41). Sums stay what they are.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn accept(&self, at: Timestamp) -> Result<(), StoreError> {
+        match self {
+            Self::Embedded(ledger) => ledger.accept(at).await,
+        }
+    }
+
+    /// Refuses money, also after a restart, until an operator accepts the store (LIM-41).
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn require_acceptance(&self, reason: String) -> Result<(), StoreError> {
+        match self {
+            Self::Embedded(ledger) => ledger.require_acceptance(reason).await,
+        }
+    }
+
+    /// A contract's day.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn statement(
+        &self,
+        contract: ContractId,
+        members: Arc<[LoginId]>,
+        day: JstDate,
+    ) -> Result<Statement, StoreError> {
+        match self {
+            Self::Embedded(ledger) => ledger.statement(contract, members, day).await,
+        }
+    }
+
+    /// One transfer.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn transfer(&self, id: TransferId) -> Result<Option<Transfer>, StoreError> {
+        match self {
+            Self::Embedded(ledger) => ledger.transfer(id).await,
+        }
+    }
+
+    /// Every unknown transfer, in the order of their reservation.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn unknown(&self) -> Result<Vec<Transfer>, StoreError> {
+        match self {
+            Self::Embedded(ledger) => ledger.unknown().await,
+        }
+    }
+
+    /// The transfers accepted from one day to another, both included, as they stand now.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn transfers(&self, from: JstDate, to: JstDate) -> Result<Transfers, StoreError> {
+        match self {
+            Self::Embedded(ledger) => Ok(Transfers::Embedded(ledger.transfers(from, to).await?)),
+        }
+    }
+
+    /// Which store this is, and how far it has come.
+    pub fn mark(&self) -> Mark {
+        match self {
+            Self::Embedded(ledger) => ledger.mark(),
+        }
+    }
+
+    /// Whether the store took part the last time.
+    pub fn is_available(&self) -> bool {
+        match self {
+            Self::Embedded(ledger) => ledger.is_available(),
+        }
+    }
+
+    /// How many transfers are not settled for good.
+    pub fn counts(&self) -> Counts {
+        match self {
+            Self::Embedded(ledger) => ledger.counts(),
+        }
+    }
+
+    /// Writes what was asked for, and closes the store. What is asked afterwards is not done.
+    pub async fn close(&self) {
+        match self {
+            Self::Embedded(ledger) => ledger.close().await,
+        }
+    }
+}
+
+impl Transfers {
+    /// The next of them, in the order of their reservation; empty at the end.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn next_chunk(&mut self) -> Result<Vec<Transfer>, StoreError> {
+        match self {
+            Self::Embedded(transfers) => transfers.next_chunk().await,
+        }
+    }
+}

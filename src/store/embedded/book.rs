@@ -80,6 +80,7 @@ impl Book {
             return old(Err(StoreError::Unavailable("the order counts against no day".into())));
         }
         if let Some(answer) = self.known(shelf, order)? {
+            self.open.asked_again(order.id);
             return old(Ok(answer));
         }
         let amount = self.amount(order);
@@ -173,7 +174,7 @@ impl Book {
             token: order.token,
         };
         shelf.add(place, &record)?;
-        self.open.insert(place, record);
+        self.open.reserve(place, record);
         Ok(())
     }
 
@@ -193,6 +194,14 @@ impl Book {
         };
         self.close(shelf, settlement.id, next, settlement.why, settlement.at)?;
         Ok(Some(next))
+    }
+
+    /// Takes back a reservation whose grant nobody heard: it is never forwarded, and would stay reserved.
+    pub fn abandon(&mut self, shelf: &mut Shelf<'_>, settlement: &Settlement) -> Result<(), Failure> {
+        if self.open.was_asked_once(settlement.id) {
+            self.settle(shelf, settlement)?;
+        }
+        Ok(())
     }
 
     /// What an operator found out about an unknown transfer.

@@ -23,6 +23,9 @@ mod shelf;
 mod sums;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
@@ -161,6 +164,7 @@ impl Embedded {
             gauges: Arc::clone(&gauges),
             mark,
             carried: Vec::new(),
+            abandoned: Vec::new(),
             retry_at: Instant::now(),
         };
         let thread = thread::Builder::new()
@@ -178,7 +182,13 @@ impl Embedded {
     /// # Errors
     /// Then the order must not be forwarded.
     pub async fn reserve(&self, order: Order) -> Result<Decision, StoreError> {
-        self.ask(|reply| Operation::Reserve(Box::new(order), reply)).await
+        self.admit()?;
+        let (reply, answer) = oneshot::channel();
+        let mut waiting = Waiting { answer, withdrawal: Some(order.withdrawal("abandoned")), ledger: self };
+        self.push(Operation::Reserve(Box::new(order), reply));
+        let heard = (&mut waiting.answer).await;
+        waiting.withdrawal = None;
+        heard.unwrap_or_else(|_| Err(self.0.gauges.unavailable()))
     }
 
     /// Settles a transfer; written with what comes next, and for as long as the process lives until it is written.
@@ -346,6 +356,26 @@ impl Embedded {
         {
             // It is on record as reserved, and will be unknown at the next start.
             tracing::error!(transfer = %settlement.id, outcome = ?settlement.outcome, "settled after the ledger closed");
+        }
+    }
+}
+
+/// Somebody who waits for an order's answer.
+struct Waiting<'a> {
+    answer: oneshot::Receiver<Result<Decision, StoreError>>,
+    /// Until the answer has been heard.
+    withdrawal: Option<Settlement>,
+    ledger: &'a Embedded,
+}
+
+/// A customer who hangs up between the grant and its hearing must not leave a reservation behind for ever. A grant
+/// that has not been given yet finds nobody, which the writer notices.
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let Some(withdrawal) = self.withdrawal.take() else { return };
+        self.answer.close();
+        if let Ok(Ok(Decision::Granted(_))) = self.answer.try_recv() {
+            self.ledger.push(Operation::Abandon(withdrawal));
         }
     }
 }

@@ -4,7 +4,7 @@
 //! and keep their token taken: as long as nobody knows whether the application executed the first commit, a second
 //! one of the same kind could be its twin. An unknown one lets go when an operator has said how it ended.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
 use super::record::Record;
@@ -21,9 +21,27 @@ pub(super) struct OpenTransfers {
     tokens: HashMap<ContractId, Vec<EntryKey>>,
     locked: HashMap<EntryKey, u32>,
     counts: Counts,
+    /// Reserved since the file was opened, and asked for once: if that one has gone, nobody forwards it.
+    asked_once: HashSet<TransferId>,
 }
 
 impl OpenTransfers {
+    /// Takes in a transfer that was reserved just now.
+    pub fn reserve(&mut self, place: Place, record: Record) {
+        self.asked_once.insert(record.transfer.id);
+        self.insert(place, record);
+    }
+
+    /// A transfer was asked for a second time, and that answer may have been heard.
+    pub fn asked_again(&mut self, id: TransferId) {
+        self.asked_once.remove(&id);
+    }
+
+    /// Whether a transfer is forwarded by nobody, once the one who asked for it has gone.
+    pub fn was_asked_once(&self, id: TransferId) -> bool {
+        self.asked_once.contains(&id)
+    }
+
     /// One of them.
     pub fn get(&self, id: TransferId) -> Option<&(Place, Record)> {
         self.by_id.get(&id)
@@ -83,6 +101,7 @@ impl OpenTransfers {
     /// Takes a transfer out, with all that it holds on to.
     pub fn remove(&mut self, id: TransferId) -> Option<(Place, Record)> {
         let (place, record) = self.by_id.remove(&id)?;
+        self.asked_once.remove(&id);
         let transfer = &record.transfer;
         match transfer.state {
             State::Reserved => {

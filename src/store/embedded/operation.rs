@@ -10,7 +10,7 @@ use super::book::Book;
 use super::shelf::{Failure, Shelf};
 use crate::domain::{ContractId, TransferId, Yen};
 use crate::store::ledger::{
-    Decision, Entered, Entry, Order, Outcome, ReconcileError, Settlement, State, StoreError, Transfer, Verdict,
+    Decision, Entered, Entry, Order, ReconcileError, Settlement, State, StoreError, Transfer, Verdict,
 };
 
 /// Where an answer goes. One that is dropped tells its waiter that the store does not answer.
@@ -22,6 +22,8 @@ pub(super) enum Operation {
     Reserve(Box<Order>, Reply<Decision>),
     /// Whoever does not wait is told nothing.
     Settle(Settlement, Option<Reply<Option<State>>>),
+    /// Whoever asked for this reservation went away before hearing of the grant.
+    Abandon(Settlement),
     Enter(Entry, Reply<Entered>),
     Learn(ContractId, Option<Yen>, Timestamp, Reply<()>),
     Reconcile(TransferId, Verdict, Arc<str>, Timestamp, Reply<Transfer, ReconcileError>),
@@ -38,9 +40,8 @@ pub(super) enum Answer {
     Reserved {
         reply: Reply<Decision>,
         answer: Result<Decision, StoreError>,
-        /// How to take it back if nobody waits for the answer any more; only of what this transaction reserved.
-        withdrawal: Option<Settlement>,
-        id: TransferId,
+        /// How to take it back if nobody waits for the answer any more.
+        withdrawal: Settlement,
     },
     Read(Reply<ReadTransaction>),
     Close(Option<Reply<()>>),
@@ -51,7 +52,7 @@ impl Operation {
     /// Whether somebody waits: then the writer does not wait for more.
     pub fn is_urgent(&self) -> bool {
         match self {
-            Self::Settle(_, None) => false,
+            Self::Settle(_, None) | Self::Abandon(_) => false,
             Self::Settle(_, Some(_))
             | Self::Reserve(..)
             | Self::Enter(..)
@@ -69,6 +70,7 @@ impl Operation {
         match self {
             Self::Settle(settlement, _) => Some(settlement),
             Self::Reserve(..)
+            | Self::Abandon(_)
             | Self::Enter(..)
             | Self::Learn(..)
             | Self::Reconcile(..)
@@ -79,46 +81,75 @@ impl Operation {
         }
     }
 
-    /// Decides it within a transaction. What was reserved anew is noted in `withdrawals`: if the transaction fails,
-    /// its waiter is told so, forwards nothing, and what may be on the disk after all is to be released.
-    pub fn act(
-        self,
-        book: &mut Book,
-        shelf: &mut Shelf<'_>,
-        withdrawals: &mut Vec<Settlement>,
-    ) -> Result<Answer, Failure> {
-        Ok(match self {
-            Self::Reserve(order, reply) => {
-                let reserved = book.reserve(shelf, &order)?;
-                let withdrawal = reserved.is_new.then(|| withdrawal(&order, "store_error"));
-                withdrawals.extend(withdrawal.clone());
-                Answer::Reserved { reply, answer: reserved.answer, withdrawal, id: order.id }
-            }
-            Self::Settle(settlement, reply) => {
-                let state = book.settle(shelf, &settlement)?;
-                match reply {
-                    Some(reply) => later(reply, Ok(state)),
-                    None => Answer::Other(Box::new(|| ())),
+    /// Decides it within a transaction.
+    ///
+    /// # Errors
+    /// Then the transaction must not be committed. The reply is among the answers also then, so that nobody hears of
+    /// the failure before the rest of the gateway can see it.
+    pub fn act(self, book: &mut Book, shelf: &mut Shelf<'_>, acted: &mut Acted) -> Result<(), Failure> {
+        match self {
+            Self::Reserve(order, reply) => match book.reserve(shelf, &order) {
+                Ok(reserved) => {
+                    if reserved.is_new {
+                        acted.withdrawals.push(order.withdrawal("store_error"));
+                    }
+                    let (answer, withdrawal) = (reserved.answer, order.withdrawal("abandoned"));
+                    acted.answers.push(Answer::Reserved { reply, answer, withdrawal });
+                    Ok(())
                 }
-            }
-            Self::Enter(entry, reply) => later(reply, book.enter(shelf, &entry)?),
-            Self::Learn(contract, own, at, reply) => later(reply, Ok(book.learn(shelf, &contract, own, at)?)),
+                Err(failure) => acted.later::<_, StoreError>(reply, Err(failure)),
+            },
+            Self::Settle(settlement, None) => book.settle(shelf, &settlement).map(drop),
+            Self::Settle(settlement, Some(reply)) => acted.later(reply, book.settle(shelf, &settlement).map(Ok)),
+            Self::Abandon(settlement) => book.abandon(shelf, &settlement),
+            Self::Enter(entry, reply) => acted.later(reply, book.enter(shelf, &entry)),
+            Self::Learn(contract, own, at, reply) => acted.later(reply, book.learn(shelf, &contract, own, at).map(Ok)),
             Self::Reconcile(id, verdict, reason, at, reply) => {
-                later(reply, book.reconcile(shelf, (id, verdict), &reason, at)?)
+                acted.later(reply, book.reconcile(shelf, (id, verdict), &reason, at))
             }
-            Self::Accept(at, reply) => later(reply, Ok(book.accept(at))),
-            Self::RequireAcceptance(reason, reply) => later(reply, Ok(book.require_acceptance(reason))),
-            Self::Read(reply) => Answer::Read(reply),
-            Self::Close(reply) => Answer::Close(reply),
-        })
+            Self::Accept(at, reply) => {
+                book.accept(at);
+                acted.later(reply, Ok(Ok(())))
+            }
+            Self::RequireAcceptance(reason, reply) => {
+                book.require_acceptance(reason);
+                acted.later(reply, Ok(Ok(())))
+            }
+            Self::Read(reply) => {
+                acted.answers.push(Answer::Read(reply));
+                Ok(())
+            }
+            Self::Close(reply) => {
+                acted.answers.push(Answer::Close(reply));
+                Ok(())
+            }
+        }
     }
 }
 
-fn withdrawal(order: &Order, why: &'static str) -> Settlement {
-    Settlement { id: order.id, outcome: Outcome::Released, why, at: order.at }
+/// What one transaction has come to so far.
+#[derive(Default)]
+pub(super) struct Acted {
+    /// To be sent when it is durable, to be dropped when it failed.
+    pub answers: Vec<Answer>,
+    /// What it reserved anew. When it fails, the waiters are told so and forward nothing; what is on the disk after
+    /// all is to be released.
+    pub withdrawals: Vec<Settlement>,
 }
 
-fn later<T: 'static, E: 'static>(reply: Reply<T, E>, answer: Result<T, E>) -> Answer {
-    // Whoever has gone needs no answer.
-    Answer::Other(Box::new(move || drop(reply.send(answer))))
+impl Acted {
+    /// Keeps an answer, or a reply that will have none.
+    fn later<T: 'static, E: 'static>(
+        &mut self,
+        reply: Reply<T, E>,
+        outcome: Result<Result<T, E>, Failure>,
+    ) -> Result<(), Failure> {
+        let (answer, outcome): (Box<dyn FnOnce()>, _) = match outcome {
+            // Whoever has gone needs no answer.
+            Ok(answer) => (Box::new(move || drop(reply.send(answer))), Ok(())),
+            Err(failure) => (Box::new(move || drop(reply)), Err(failure)),
+        };
+        self.answers.push(Answer::Other(answer));
+        outcome
+    }
 }

@@ -11,9 +11,8 @@ use std::time::{Duration, Instant};
 
 use super::desk::{Desk, Occasion, OpenDatabase, guarded};
 use super::gauges::Gauges;
-use super::operation::{Answer, Operation, Reply};
+use super::operation::{Acted, Answer, Operation, Reply};
 use super::shelf::Failure;
-use crate::domain::TransferId;
 use crate::store::ledger::{Decision, Mark, Settlement};
 
 /// The most that one transaction takes.
@@ -35,6 +34,8 @@ pub(super) struct Writer {
     pub mark: Mark,
     /// Settlements without a transaction yet, to go before everything else.
     pub carried: Vec<Settlement>,
+    /// Reservations whose grant nobody heard.
+    pub abandoned: Vec<Settlement>,
     pub retry_at: Instant,
 }
 
@@ -70,7 +71,7 @@ impl Writer {
     fn gather(&mut self) -> Option<Vec<Operation>> {
         let mut batch = Vec::new();
         let mut deadline = None;
-        if self.carried.is_empty() {
+        if self.carried.is_empty() && self.abandoned.is_empty() {
             let first = self.queue.recv().ok()?;
             deadline = (!first.is_urgent()).then(|| Instant::now() + COMPANY);
             batch.push(first);
@@ -98,29 +99,34 @@ impl Writer {
     fn work(&mut self, batch: Vec<Operation>) -> Turn {
         let Some(desk) = &mut self.desk else { return self.put_off(batch) };
         let mut settlements: Vec<Settlement> = batch.iter().filter_map(Operation::settlement).cloned().collect();
-        let mut withdrawals = Vec::new();
-        let carried = &self.carried;
+        let (carried, abandoned) = (&self.carried, &self.abandoned);
+        let (mut acted, mut operations) = (Acted::default(), batch.into_iter());
         let begun = Instant::now();
         let outcome = guarded(|| {
             desk.act(|book, shelf| {
                 for settlement in carried {
                     book.settle(shelf, settlement)?;
                 }
-                let act = |operation: Operation| operation.act(book, shelf, &mut withdrawals);
-                batch.into_iter().map(act).collect::<Result<Vec<Answer>, Failure>>()
+                for settlement in abandoned {
+                    book.abandon(shelf, settlement)?;
+                }
+                operations.try_for_each(|operation| operation.act(book, shelf, &mut acted))
             })
         });
         match outcome {
-            Ok((answers, wrote)) => {
+            Ok(((), wrote)) => {
                 self.carried.clear();
+                self.abandoned.clear();
                 self.mark = desk.book().mark();
                 self.gauges.publish(desk.book(), wrote.then(|| begun.elapsed()));
-                self.answer(answers)
+                self.answer(acted.answers)
             }
             Err(failure) => {
-                self.carried.append(&mut withdrawals);
+                self.carried.append(&mut acted.withdrawals);
                 self.carried.append(&mut settlements);
                 self.fail(&failure);
+                // Now that everybody can see it, the waiters hear of it: their replies are dropped.
+                drop((acted, operations));
                 Turn::Next
             }
         }
@@ -128,13 +134,12 @@ impl Writer {
 
     fn answer(&mut self, answers: Vec<Answer>) -> Turn {
         let mut last = Turn::Next;
-        let mut abandoned: Vec<Settlement> = Vec::new();
         for answer in answers {
             match answer {
-                Answer::Reserved { reply, answer, withdrawal, id } => {
-                    let granted = matches!(answer, Ok(Decision::Granted(_)));
-                    let heard = reply.send(answer).is_ok();
-                    note_abandoned(&mut abandoned, withdrawal, id, granted && heard);
+                Answer::Reserved { reply, answer, withdrawal } => {
+                    if let Err(Ok(Decision::Granted(_))) = reply.send(answer) {
+                        self.abandoned.push(withdrawal);
+                    }
                 }
                 Answer::Read(reply) => {
                     if let Some(Ok(transaction)) = self.desk.as_ref().map(|desk| guarded(|| desk.read())) {
@@ -145,7 +150,6 @@ impl Writer {
                 Answer::Other(send) => send(),
             }
         }
-        self.carried.append(&mut abandoned);
         last
     }
 
@@ -219,7 +223,7 @@ impl Writer {
         }
         loop {
             let rest: Vec<Operation> = self.queue.try_iter().collect();
-            if rest.is_empty() && self.carried.is_empty() {
+            if rest.is_empty() && self.carried.is_empty() && self.abandoned.is_empty() {
                 break;
             }
             self.gauges.taken(rest.len());
@@ -241,15 +245,5 @@ impl Writer {
         if let Some(reply) = reply {
             drop(reply.send(Ok(())));
         }
-    }
-}
-
-/// A grant that nobody heard is taken back: its order is never forwarded, and would stay reserved. Unless it was
-/// asked for again at once, and that answer was heard.
-fn note_abandoned(abandoned: &mut Vec<Settlement>, withdrawal: Option<Settlement>, id: TransferId, heard: bool) {
-    if heard {
-        abandoned.retain(|settlement| settlement.id != id);
-    } else {
-        abandoned.extend(withdrawal.map(|settlement| Settlement { why: "abandoned", ..settlement }));
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{Context, SHA256};
 use jiff::Timestamp;
 
+use super::transfer::{Outcome, Settlement};
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 
 /// One order that wants to leave for the application.
@@ -29,6 +30,13 @@ pub struct Order {
     pub bounds: Bounds,
     /// Whether denials hold.
     pub mode: Mode,
+}
+
+impl Order {
+    /// The end of an order that never left.
+    pub fn withdrawal(&self, why: &'static str) -> Settlement {
+        Settlement { id: self.id, outcome: Outcome::Released, why, at: self.at }
+    }
 }
 
 /// Whose money an order moves, and whose sums are added up for it (LIM-36).

@@ -1,0 +1,6 @@
+//! What every store promises, as tests: the same functions run against each of them.
+
+mod model;
+mod rules;
+mod story;
+pub(crate) mod stand;

@@ -1,0 +1,338 @@
+//! Random schedules against a model that knows the truth: what the application really executed.
+//!
+//! Many customers at once, each with its own schedule of screens, orders and answers; between their steps the clock
+//! moves, goes back, passes midnight, and the process dies. The application may execute an order and say so, execute
+//! it and say nothing, or not execute it; the ledger hears only what a gateway would hear.
+
+use std::collections::HashMap;
+
+use jiff::{Timestamp, ToSpan as _};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+use tokio::task::JoinSet;
+
+use super::stand::{Kind, Stand, bounds, debit, run, within, yen};
+use crate::domain::{JstDate, LoginId, TransferId};
+use crate::store::Ledger;
+use crate::store::ledger::{
+    Claim, Decision, Denied, Entered, Entry, EntryKey, Order, Outcome, Settlement, State, Verdict,
+};
+
+const CASES: u32 = 100;
+/// Schedules that run side by side in each case.
+const CUSTOMERS: usize = 100;
+const LIMIT: u64 = 100;
+
+/// What the application does with an order.
+#[derive(Debug, Clone, Copy)]
+struct Fate {
+    executed: bool,
+    heard: Heard,
+}
+
+/// What the gateway hears of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Heard {
+    Truth,
+    TimeOut,
+    /// Nothing yet: the answer may come later, or the process dies before.
+    Nothing,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Order {
+        second_member: bool,
+        amount: u64,
+        fate: Fate,
+    },
+    Enter {
+        amount: u64,
+    },
+    Commit {
+        fate: Fate,
+    },
+    /// The latest order again.
+    Again,
+    /// The oldest open order's answer comes late, and is the truth.
+    Late,
+    /// An operator finds out the truth about the oldest unknown one.
+    Reconcile,
+}
+
+#[derive(Debug, Clone)]
+enum Event {
+    Clock(i64),
+    Midnight,
+    Restart,
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    let heard = prop_oneof![5 => Just(Heard::Truth), 2 => Just(Heard::TimeOut), 1 => Just(Heard::Nothing)];
+    (any::<bool>(), heard).prop_map(|(executed, heard)| Fate { executed, heard })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (any::<bool>(), 1..=LIMIT, fate())
+            .prop_map(|(second_member, amount, fate)| Step::Order { second_member, amount, fate }),
+        2 => (1..=LIMIT).prop_map(|amount| Step::Enter { amount }),
+        2 => fate().prop_map(|fate| Step::Commit { fate }),
+        1 => Just(Step::Again),
+        1 => Just(Step::Late),
+        1 => Just(Step::Reconcile),
+    ]
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![5 => (0..100_i64).prop_map(Event::Clock), 2 => (-20..0_i64).prop_map(Event::Clock),
+        2 => Just(Event::Midnight), 2 => Just(Event::Restart)]
+}
+
+/// A granted order, as the model knows it.
+#[derive(Debug)]
+struct Known {
+    order: Order,
+    amount: u64,
+    day: JstDate,
+    executed: bool,
+    state: State,
+}
+
+/// A contract with two login IDs, and the truth about it.
+#[derive(Debug)]
+struct Customer {
+    name: String,
+    entered: Option<u64>,
+    orders: Vec<Known>,
+}
+
+impl Customer {
+    fn members(&self) -> [String; 2] {
+        ["a", "b"].map(|member| format!("{}{member}", self.name))
+    }
+
+    fn key(&self) -> EntryKey {
+        EntryKey::of(&[&self.name])
+    }
+
+    fn counted(&self, day: JstDate) -> u64 {
+        self.orders.iter().filter(|known| known.day == day && known.state.counts()).map(|known| known.amount).sum()
+    }
+
+    fn entry_is_locked(&self) -> bool {
+        let locks = |known: &Known| {
+            matches!(known.state, State::Reserved | State::Unknown) && known.order.claim == Claim::Entered(self.key())
+        };
+        self.orders.iter().any(locks)
+    }
+
+    /// One step; whether anything was recorded.
+    async fn act(&mut self, ledger: &Ledger, now: Timestamp, clock_is_behind: bool, step: &Step, blank: Order) -> bool {
+        match step {
+            Step::Order { second_member, amount, fate } => {
+                self.order(ledger, clock_is_behind, (*second_member, Some(*amount)), *fate, blank).await
+            }
+            Step::Commit { fate } => self.order(ledger, clock_is_behind, (false, None), *fate, blank).await,
+            Step::Enter { amount } => {
+                let until = now.checked_add(100_000.hours()).unwrap();
+                let entry = Entry { key: self.key(), amount: yen(*amount), at: now, until };
+                let expected = if self.entry_is_locked() {
+                    Entered::InUse
+                } else {
+                    self.entered = self.entered.max(Some(*amount));
+                    Entered::Kept(yen(self.entered.unwrap()))
+                };
+                assert_eq!(ledger.enter(entry).await, Ok(expected));
+                expected != Entered::InUse
+            }
+            Step::Again => {
+                let Some(known) = self.orders.last() else { return false };
+                match (ledger.reserve(known.order.clone()).await.unwrap(), known.state) {
+                    (Decision::Granted(grant), State::Reserved) => assert_eq!(grant.amount, yen(known.amount)),
+                    (Decision::Denied(Denied::Duplicate), State::Committed | State::Released | State::Unknown) => {}
+                    other => panic!("{other:?}"),
+                }
+                false
+            }
+            Step::Late => self.late(ledger, now).await,
+            Step::Reconcile => self.reconcile(ledger, now).await,
+        }
+    }
+
+    async fn order(
+        &mut self,
+        ledger: &Ledger,
+        clock_is_behind: bool,
+        (second_member, stated): (bool, Option<u64>),
+        fate: Fate,
+        mut order: Order,
+    ) -> bool {
+        let members = self.members();
+        order.holder.login_id = LoginId::parse(&members[usize::from(second_member)]).unwrap();
+        order = within(order, &self.name, &[&members[0], &members[1]]);
+        order.claim = stated.map_or(Claim::Entered(self.key()), |amount| Claim::Stated(yen(amount)));
+        let day = order.debits[0].day;
+        let amount = stated.or(self.entered);
+        let locked = stated.is_none() && self.entry_is_locked();
+        let fits = amount.is_some_and(|amount| self.counted(day) + amount <= LIMIT);
+        match ledger.reserve(order.clone()).await.unwrap() {
+            Decision::Denied(denied) => {
+                assert!(clock_is_behind || locked || !fits, "{denied:?}");
+                return false;
+            }
+            Decision::Granted(grant) => {
+                assert!(!clock_is_behind && !locked && fits);
+                assert_eq!(Some(grant.amount.get()), amount);
+            }
+        }
+        let outcome = match (fate.heard, fate.executed) {
+            (Heard::Truth, true) => Some(Outcome::Committed),
+            (Heard::Truth, false) => Some(Outcome::Released),
+            (Heard::TimeOut, _) => Some(Outcome::Unknown),
+            (Heard::Nothing, _) => None,
+        };
+        if let Some(outcome) = outcome {
+            ledger.settle(Settlement { id: order.id, outcome, why: "test", at: order.at });
+        }
+        let state = outcome.map_or(State::Reserved, Outcome::state);
+        let amount = amount.unwrap_or(0);
+        self.orders.push(Known { order, amount, day, executed: fate.executed, state });
+        true
+    }
+
+    async fn late(&mut self, ledger: &Ledger, now: Timestamp) -> bool {
+        let open = |known: &&mut Known| matches!(known.state, State::Reserved | State::Unknown);
+        let Some(known) = self.orders.iter_mut().find(open) else { return false };
+        let outcome = if known.executed { Outcome::Committed } else { Outcome::Released };
+        let before = known.state;
+        if before == State::Reserved || known.executed {
+            known.state = outcome.state();
+        }
+        let settlement = Settlement { id: known.order.id, outcome, why: "late", at: now };
+        assert_eq!(ledger.settle_and_wait(settlement).await, Ok(Some(known.state)));
+        known.state != before
+    }
+
+    async fn reconcile(&mut self, ledger: &Ledger, now: Timestamp) -> bool {
+        let unknown = |known: &&mut Known| known.state == State::Unknown;
+        let Some(known) = self.orders.iter_mut().find(unknown) else { return false };
+        let verdict = if known.executed { Verdict::Committed } else { Verdict::Released };
+        let transfer = ledger.reconcile(known.order.id, verdict, "asked".into(), now).await.unwrap();
+        known.state = verdict.state();
+        transfer.state == known.state
+    }
+
+    /// The truth, the model and the ledger agree.
+    fn check(&self, states: &HashMap<TransferId, State>) {
+        for known in &self.orders {
+            assert_eq!(states.get(&known.order.id), Some(&known.state), "{known:?}");
+            let executed = self.orders.iter().filter(|other| other.day == known.day && other.executed);
+            let executed: u64 = executed.map(|other| other.amount).sum();
+            assert!(executed <= LIMIT, "{}: {executed} were executed on {}", self.name, known.day);
+            assert!(self.counted(known.day) >= executed);
+        }
+    }
+}
+
+/// The days of the schedules, the customers, and the moment that the ledger has on record.
+struct World {
+    stand: Stand,
+    customers: Vec<Customer>,
+    latest: Option<Timestamp>,
+}
+
+impl World {
+    async fn happen(&mut self, event: &Event) {
+        match event {
+            Event::Clock(seconds) => self.stand.pass(*seconds),
+            Event::Midnight => self.stand.now = self.stand.today().plus_days(1).begins_at(),
+            Event::Restart => {
+                let recovered = self.stand.restart().await;
+                let reserved = |known: &&mut Known| known.state == State::Reserved;
+                let lost: Vec<_> = self
+                    .customers
+                    .iter_mut()
+                    .flat_map(|customer| customer.orders.iter_mut().filter(reserved))
+                    .collect();
+                assert_eq!(recovered.len(), lost.len());
+                if !lost.is_empty() {
+                    self.latest = self.latest.max(Some(self.stand.now));
+                }
+                for known in lost {
+                    known.state = State::Unknown;
+                }
+            }
+        }
+    }
+
+    async fn act_all(&mut self, steps: &[Step]) {
+        let now = self.stand.now;
+        let behind = self.latest.is_some_and(|latest| {
+            latest.duration_since(now).as_secs() > bounds().clock_tolerance.as_secs().cast_signed()
+                || JstDate::of(now) < JstDate::of(latest)
+        });
+        let mut acting = JoinSet::new();
+        for (mut customer, step) in self.customers.drain(..).zip(steps.iter().cloned()) {
+            let ledger = self.stand.ledger.clone();
+            let mut blank = self.stand.order("nobody", 1);
+            blank.debits = vec![debit(self.stand.today(), LIMIT)];
+            acting.spawn(async move {
+                let recorded = customer.act(&ledger, now, behind, &step, blank).await;
+                (customer, recorded)
+            });
+        }
+        while let Some(acted) = acting.join_next().await {
+            let (customer, recorded) = acted.unwrap();
+            self.customers.push(customer);
+            if recorded {
+                self.latest = self.latest.max(Some(now));
+            }
+        }
+    }
+
+    async fn check(&self) {
+        let days: Vec<JstDate> =
+            self.customers.iter().flat_map(|customer| customer.orders.iter().map(|known| known.day)).collect();
+        let (Some(first), Some(last)) = (days.iter().min(), days.iter().max()) else { return };
+        let mut states = HashMap::new();
+        let mut export = self.stand.ledger.transfers(*first, *last).await.unwrap();
+        loop {
+            let chunk = export.next_chunk().await.unwrap();
+            if chunk.is_empty() {
+                break;
+            }
+            states.extend(chunk.into_iter().map(|transfer| (transfer.id, transfer.state)));
+        }
+        for customer in &self.customers {
+            customer.check(&states);
+        }
+        // Of a few, the sums as well: each is a look at the file of its own.
+        for customer in self.customers.iter().take(3) {
+            let Some(known) = customer.orders.last() else { continue };
+            let holder = known.order.holder.clone();
+            let statement = self.stand.ledger.statement(holder.contract, holder.members, known.day).await.unwrap();
+            let used: u64 = statement.used.iter().map(|used| used.amount.get()).sum();
+            assert_eq!(used, customer.counted(known.day));
+        }
+    }
+}
+
+/// 10,000 schedules in all.
+#[test]
+fn no_schedule_executes_more_than_the_limit() {
+    let rounds = vec((event(), vec(step(), CUSTOMERS)), 3..6);
+    proptest!(Config { cases: CASES, failure_persistence: None, ..Config::default() }, |(rounds in rounds)| {
+        for kind in Kind::ALL { run(async {
+            let name = |number| format!("customer{number}");
+            let customers = (0..CUSTOMERS).map(|number| Customer { name: name(number), entered: None, orders: vec![] });
+            let mut world = World { stand: Stand::new(kind), customers: customers.collect(), latest: None };
+            for (event, steps) in &rounds {
+                world.happen(event).await;
+                world.act_all(steps).await;
+            }
+            world.check().await;
+        }); }
+    });
+}
