@@ -62,13 +62,8 @@ impl Desk {
     }
 
     fn servlet(&mut self, path: &str, visit: &Visit<'_>) -> Reply {
-        match path {
-            "/ib/login.do" => return self.log_in(visit),
-            "/ib/logout.do" => {
-                self.sessions.end(&visit.session);
-                return page(pages::logged_out());
-            }
-            _ => {}
+        if let Some(reply) = self.before_login(path, visit) {
+            return reply;
         }
         let Some(login_id) = self.customer(visit) else {
             return page(pages::login(None));
@@ -113,10 +108,6 @@ impl Desk {
             "/ib/bulk.do" => forms::bulk(&token(self)),
             "/ib/payroll.do" => forms::payroll(),
             "/ib/limit.do" => forms::limit(self.books.limits(&contract)),
-            "/ib/certificate.do" => pages::certificate_start(),
-            "/ib/certificate/confirm.do" => pages::certificate_confirm(),
-            "/ib/certificate/issue.do" => pages::certificate_working(),
-            "/ib/certificate/result.do" => pages::certificate_result(&by.login_id),
             "/ib/transfer/done.do" | "/ib/bulk/done.do" | "/ib/payroll/done.do" | "/ib/approval/done.do" => {
                 let ours = self.books.orders().iter().rfind(|order| order.login_id == by.login_id);
                 pages::done(path, ours)
@@ -130,26 +121,12 @@ impl Desk {
     }
 
     /// Whose money it is about: who logged in to this session, else whom the header names.
-    fn customer(&self, visit: &Visit<'_>) -> Option<String> {
+    pub(super) fn customer(&self, visit: &Visit<'_>) -> Option<String> {
         let logged_in = self.sessions.find(&visit.session).and_then(|session| session.login_id.clone());
         logged_in.or_else(|| header(visit.headers, "x-login-id"))
     }
 
-    /// The form's login ID if there is one, else the certificate's. Any password but an empty one and `wrong` is right.
-    fn log_in(&mut self, visit: &Visit<'_>) -> Reply {
-        let typed = visit.parameters.filled("loginId").map(str::to_owned);
-        let login_id = typed.or_else(|| header(visit.headers, "x-login-id"));
-        match (login_id, visit.parameters.filled("password")) {
-            (_, None) if visit.parameters.first("loginId").is_none() => page(pages::login(None)),
-            (None, _) | (_, None | Some("wrong")) => page(pages::login(Some(Failure::PasswordWrong))),
-            (Some(login_id), Some(_)) => {
-                self.sessions.open(&visit.session).login_id = Some(login_id);
-                Reply::Redirect("/ib/menu.do".to_owned())
-            }
-        }
-    }
-
-    fn error(&self, failure: Failure, visit: &Visit<'_>) -> Reply {
+    pub(super) fn error(&self, failure: Failure, visit: &Visit<'_>) -> Reply {
         let payee = visit.parameters.filled("payee").map(|payee| self.switches.echo.of(payee));
         pages::error_reply(failure, payee.as_deref())
     }
@@ -160,7 +137,7 @@ pub(super) fn page(html: String) -> Reply {
 }
 
 /// The first field of that name, `_` and `-` being the same to the application server.
-fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+pub(super) fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     let folded = || headers.iter().find(|(other, _)| other.as_str().replace('_', "-") == name).map(|(_, value)| value);
     let value = headers.get(name).or_else(folded)?;
     Some(String::from_utf8_lossy(value.as_bytes()).into_owned())

@@ -5,13 +5,14 @@
 //! take for the truth (REQUIREMENTS 2.16): *the executed sum per contract and day never exceeds the ceiling*.
 //!
 //! `service` has the sockets and `faults` what goes wrong on them; `path`, `parameters`, `amounts` read a request the way
-//! a servlet container and Java do; `desk` chooses the servlet; `transfers` and `offices` are the servlets, `orders` the
+//! a servlet container and Java do; `desk` chooses the servlet; `entrance`, `transfers` and `offices` are the servlets, `orders` the
 //! books, `sessions` what is remembered between two requests, `pages` and `forms` what people see.
 
 mod amounts;
 mod answer;
 mod desk;
 mod digits;
+mod entrance;
 mod faults;
 mod forms;
 mod gzip;

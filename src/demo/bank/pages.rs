@@ -136,10 +136,13 @@ pub(super) fn certificate_start() -> String {
 }
 
 /// The second step.
-pub(super) fn certificate_confirm() -> String {
-    let content = "<form method=\"POST\" action=\"/ib/certificate/issue.do\"><p>証明書を発行します。</p>\n\
-                   <p><button>発行</button></p></form>\n";
-    frame("BSMS002", "証明書発行確認", content)
+pub(super) fn certificate_confirm(login_id: &str) -> String {
+    let content = format!(
+        "<form method=\"POST\" action=\"/ib/certificate/issue.do\"><p>{} 様の証明書を発行します。</p>\n\
+         <p><button>発行</button></p></form>\n",
+        escape(login_id)
+    );
+    frame("BSMS002", "証明書発行確認", &content)
 }
 
 /// The third.
@@ -149,7 +152,7 @@ pub(super) fn certificate_working() -> String {
     frame("BSMS003", "証明書発行 処理中", content)
 }
 
-/// The last.
+/// The last. The certificates themselves are the gateway's to make.
 pub(super) fn certificate_result(login_id: &str) -> String {
     let content = format!("<p>{} 様の証明書の発行処理が完了しました。</p>\n", escape(login_id));
     frame("BSMS004", "証明書発行結果", &content)

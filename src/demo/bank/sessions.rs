@@ -37,6 +37,8 @@ pub(super) struct Session {
     began: u64,
     /// Who logged in by form.
     pub(super) login_id: Option<String>,
+    /// For whom 証明書取得 began.
+    pub(super) issue_to: Option<String>,
     /// The latest transfer entered, until another is.
     pub(super) entered: Option<Draft>,
     /// Transfers entered, by the hidden number of their form.
@@ -91,10 +93,11 @@ pub(super) struct Sessions {
 
 impl Sessions {
     /// The session that a request names: the first cookie that is known, else the URL's if that is known, else the first
-    /// that it brought at all, as Tomcat prefers them.
+    /// that it brought at all. Containers differ here; this is the most that any of them accepts.
     pub(super) fn name(&self, headers: &HeaderMap, url: Option<String>) -> Named {
         let cookies = cookies(headers).into_iter().map(|id| Named { id, origin: Origin::Cookie });
-        let brought: Vec<Named> = cookies.chain(url.map(|id| Named { id, origin: Origin::Url })).collect();
+        let brought = cookies.chain(url.map(|id| Named { id, origin: Origin::Url }));
+        let brought: Vec<Named> = brought.filter(|named| !named.id.is_empty()).collect();
         let known = brought.iter().find(|named| self.by_id.contains_key(&named.id));
         let made = || Named { id: random_name().to_uppercase(), origin: Origin::Made };
         known.or(brought.first()).cloned().unwrap_or_else(made)
@@ -164,7 +167,9 @@ mod tests {
         assert_eq!(named(&sessions, "JSESSIONID=a", Some("known")), ("known".into(), Origin::Url));
         assert_eq!(named(&sessions, "JSESSIONID=a; JSESSIONID=b", Some("c")), ("a".into(), Origin::Cookie));
         assert_eq!(named(&sessions, "x=1,JSESSIONID=\"known\"", None), ("known".into(), Origin::Cookie));
-        assert_eq!(named(&sessions, "XJSESSIONID=known", None).1, Origin::Made);
+        for none in ["", "XJSESSIONID=known", "JSESSIONID=", "jsessionid=known"] {
+            assert_eq!(named(&sessions, none, Some("")).1, Origin::Made, "{none}");
+        }
     }
 
     #[test]
