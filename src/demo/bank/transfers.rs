@@ -1,0 +1,150 @@
+//! 振込: in one step, ten lines at once, by a wizard, by a file's form, by JSON, behind one dispatching servlet; and its
+//! cancelling.
+//!
+//! Nothing here knows a ceiling: whatever arrives and can be read is executed.
+
+use super::answer::Reply;
+use super::desk::{Desk, Visit, page};
+use super::digits::lenient_date;
+use super::orders::{Draft, Failure, OrderClass, Signature};
+use super::parameters::Parameters;
+use super::sessions::random_name;
+use super::{Lists, Tokens, forms};
+use crate::domain::JstDate;
+
+/// The lines of the form with several.
+pub(super) const LINES: u8 = 10;
+
+const DONE: &str = "/ib/transfer/done.do";
+
+impl Desk {
+    /// Amount, payee and date in one request; also as multipart.
+    pub(super) fn transfer_once(&mut self, visit: &Visit<'_>, by: &Signature) -> Result<Reply, Failure> {
+        self.spend_token(visit)?;
+        let draft = self.draft(&visit.parameters, "amount", "payee")?;
+        self.books.execute(by, &draft, OrderClass::Transfer)?;
+        Ok(Reply::Redirect(DONE.to_owned()))
+    }
+
+    /// The same without a screen: 200 in any case, the outcome in the body.
+    pub(super) fn transfer_json(&mut self, parameters: &Parameters, by: &Signature) -> Reply {
+        let executed = self
+            .draft(parameters, "amount", "payee")
+            .and_then(|draft| self.books.execute(by, &draft, OrderClass::Transfer));
+        let json = match executed {
+            Ok(receipt) => serde_json::json!({ "result": "ok", "receipt": receipt }),
+            Err(failure) => serde_json::json!({ "result": "error", "code": "BTRE900", "message": failure.message() }),
+        };
+        Reply::Json(json.to_string())
+    }
+
+    /// `kingaku1` to `kingaku10`.
+    pub(super) fn transfer_lines(&mut self, visit: &Visit<'_>, by: &Signature) -> Result<Reply, Failure> {
+        self.spend_token(visit)?;
+        self.execute_lines(visit, by)?;
+        Ok(Reply::Redirect(DONE.to_owned()))
+    }
+
+    /// Executes the lines that are filled in, together or one after the other, as the switch says.
+    pub(super) fn execute_lines(&mut self, visit: &Visit<'_>, by: &Signature) -> Result<(), Failure> {
+        let filled = |line: &u8| visit.parameters.filled(&format!("kingaku{line}")).is_some();
+        let lines: Vec<u8> = (1..=LINES).filter(filled).collect();
+        if lines.is_empty() {
+            return Err(Failure::AmountMissing);
+        }
+        let draft =
+            |desk: &Self, line: &u8| desk.draft(&visit.parameters, &format!("kingaku{line}"), &format!("payee{line}"));
+        match self.switches.lists {
+            Lists::LineByLine => {
+                for line in &lines {
+                    let draft = draft(self, line)?;
+                    self.books.execute(by, &draft, OrderClass::Transfer)?;
+                }
+            }
+            Lists::Atomic => {
+                let drafts = lines.iter().map(|line| draft(self, line)).collect::<Result<Vec<_>, _>>()?;
+                self.books.accepts(&by.login_id, &drafts)?;
+                for draft in &drafts {
+                    self.books.execute(by, draft, OrderClass::Transfer)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The wizard's first step: keeps what was entered in the session and shows it. Without an amount, the empty form.
+    pub(super) fn enter(&mut self, visit: &Visit<'_>) -> Result<Reply, Failure> {
+        if visit.parameters.first("amount").is_none() {
+            return Ok(page(forms::entry(&random_name())));
+        }
+        let draft = self.draft(&visit.parameters, "amount", "payee")?;
+        let session = self.sessions.open(&visit.session);
+        session.enter(visit.parameters.filled("transaction"), draft);
+        self.confirm(visit)
+    }
+
+    /// The second: shows it again.
+    pub(super) fn confirm(&mut self, visit: &Visit<'_>) -> Result<Reply, Failure> {
+        let transaction = visit.parameters.filled("transaction");
+        let session = self.sessions.open(&visit.session);
+        let draft = session.entry(transaction).cloned().ok_or(Failure::NothingEntered)?;
+        Ok(page(forms::confirm(&draft, transaction, &session.give_token())))
+    }
+
+    /// The third carries no amount: executes what was entered under that number, or what was entered last. It stays
+    /// entered, so that sending this twice executes twice.
+    pub(super) fn execute_entered(&mut self, visit: &Visit<'_>, by: &Signature) -> Result<Reply, Failure> {
+        self.spend_token(visit)?;
+        let session = self.sessions.find(&visit.session);
+        let entry = session.and_then(|session| session.entry(visit.parameters.filled("transaction")));
+        let draft = entry.cloned().ok_or(Failure::NothingEntered)?;
+        self.books.execute(by, &draft, OrderClass::Transfer)?;
+        Ok(Reply::Redirect(DONE.to_owned()))
+    }
+
+    /// Takes back what is meant for a later day.
+    pub(super) fn cancel(&mut self, visit: &Visit<'_>, by: &Signature) -> Result<Reply, Failure> {
+        self.books.cancel(by, number(visit)?)?;
+        Ok(Reply::Redirect("/ib/transfer/cancelled.do".to_owned()))
+    }
+
+    /// One servlet for several actions, named by the first `method`.
+    pub(super) fn dispatch(&mut self, visit: &Visit<'_>, by: &Signature) -> Result<Reply, Failure> {
+        match visit.parameters.first("method") {
+            Some("entry") => self.enter(visit),
+            Some("confirm") => self.confirm(visit),
+            Some("commit") if visit.parameters.filled("amount").is_some() => self.transfer_once(visit, by),
+            Some("commit") => self.execute_entered(visit, by),
+            Some(_) | None => Err(Failure::ActionUnknown),
+        }
+    }
+
+    /// A transfer as the application reads it from the fields of those names.
+    pub(super) fn draft(&self, parameters: &Parameters, amount: &str, payee: &str) -> Result<Draft, Failure> {
+        let text = parameters.filled(amount).ok_or(Failure::AmountMissing)?;
+        let amount = self.switches.amount_parser.parse(text).ok_or(Failure::AmountUnreadable)?;
+        let payee = parameters.first(payee).unwrap_or_default().to_owned();
+        Ok(Draft { amount, payee, designated: designated(parameters)? })
+    }
+
+    /// Refuses a form that was sent before, where the switch says so.
+    pub(super) fn spend_token(&mut self, visit: &Visit<'_>) -> Result<(), Failure> {
+        let token = visit.parameters.first("token").unwrap_or_default();
+        match self.switches.tokens {
+            Tokens::Ignored => Ok(()),
+            Tokens::Once if self.sessions.open(&visit.session).take_token(token) => Ok(()),
+            Tokens::Once => Err(Failure::TokenSpent),
+        }
+    }
+}
+
+/// The receipt number that a request names.
+pub(super) fn number(visit: &Visit<'_>) -> Result<u64, Failure> {
+    let id = visit.parameters.first("id").unwrap_or_default();
+    super::AmountParser::Long.parse(id).and_then(|id| u64::try_from(id).ok()).ok_or(Failure::NumberUnknown)
+}
+
+fn designated(parameters: &Parameters) -> Result<Option<JstDate>, Failure> {
+    let date = parameters.filled("date").map(|date| lenient_date(date).ok_or(Failure::DateUnreadable));
+    date.transpose()
+}
