@@ -145,6 +145,7 @@ fn assertion(criterion: &mut Criterion, authority: &Authority) {
                 let request = Bound {
                     method: "GET",
                     target: "/ib/menu.do?lang=ja",
+                    body_digest: None,
                     id: "01a202bd-85e8-758c-8867-3a58f3734ed2",
                     issued_at: 1_795_342_304,
                 };

@@ -2,15 +2,33 @@
 //!
 //! Read this file first. Each stage consumes the evidence of the one before it, so leaving a stage out, or running two in
 //! the wrong order, does not compile. Evidence has private fields and one constructor each:
-//! [`Standing`](crate::connection::Standing) comes from `Visit::standing`, [`Understood`](crate::connection::request::Understood)
-//! from `request::understand`, [`Sealed`](crate::upstream::seal::Sealed) from `Sealer::seal`.
 //!
-//! A request that was not understood cannot be sealed:
+//! | evidence | says | from |
+//! |---|---|---|
+//! | [`Standing`](crate::connection::Standing) | this visitor may ask | `Visit::standing` |
+//! | [`Understood`](crate::connection::request::Understood) | the head has one meaning | `request::understand` |
+//! | [`Routed`](crate::policy::route::Routed) | what it is for | `Routes::find` |
+//! | [`Admitted`](crate::policy::rate_limit::Admitted) | not too often | `RateLimits::admit` |
+//! | [`Inspected`](crate::policy::inspect::Inspected) | its body has one meaning, where that matters | `inspect` |
+//! | [`Reserved`](crate::policy::reserve::Reserved) | the ledger grants it, where it moves money | `reserve` |
+//! | [`Sealed`](crate::upstream::seal::Sealed) | scrubbed, told who sends it, signed | `Sealer::seal` |
+//! | [`Answered`](crate::upstream::settle::Answered) | the bank has answered | `Forward::send` |
+//!
+//! A request that nobody reserved cannot be sealed:
 //!
 //! ```compile_fail,E0308
-//! use sekisho::{connection::Standing, upstream::seal::Sealer};
-//! fn skip_understanding(sealer: &Sealer, standing: Standing) {
-//!     let _ = sealer.seal(standing, &sekisho::domain::RequestId::new(), 0);
+//! use sekisho::{policy::inspect::Inspected, upstream::seal::Sealer};
+//! fn skip_the_ledger(sealer: &Sealer, inspected: Inspected) {
+//!     let _ = sealer.seal(inspected, &sekisho::domain::RequestId::new(), 0);
+//! }
+//! ```
+//!
+//! one that was not read has no place in the ledger:
+//!
+//! ```compile_fail,E0308
+//! use sekisho::policy::{rate_limit::Admitted, reserve::reserve};
+//! async fn skip_inspection(admitted: Admitted) {
+//!     let _ = reserve(None, admitted, &sekisho::domain::RequestId::new()).await;
 //! }
 //! ```
 //!
@@ -24,30 +42,48 @@
 //! ```
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use http::request::Parts;
-use http::{Request, Response};
+use http::uri::PathAndQuery;
+use http::{HeaderName, HeaderValue, Request, Response};
 
 use crate::connection::body::RequestBody;
 use crate::connection::request;
 use crate::connection::trust::Trust;
-use crate::connection::{Limits, Visit};
+use crate::connection::{Limits, Visit, Visitor};
 use crate::domain::{Clock, RequestId};
-use crate::operator::metrics::{ListenerMetrics, Metrics};
-use crate::refusal::{HelpDesk, Reader, Refusal};
+use crate::operator::audit::{Action, Audit, Record, UrlPath};
+use crate::operator::metrics::{CountedRoute, ListenerMetrics, Metrics, OTHER_ROUTE};
+use crate::policy::buffers::Buffers;
+use crate::policy::inspect::{Inspected, Time, inspect};
+use crate::policy::rate_limit::{RateLimits, Told};
+use crate::policy::reserve::{Treasury, reserve};
+use crate::policy::route::{Route, Routes};
+use crate::refusal::{HelpDesk, Reader, Refusal, TransferRefusal};
 use crate::upstream;
 use crate::upstream::body::AnswerBody;
 use crate::upstream::forward::Forward;
 use crate::upstream::pool::Pool;
 use crate::upstream::seal::{Sealer, X_REQUEST_ID};
 
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
 /// What requests are measured by. Replaced whole on reload.
 #[derive(Debug)]
 pub struct Rules {
     /// What one client may cost.
     pub limits: Arc<Limits>,
+    /// What the application's screens are.
+    pub routes: Routes,
+    /// How often each may be asked for.
+    pub rates: RateLimits,
+    /// Memory for bodies that are read.
+    pub buffers: Arc<Buffers>,
+    /// Who asks the ledger; without `[transfer]` no route does.
+    pub treasury: Option<Arc<Treasury>>,
     /// Scrubs and signs.
     pub sealer: Arc<Sealer>,
     /// The application.
@@ -69,6 +105,18 @@ pub struct Pipeline {
     pub clock: Arc<dyn Clock>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Where refusals are recorded.
+    pub audit: Audit,
+    /// Requests about money that run on by themselves.
+    pub detached: Arc<AtomicUsize>,
+}
+
+/// What became of a request on its way, for the record.
+#[derive(Debug, Default)]
+struct Trace {
+    /// Until it is known, none.
+    route: Option<Arc<Route>>,
+    told: Option<Told>,
 }
 
 impl Pipeline {
@@ -84,34 +132,62 @@ impl Pipeline {
         let rules = self.rules.load_full();
         let (parts, body) = request.into_parts();
         let reader = Reader::of(&parts.headers);
+        let target = parts.uri.path_and_query().cloned();
         async move {
-            let mut answer = match self.pass(&rules, visit, &id, parts, body).await {
+            let mut trace = Trace::default();
+            let passed = self.pass(&rules, Arc::clone(&visit), &id, Request::from_parts(parts, body), &mut trace).await;
+            let mut answer = match passed {
                 Ok(answer) => answer,
                 Err(refusal) => {
-                    self.metrics.refusals.with_label_values(&[refusal.code()]).inc();
-                    tracing::debug!(request_id = id.as_str(), %refusal, "request refused");
+                    self.note_refusal(refusal, &visit, &id, target.as_ref(), &trace);
                     refusal.into_response(reader, id.as_str(), &rules.help_desk).map(AnswerBody::Whole)
                 }
             };
             answer.headers_mut().insert(X_REQUEST_ID, id.to_header());
-            counters.count_request(answer.status());
-            self.metrics.request_duration.observe(began.elapsed().as_secs_f64());
+            if let Some(told) = &trace.told {
+                tell(told, &mut answer);
+            }
+            let route = trace.counted();
+            counters.count_request(route, answer.status());
+            self.metrics.observe_duration(route, began.elapsed().as_secs_f64());
             answer
         }
     }
 
     async fn pass(
-        &self,
-        rules: &Rules,
+        self: &Arc<Self>,
+        rules: &Arc<Rules>,
         visit: Arc<Visit>,
         id: &RequestId,
-        parts: Parts,
-        body: RequestBody,
+        request: Request<RequestBody>,
+        trace: &mut Trace,
     ) -> Result<Response<AnswerBody>, Refusal> {
-        let now = self.clock.now();
-        let standing = visit.standing(&self.trust.load(), now)?;
-        let understood = request::understand(standing, parts, body, &rules.limits)?;
-        let sealed = rules.sealer.seal(understood, id, now.as_second())?;
+        let standing = visit.standing(&self.trust.load(), self.clock.now())?;
+        let understood = request::understand(standing, request, &rules.limits)?;
+        let routed = rules.routes.find(understood)?;
+        trace.route = routed.candidates().first().cloned();
+        let mut admitted = rules.rates.admit(routed, Instant::now())?;
+        trace.told = admitted.told.take();
+        let inspected = inspect(admitted, &rules.buffers, Time::of(&rules.limits), rules.routes.enforcement()).await?;
+        trace.route = Some(Arc::clone(inspected.route()));
+        if inspected.concerns_the_ledger() {
+            return self.conclude_detached(rules, inspected, id).await;
+        }
+        self.conclude(rules, inspected, id).await
+    }
+
+    /// From the ledger to the bank's answer.
+    async fn conclude(
+        &self,
+        rules: &Rules,
+        inspected: Inspected,
+        id: &RequestId,
+    ) -> Result<Response<AnswerBody>, Refusal> {
+        let reserved = reserve(rules.treasury.as_ref(), inspected, id).await?;
+        if let Some(refusal) = reserved.observed {
+            self.metrics.refusals_observed.with_label_values(&[refusal.code()]).inc();
+        }
+        let sealed = rules.sealer.seal(reserved, id, self.clock.unix_seconds())?;
         self.metrics.identity_headers_removed.inc_by(sealed.identities_removed);
         let forward = Forward {
             pool: &self.pool_for(rules),
@@ -121,7 +197,50 @@ impl Pipeline {
             body_timeout: rules.limits.body_timeout,
             metrics: &self.metrics,
         };
-        forward.send(sealed).await
+        forward.send(sealed).await?.settle().await
+    }
+
+    /// The same, on its own: a client that hangs up, or a connection that ends, must not stop what moves money (LIM-16).
+    async fn conclude_detached(
+        self: &Arc<Self>,
+        rules: &Arc<Rules>,
+        inspected: Inspected,
+        id: &RequestId,
+    ) -> Result<Response<AnswerBody>, Refusal> {
+        let (pipeline, rules, id) = (Arc::clone(self), Arc::clone(rules), id.clone());
+        let detached = Detached::begin(&self.detached);
+        let concluded = tokio::spawn(async move {
+            let _detached = detached;
+            pipeline.conclude(&rules, inspected, &id).await
+        });
+        // What panicked had left, or not: its reservation says so.
+        concluded.await.unwrap_or(Err(Refusal::Transfer(TransferRefusal::OutcomeUnknown)))
+    }
+
+    fn note_refusal(
+        &self,
+        refusal: Refusal,
+        visit: &Visit,
+        id: &RequestId,
+        target: Option<&PathAndQuery>,
+        trace: &Trace,
+    ) {
+        self.metrics.refusals.with_label_values(&[refusal.code()]).inc();
+        tracing::debug!(request_id = id.as_str(), listener = visit.listener().name(), %refusal, "request refused");
+        let customer = match visit.visitor() {
+            Visitor::Customer(who) => Some(who),
+            Visitor::Stranger | Visitor::Refused(_) => None,
+        };
+        self.audit.record(Record {
+            reason: Some(refusal.code().into()),
+            login_id: customer.map(|who| who.login_id().clone()),
+            client: Some(visit.client()),
+            request: Some(id.clone()),
+            path: target.map(|target| UrlPath::of(target.as_str())),
+            listener: Some(visit.listener().name().into()),
+            route: trace.route.as_ref().map(|route| Arc::clone(&route.name)),
+            ..Record::new(Action::Refused)
+        });
     }
 
     /// This worker's pool; a new one as soon as the rules name other upstream settings.
@@ -133,5 +252,38 @@ impl Pipeline {
         let pool = Pool::new(Arc::clone(&rules.upstream), Arc::clone(&self.metrics));
         self.pool.store(Arc::clone(&pool));
         pool
+    }
+}
+
+impl Trace {
+    fn counted(&self) -> CountedRoute<'_> {
+        match &self.route {
+            Some(route) => CountedRoute { number: route.number, name: &route.name },
+            None => CountedRoute { number: 0, name: OTHER_ROUTE },
+        }
+    }
+}
+
+/// Counts a request that runs by itself, so that a drain waits for it.
+struct Detached(Arc<AtomicUsize>);
+
+impl Detached {
+    fn begin(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Detached {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+fn tell(told: &Told, answer: &mut Response<AnswerBody>) {
+    for (name, value) in [(RATE_LIMIT_POLICY, told.policy()), (RATE_LIMIT, told.state())] {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            answer.headers_mut().insert(name, value);
+        }
     }
 }

@@ -75,3 +75,49 @@ fn print(verified: &Verified, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "head      {head}")?;
     writeln!(out, "the chain is whole")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::ManualClock;
+    use crate::operator::audit::{Action, Audit, OperatorAct, Record, Settings};
+    use crate::operator::metrics::Metrics;
+
+    #[test]
+    fn a_whole_log_is_described_and_a_broken_one_named() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let settings = Settings::of(directory.path().join("audit.jsonl"));
+        let clock = Arc::new(ManualClock::at("2026-11-02T01:00:00Z".parse().unwrap()));
+        let metrics = Metrics::new(std::iter::empty()).unwrap();
+        let log = Audit::open(&settings, None, clock, &metrics.audit).unwrap();
+        log.record(Record::new(Action::Operator(OperatorAct::LedgerExported)));
+        drop(log);
+        let files = [settings.file.clone()];
+        let verified = verify::verify(&files, None).unwrap();
+        let mut out = Vec::new();
+        print(&verified, &mut out).unwrap();
+        let expected = format!(
+            "records   3, sequence 1 to 3\n\
+             time      2026-11-02T01:00:00.000Z to 2026-11-02T01:00:00.000Z\n\
+             begins    with the first record of the chain\n\
+             head      {}\n\
+             the chain is whole\n",
+            verified.head
+        );
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+
+        let changed = fs::read_to_string(&settings.file).unwrap().replace("exported", "adjusted");
+        fs::write(&settings.file, changed).unwrap();
+        let arguments = Arguments { command: Command::Verify(Verify { files: files.to_vec(), head: None }) };
+        let Err(Failure::Other(error)) = audit(&arguments) else { panic!() };
+        let file = settings.file.display();
+        let expected = format!(
+            "the audit log is not whole: the chain is broken at {file} line 3: it does not follow the line before it: one \
+             of the two was changed"
+        );
+        assert_eq!(format!("{error:#}"), expected);
+    }
+}

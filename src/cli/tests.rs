@@ -39,6 +39,8 @@ fn help_and_version_are_no_mistakes_and_everything_unknown_is() {
         "sekisho pki dev",
         "sekisho pki revoke certs",
         "sekisho demo --twice",
+        "sekisho audit verify",
+        "sekisho audit verify --head 12 audit.jsonl",
     ] {
         assert!(parse(wrong).unwrap_err().use_stderr(), "{wrong}");
     }

@@ -29,10 +29,11 @@ use self::layers::Layers;
 pub use self::mistake::{Mistake, Mistakes, Place};
 use self::mistake::{Read, Report};
 use self::section::{Context, Section};
-use self::sections::{LATER, assertion, limits, listener, process, trust};
+pub use self::sections::transfer::Transfer;
+use self::sections::{LATER, assertion, limits, listener, process, rate_limit, route, transfer, trust};
 pub use self::version::Versions;
 use crate::domain::Clock;
-use crate::{connection, operator, upstream};
+use crate::{connection, operator, policy, store, upstream};
 
 /// The file that is read where none is named.
 const DEFAULT_FILE: &str = "config.toml";
@@ -71,6 +72,16 @@ pub struct Config {
     pub upstream: upstream::Settings,
     /// What one client may cost.
     pub limits: connection::Limits,
+    /// The application's screens.
+    pub routes: Vec<policy::route::Route>,
+    /// How often a customer may ask.
+    pub rate_limits: Vec<policy::rate_limit::Settings>,
+    /// The ceiling.
+    pub transfer: Option<Transfer>,
+    /// Where sums are kept.
+    pub store: store::Settings,
+    /// Where decisions are recorded.
+    pub audit: Option<operator::audit::Settings>,
     /// The operator address and the control socket.
     pub operator: operator::Settings,
     /// Text for refusal pages.
@@ -126,6 +137,12 @@ fn read(layers: &Layers, versions: Versions, report: &Report, clock: &dyn Clock)
     let operator =
         root.table("operator").and_then(|section| process::read_operator(section, state_directory, addresses));
     let help_desk = root.table("help-desk").and_then(process::read_help_desk);
+    let transfer = transfer::read_transfer(&mut root, upstream.as_ref().ok());
+    let known_transfer = transfer.as_ref().ok().and_then(Option::as_ref);
+    let routes = route::read_routes(&mut root, known_transfer);
+    let rate_limits = rate_limit::read_rate_limits(&mut root, routes.as_deref().unwrap_or_default());
+    let store = transfer::read_store(&mut root, state_directory);
+    let audit = transfer::read_audit(&mut root);
     LATER.iter().for_each(|section| root.not_supported(section));
     root.finish();
 
@@ -137,6 +154,11 @@ fn read(layers: &Layers, versions: Versions, report: &Report, clock: &dyn Clock)
         assertion: assertion?,
         upstream: upstream?,
         limits: limits?,
+        routes: routes?,
+        rate_limits: rate_limits?,
+        transfer: transfer?,
+        store: store?,
+        audit: audit?,
         operator: operator?,
         help_desk: help_desk?,
         warnings: Vec::new(),

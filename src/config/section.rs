@@ -129,11 +129,57 @@ impl<'a> Section<'a> {
         read.into_iter().collect()
     }
 
+    /// One value, or a list of them.
+    pub(super) fn one_or_more<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(Given<'_>) -> Result<T, String>,
+    ) -> Read<Option<Vec<T>>> {
+        match self.values.get(key) {
+            Some(Value::Array(..)) => self.list(key, parse),
+            Some(_) | None => Ok(self.optional(key, parse)?.map(|one| vec![one])),
+        }
+    }
+
+    /// One table, or a list of them; none where it is left out.
+    pub(super) fn table_or_tables(&mut self, key: &'static str) -> Read<Vec<Section<'a>>> {
+        match self.values.get(key) {
+            Some(Value::Array(..)) => self.tables(key),
+            Some(_) | None => Ok(self.optional_table(key)?.into_iter().collect()),
+        }
+    }
+
+    /// A table of names that are the institution's own, each with a value.
+    pub(super) fn pairs<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(Given<'_>) -> Result<T, String>,
+    ) -> Read<Vec<(String, T)>> {
+        let Some(table) = self.optional_table(key)? else { return Ok(Vec::new()) };
+        let read = table.values.iter().map(|(name, value)| {
+            let value = parse(self.given(value)).map_err(|text| table.mistake(name, text))?;
+            Ok((name.clone(), value))
+        });
+        let read: Vec<Read<(String, T)>> = read.collect();
+        read.into_iter().collect()
+    }
+
+    /// Whether a key holds a table.
+    pub(super) fn is_table(&self, key: &str) -> bool {
+        matches!(self.values.get(key), Some(Value::Dict(..)))
+    }
+
     /// The tables that have a name, `[[listener]]`, at least one, in the order of the files.
     pub(super) fn named_tables(&mut self, key: &'static str) -> Read<Vec<Section<'a>>> {
+        let tables = self.optional_named_tables(key)?;
+        if tables.is_empty() { Err(self.missing(key)) } else { Ok(tables) }
+    }
+
+    /// The same, perhaps none.
+    pub(super) fn optional_named_tables(&mut self, key: &'static str) -> Read<Vec<Section<'a>>> {
         let named = match self.value(key) {
-            Some(Value::Dict(_, named)) if !named.is_empty() => named,
-            Some(Value::Dict(..)) | None => return Err(self.missing(key)),
+            Some(Value::Dict(_, named)) => named,
+            None => return Ok(Vec::new()),
             Some(_) => return Err(self.mistake(key, format!("must be written as one [[{key}]] for each"))),
         };
         let mut found = Vec::new();

@@ -62,8 +62,8 @@ impl Drop for AddressSeat {
     }
 }
 
-/// One household has one IPv4 address or one IPv6 /64.
-fn neighbourhood(address: IpAddr) -> IpAddr {
+/// One household has one IPv4 address or one IPv6 /64: what stands for an address where addresses are counted.
+pub fn neighbourhood(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {

@@ -38,6 +38,12 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// Between two reads of a request's body.
     pub body_timeout: Duration,
+    /// From the beginning to the end of a body that is read before it is forwarded.
+    pub inspection_timeout: Duration,
+    /// Memory for such bodies, in all.
+    pub max_inspected_bytes: usize,
+    /// The same for one login ID, or one address where there is none.
+    pub max_inspected_bytes_per_login_id: usize,
     /// How long a client may leave an answer unread.
     pub write_timeout: Duration,
     /// Open connections in all.
@@ -72,6 +78,9 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             body_timeout: Duration::from_secs(30),
+            inspection_timeout: Duration::from_secs(30),
+            max_inspected_bytes: 64 << 20,
+            max_inspected_bytes_per_login_id: 1 << 20,
             write_timeout: Duration::from_secs(30),
             max_connections: 10_000,
             max_connections_per_address: 1_000,

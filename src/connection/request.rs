@@ -3,10 +3,11 @@
 //! Invariant: an [`Understood`] request has one target, one host, one framing, a method that belongs to HTTP applications,
 //! and no `Connection` header that takes end-to-end fields away.
 
+use bytes::Bytes;
 use http::header::{HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Method, Version};
+use http::{Method, Request, Version};
 
 use super::Limits;
 use super::body::RequestBody;
@@ -30,6 +31,8 @@ pub struct Understood {
     host: HeaderValue,
     /// The body's length, where the client announced one.
     pub(crate) length: Option<u64>,
+    /// The longest body that its route takes, where there is such a bound.
+    pub(crate) max_body: Option<u64>,
 }
 
 impl Understood {
@@ -48,6 +51,29 @@ impl Understood {
         &self.standing
     }
 
+    /// The same target in its canonical form.
+    pub(crate) fn set_target(&mut self, canonical: PathAndQuery) {
+        self.target = canonical;
+    }
+
+    /// Bounds the body: at once where the client announced more, else while it is passed on.
+    ///
+    /// # Errors
+    /// [`Refusal::BodyTooLarge`].
+    pub(crate) fn limit_body(&mut self, max: Option<u64>) -> Result<(), Refusal> {
+        self.max_body = max;
+        match (self.length, max) {
+            (Some(length), Some(max)) if length > max => Err(Refusal::BodyTooLarge),
+            (Some(_) | None, _) => Ok(()),
+        }
+    }
+
+    /// The body as it was inspected; from now on this is what the request says.
+    pub(crate) fn replace_body(&mut self, body: Bytes) {
+        self.length = Some(body.len() as u64);
+        self.body = RequestBody::Inspected(Some(body));
+    }
+
     /// The parts, for the next stage.
     pub(crate) fn into_inner(self) -> (Standing, Parts, RequestBody, PathAndQuery, HeaderValue) {
         (self.standing, self.parts, self.body, self.target, self.host)
@@ -58,7 +84,8 @@ impl Understood {
 ///
 /// # Errors
 /// The refusal to answer with.
-pub fn understand(standing: Standing, parts: Parts, body: RequestBody, limits: &Limits) -> Result<Understood, Refusal> {
+pub fn understand(standing: Standing, request: Request<RequestBody>, limits: &Limits) -> Result<Understood, Refusal> {
+    let (parts, body) = request.into_parts();
     // HTTP/1 was counted by the parser; HTTP/2 only in bytes.
     if parts.headers.len() > limits.max_header_count {
         return Err(Refusal::TooManyHeaders);
@@ -74,7 +101,7 @@ pub fn understand(standing: Standing, parts: Parts, body: RequestBody, limits: &
         return Err(refusal);
     }
     let length = survey.length;
-    Ok(Understood { standing, parts, body, target, host, length })
+    Ok(Understood { standing, parts, body, target, host, length, max_body: None })
 }
 
 /// Whether a field of this name (in lower case) belongs to the connection with the client, or is written anew for the one

@@ -5,6 +5,7 @@
 
 mod bind;
 mod control;
+mod money;
 mod reload;
 mod watch;
 mod worker;
@@ -28,8 +29,13 @@ use crate::domain::Clock;
 use crate::operator::health::View;
 use crate::operator::metrics::Metrics;
 use crate::pipeline::Rules;
+use crate::policy::buffers::Buffers;
+use crate::policy::rate_limit::RateLimits;
+use crate::policy::route::{Enforcement, Route, Routes};
 use crate::upstream::seal::Sealer;
 
+use money::Money;
+pub use money::MoneyError;
 pub use reload::{ReloadError, Reloaded};
 
 /// How to read the configuration again.
@@ -55,6 +61,9 @@ pub enum StartError {
     /// There is no key to sign with.
     #[error("assertion.keys: there is no key to sign with")]
     NoSigningKey,
+    /// The ledger or the audit log cannot be used.
+    #[error(transparent)]
+    Money(#[from] MoneyError),
     /// The state directory cannot be made, or a thread cannot be started.
     #[error("{0}")]
     System(#[from] io::Error),
@@ -101,6 +110,7 @@ struct Shared {
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
     view: Arc<View>,
+    money: Money,
     /// What the running state was made from. Held while reloading, so that reloads come one after another.
     config: Mutex<Config>,
     reloader: Reloader,
@@ -135,7 +145,9 @@ impl Gateway {
         reload::report_lists(&reports, &trust, &metrics);
         let trust = Arc::new(ArcSwap::from_pointee(trust));
         let entrances = Entrances::new(&config.listeners, &config.limits, &trust, &trust.load(), &clock)?;
-        let rules = Arc::new(ArcSwap::from_pointee(rules_of(&config).ok_or(StartError::NoSigningKey)?));
+        let money = Money::open(&config, &metrics, &clock)?;
+        let rules = rules_of(&config, &money, &metrics, &clock, None).ok_or(StartError::NoSigningKey)?;
+        let rules = Arc::new(ArcSwap::from_pointee(rules));
         let view = Arc::new(View {
             metrics: Arc::clone(&metrics),
             trust: Arc::clone(&trust),
@@ -157,6 +169,7 @@ impl Gateway {
             metrics,
             clock,
             view,
+            money,
             reloader,
         });
         let operator_address = control.address;
@@ -212,6 +225,8 @@ impl Gateway {
             }
         }
         let _ = self.stage.send(Stage::Over);
+        // What was settled and told must be on the disk before this process may end.
+        self.shared.money.close();
         if let Some(control) = self.control.take()
             && control.join().is_err()
         {
@@ -229,12 +244,29 @@ impl Drop for Gateway {
     }
 }
 
-/// The rules of a configuration; `None` where there is no key to sign with.
-fn rules_of(config: &Config) -> Option<Rules> {
+/// The rules of a configuration; `None` where there is no key to sign with. What counts goes on from the rules before.
+fn rules_of(
+    config: &Config,
+    money: &Money,
+    metrics: &Arc<Metrics>,
+    clock: &Arc<dyn Clock>,
+    before: Option<&Rules>,
+) -> Option<Rules> {
     let upstream = &config.upstream;
     let sealer = Sealer::new(config.assertion.clone(), upstream)?;
+    let transfer = config.transfer.as_ref();
+    let numbered =
+        config.routes.iter().cloned().map(|route| Route { number: metrics.route_number(&route.name), ..route });
+    let prefixes = transfer.map(|transfer| transfer.prefixes.as_slice()).unwrap_or_default();
+    let enforcement = transfer.map_or(Enforcement::Enforce, |transfer| transfer.ceiling.enforcement);
+    let room = (config.limits.max_inspected_bytes, config.limits.max_inspected_bytes_per_login_id);
+    let known = before.map(|before| Arc::clone(&before.buffers)).filter(|known| known.are_bounded_by(room.0, room.1));
     Some(Rules {
         limits: Arc::new(config.limits.clone()),
+        routes: Routes::new(numbered.collect(), prefixes, enforcement),
+        rates: RateLimits::new(&config.rate_limits, metrics, before.map(|before| &before.rates)),
+        buffers: known.unwrap_or_else(|| Buffers::new(room.0, room.1)),
+        treasury: money.treasury(config, metrics, clock),
         sealer: Arc::new(sealer),
         upstream: Arc::new(upstream.clone()),
         help_desk: config.help_desk.clone(),

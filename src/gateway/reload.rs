@@ -85,7 +85,9 @@ impl Shared {
             .renew(&config.trust, config.identity.clone(), &archive, &*self.clock)
             .map_err(ReloadError::Trust)?;
         let entrances = Entrances::new(&config.listeners, &config.limits, &self.trust, &trust, &self.clock)?;
-        let rules = rules_of(&config).ok_or(ReloadError::NoSigningKey)?;
+        let before = self.rules.load();
+        let rules = rules_of(&config, &self.money, &self.metrics, &self.clock, Some(&before));
+        let rules = rules.ok_or(ReloadError::NoSigningKey)?;
         report_lists(&reports, &trust, &self.metrics);
         let reloaded = Reloaded {
             listeners: config.listeners.len(),
@@ -158,6 +160,9 @@ fn refuse_what_needs_a_restart(running: &Config, new: &Config) -> Result<(), Rel
         (running.process == new.process, "workers, state-directory or drain-timeout"),
         (places(running) == places(new), "the listeners' names and addresses"),
         (running.operator == new.operator, "[operator]"),
+        (running.store == new.store, "[store]"),
+        (running.audit == new.audit, "[audit]"),
+        (running.transfer.is_some() == new.transfer.is_some(), "whether there is [transfer]"),
         (running.limits.max_handshakes == new.limits.max_handshakes, "limits.max-handshakes"),
     ];
     match rules.into_iter().find(|(same, _)| !same) {

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -62,6 +63,8 @@ impl Worker {
             pool: Arc::new(ArcSwap::new(pool)),
             clock: Arc::clone(&shared.clock),
             metrics: Arc::clone(&shared.metrics),
+            audit: shared.money.audit.clone(),
+            detached: Arc::default(),
         };
         Self {
             pipeline: Arc::new(pipeline),
@@ -110,9 +113,11 @@ impl Worker {
         }
     }
 
-    /// Nobody is here and nobody is being greeted. Who still waits for a turn has not begun and is let go.
+    /// Nobody is here, nobody is being greeted, and no money is on its way. Who still waits for a turn has not begun and is let go.
     fn is_quiet(&self) -> bool {
-        self.roll.is_empty() && self.handshakes.available_permits() == self.shared.rules.load().limits.max_handshakes
+        self.roll.is_empty()
+            && self.pipeline.detached.load(Ordering::Acquire) == 0
+            && self.handshakes.available_permits() == self.shared.rules.load().limits.max_handshakes
     }
 
     async fn sweep(self: Arc<Self>) {

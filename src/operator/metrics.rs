@@ -3,7 +3,7 @@
 //! Labels have few values, all of them ours: never a login ID, an address, a path, a host or a serial (A63).
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -11,12 +11,17 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use crate::domain::Yen;
+
 /// Bucket bounds in seconds: OpenTelemetry's for HTTP servers, with finer ones below for what a proxy adds.
 const SECONDS: [f64; 17] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
-/// The route label until routes exist.
+/// The route label of everything that is no route; its number is 0.
 pub const OTHER_ROUTE: &str = "other";
+
+/// The most routes that a gateway can tell apart, over all its reloads.
+pub const MAX_ROUTES: usize = 1024;
 
 /// The label of handshakes that ended before a listener was chosen, where several share the address.
 pub const NO_LISTENER: &str = "none";
@@ -28,8 +33,17 @@ pub struct Metrics {
     /// `sekisho_handshakes_total{listener,result,kind}`
     pub handshakes: IntCounterVec,
     requests: IntCounterVec,
-    /// `sekisho_request_duration_seconds{route}`, here of the only route.
-    pub request_duration: Histogram,
+    request_duration: HistogramVec,
+    /// The same by the route's number.
+    request_duration_of: Vec<OnceLock<Histogram>>,
+    /// The routes' names by number.
+    routes: Mutex<Vec<Arc<str>>>,
+    /// `sekisho_refusals_observed_total{reason}`
+    pub refusals_observed: IntCounterVec,
+    /// `sekisho_rate_limited_total{limit}`
+    pub rate_limited: IntCounterVec,
+    transfers: IntCounterVec,
+    transfer_yen: IntCounterVec,
     /// `sekisho_upstream_duration_seconds`: until the head of the application's answer.
     pub upstream_duration: Histogram,
     /// `sekisho_refusals_total{reason}`
@@ -87,15 +101,29 @@ pub struct AuditMetrics {
 pub struct ListenerMetrics {
     listener: Arc<str>,
     requests: IntCounterVec,
-    /// By status, from 100 to 599.
-    by_code: Vec<OnceLock<IntCounter>>,
+    /// By the route's number, made when the route is first used.
+    by_route: Vec<OnceLock<ByCode>>,
+}
+
+/// By status, from 100 to 599.
+type ByCode = Box<[OnceLock<IntCounter>]>;
+
+/// A route as it is counted: its number and its name.
+#[derive(Debug, Clone, Copy)]
+pub struct CountedRoute<'r> {
+    /// From [`Metrics::route_number`].
+    pub number: usize,
+    /// The label.
+    pub name: &'r str,
 }
 
 impl ListenerMetrics {
     /// Counts an answered request.
-    pub fn count_request(&self, status: http::StatusCode) {
-        let child = || self.requests.with_label_values(&[&*self.listener, OTHER_ROUTE, status.as_str()]);
-        match self.by_code.get(usize::from(status.as_u16()).wrapping_sub(100)) {
+    pub fn count_request(&self, route: CountedRoute<'_>, status: http::StatusCode) {
+        let child = || self.requests.with_label_values(&[&*self.listener, route.name, status.as_str()]);
+        let by_code = || (100..600).map(|_| OnceLock::new()).collect::<ByCode>();
+        let codes = self.by_route.get(route.number).map(|codes| codes.get_or_init(by_code));
+        match codes.and_then(|codes| codes.get(usize::from(status.as_u16()).wrapping_sub(100))) {
             Some(slot) => slot.get_or_init(child).inc(),
             None => child().inc(),
         }
@@ -138,7 +166,21 @@ impl Metrics {
                 "TLS handshakes by listener, result and kind.",
                 &["listener", "result", "kind"],
             )?,
-            request_duration: request_duration.with_label_values(&[OTHER_ROUTE]),
+            request_duration,
+            request_duration_of: (0..MAX_ROUTES).map(|_| OnceLock::new()).collect(),
+            routes: Mutex::new(vec![OTHER_ROUTE.into()]),
+            refusals_observed: register.counters(
+                "refusals_observed_total",
+                "Requests that would have been refused, were the rules about money enforced, by reason.",
+                &["reason"],
+            )?,
+            rate_limited: register.counters(
+                "rate_limited_total",
+                "Requests refused because their sender asks too often, by limit.",
+                &["limit"],
+            )?,
+            transfers: register.counters("transfers_total", "Transfers that came into a state.", &["state"])?,
+            transfer_yen: register.counters("transfer_yen_total", "The same in yen.", &["state"])?,
             upstream_duration: upstream_duration.with_label_values(no_labels),
             refusals: register.counters(
                 "refusals_total",
@@ -196,6 +238,10 @@ impl Metrics {
             registry,
         };
         // Alerts need the series from the start, not from the first event.
+        for state in ["reserved", "committed", "released", "unknown", "refused"] {
+            metrics.transfers.with_label_values(&[state]);
+            metrics.transfer_yen.with_label_values(&[state]);
+        }
         for result in ["ok", "rejected"] {
             metrics.crl_loads.with_label_values(&[result]);
             metrics.config_reloads.with_label_values(&[result]);
@@ -203,6 +249,30 @@ impl Metrics {
         #[cfg(target_os = "linux")]
         metrics.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         Ok(metrics)
+    }
+
+    /// The number of a route, by which its counters are found without a lock. The same name has the same number after a reload.
+    pub fn route_number(&self, name: &str) -> usize {
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        routes.iter().position(|known| **known == *name).unwrap_or_else(|| {
+            routes.push(name.into());
+            routes.len() - 1
+        })
+    }
+
+    /// Notes how long a request took.
+    pub fn observe_duration(&self, route: CountedRoute<'_>, seconds: f64) {
+        let child = || self.request_duration.with_label_values(&[route.name]);
+        match self.request_duration_of.get(route.number) {
+            Some(slot) => slot.get_or_init(child).observe(seconds),
+            None => child().observe(seconds),
+        }
+    }
+
+    /// Counts a transfer that came into a state, with its amount.
+    pub fn count_transfer(&self, state: &str, amount: Yen) {
+        self.transfers.with_label_values(&[state]).inc();
+        self.transfer_yen.with_label_values(&[state]).inc_by(amount.get());
     }
 
     /// The counters of a listener.
@@ -229,7 +299,7 @@ impl ListenerMetrics {
         Self {
             listener: Arc::clone(listener),
             requests: requests.clone(),
-            by_code: (100..600).map(|_| OnceLock::new()).collect(),
+            by_route: (0..MAX_ROUTES).map(|_| OnceLock::new()).collect(),
         }
     }
 }
@@ -260,6 +330,9 @@ impl Register<'_> {
 
     fn audit(&self) -> Result<AuditMetrics, prometheus::Error> {
         let records = self.counters("audit_records_total", "Audit records by importance.", &["importance"])?;
+        let writable = self.gauge("audit_writable", "Whether records about money can be written.")?;
+        // A gateway without a log must not look like one whose log fails.
+        writable.set(1);
         Ok(AuditMetrics {
             money: records.with_label_values(&["money"]),
             notice: records.with_label_values(&["notice"]),
@@ -268,7 +341,7 @@ impl Register<'_> {
                 "audit_suppressed_total",
                 "Audit records left out because there were too many, or because the disk is full.",
             )?,
-            writable: self.gauge("audit_writable", "Whether records about money can be written.")?,
+            writable,
         })
     }
 

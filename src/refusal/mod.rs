@@ -5,9 +5,13 @@
 //!
 //! Invariant: a new refusal is placed by hand in every `match` here; there is no `_`.
 
+mod body;
 mod page;
+mod transfer;
 
+pub use body::BodyRefusal;
 pub use page::{HelpDesk, Reader};
+pub use transfer::TransferRefusal;
 
 use http::StatusCode;
 
@@ -90,6 +94,21 @@ impl CertificateRefusal {
 pub enum Refusal {
     /// The visitor's certificate is not, or no longer, good.
     Certificate(CertificateRefusal),
+    /// The path can be read in more than one way (LIM-25).
+    AmbiguousPath,
+    /// The sender asks too often (RTL-01).
+    RateLimited {
+        /// Seconds until it may ask again.
+        retry_after: u32,
+    },
+    /// The body is longer than its route allows (HTP-04).
+    BodyTooLarge,
+    /// Too many bodies are being read, in all or of this customer (LIM-40).
+    InspectionBusy,
+    /// The body does not have one meaning.
+    Body(BodyRefusal),
+    /// A transfer may not leave.
+    Transfer(TransferRefusal),
     /// The listener was changed by a reload: what the visitor came in by is no longer so (TLS-17).
     ListenerChanged,
     /// Host names another entrance than the one whose TLS connection this is (RFC 9110 15.5.20).
@@ -132,7 +151,13 @@ impl Refusal {
     /// Every variant, for tables and tests.
     pub fn all() -> Vec<Self> {
         let mut all: Vec<Self> = CertificateRefusal::ALL.into_iter().map(Self::Certificate).collect();
+        all.extend(BodyRefusal::ALL.into_iter().map(Self::Body));
+        all.extend(TransferRefusal::ALL.into_iter().map(Self::Transfer));
         all.extend([
+            Self::AmbiguousPath,
+            Self::RateLimited { retry_after: 1 },
+            Self::BodyTooLarge,
+            Self::InspectionBusy,
             Self::ListenerChanged,
             Self::MisdirectedRequest,
             Self::BadTarget,
@@ -159,6 +184,12 @@ impl Refusal {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Certificate(reason) => reason.code(),
+            Self::AmbiguousPath => "ambiguous_path",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::BodyTooLarge => "body_too_large",
+            Self::InspectionBusy => "inspection_busy",
+            Self::Body(reason) => reason.code(),
+            Self::Transfer(reason) => reason.code(),
             Self::ListenerChanged => "listener_changed",
             Self::MisdirectedRequest => "misdirected_request",
             Self::BadTarget => "bad_target",
@@ -184,8 +215,13 @@ impl Refusal {
     pub const fn status(self) -> StatusCode {
         match self {
             Self::Certificate(_) => StatusCode::FORBIDDEN,
+            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Body(reason) => reason.status(),
+            Self::Transfer(reason) => reason.status(),
             Self::ListenerChanged | Self::MisdirectedRequest => StatusCode::MISDIRECTED_REQUEST,
             Self::BadFraming
+            | Self::AmbiguousPath
             | Self::BadTarget
             | Self::BadHost
             | Self::NominatedField
@@ -197,7 +233,7 @@ impl Refusal {
             Self::UnknownExpectation => StatusCode::EXPECTATION_FAILED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::UpstreamUnreachable | Self::UpstreamBroken => StatusCode::BAD_GATEWAY,
-            Self::CannotSign | Self::UpstreamBusy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::CannotSign | Self::UpstreamBusy | Self::InspectionBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -206,6 +242,7 @@ impl Refusal {
     pub const fn ends_connection(self) -> bool {
         match self {
             Self::Certificate(_)
+            | Self::AmbiguousPath
             | Self::ListenerChanged
             | Self::BadFraming
             | Self::BadTarget
@@ -216,7 +253,12 @@ impl Refusal {
             | Self::UnderscoreHeader
             | Self::BodyTimeout
             | Self::BadBody => true,
-            Self::MisdirectedRequest
+            Self::RateLimited { .. }
+            | Self::BodyTooLarge
+            | Self::InspectionBusy
+            | Self::Body(_)
+            | Self::Transfer(_)
+            | Self::MisdirectedRequest
             | Self::MethodNotAllowed
             | Self::UnknownExpectation
             | Self::CannotSign

@@ -5,11 +5,12 @@
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_LANGUAGE, CACHE_CONTROL, CONNECTION, CONTENT_LANGUAGE, CONTENT_TYPE, HeaderName, HeaderValue,
+    RETRY_AFTER,
 };
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
 
-use super::{CertificateRefusal, Refusal};
+use super::{CertificateRefusal, Refusal, TransferRefusal};
 
 /// `[help-desk]`: whom a refused customer can ask; shown on every refusal page, in the page's language.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,21 +94,45 @@ impl Refusal {
             headers
                 .insert(http::header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         }
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        // Bodies are read where money is moved, and those routes take POST alone.
+        if self == Self::Transfer(TransferRefusal::MethodNotRouted) {
+            headers.insert(http::header::ALLOW, HeaderValue::from_static("POST"));
+        }
         if self.ends_connection() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
 
+    /// Seconds after which asking again makes sense; everything that is answered 429 says so.
+    fn retry_after(self) -> Option<u32> {
+        match self {
+            Self::RateLimited { retry_after } => Some(retry_after),
+            other => (other.status() == StatusCode::TOO_MANY_REQUESTS).then_some(1),
+        }
+    }
+
     fn problem(self, request_id: &str) -> String {
-        serde_json::json!({
+        let mut problem = serde_json::json!({
             "type": "about:blank",
             "title": self.sentence("en"),
             "status": self.status().as_u16(),
             "code": self.code(),
             "request_id": request_id,
-        })
-        .to_string()
+        });
+        if let Self::Transfer(reason) = self
+            && let Some((limit, used)) = reason.limits()
+        {
+            problem["limit"] = limit.get().into();
+            if let Some(used) = used {
+                problem["used"] = used.get().into();
+                problem["remaining"] = limit.saturating_sub(used).get().into();
+            }
+        }
+        problem.to_string()
     }
 
     fn page(self, language: &str, request_id: &str, help_desk: &str) -> String {
@@ -116,6 +141,7 @@ impl Refusal {
             "ja" => ("ご利用いただけません", "受付番号", "お問い合わせ"),
             _ => ("Not available", "Request ID", "Help desk"),
         };
+        let table = if let Self::Transfer(reason) = self { reason.table(language) } else { String::new() };
         let desk = match help_desk {
             "" => String::new(),
             text => format!("<h2>{desk_title}</h2>\n<p>{}</p>\n", escape_html(text).replace('\n', "<br>")),
@@ -125,8 +151,8 @@ impl Refusal {
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title>\n\
              <style>body{{font-family:sans-serif;max-width:36rem;margin:4rem auto;padding:0 1rem;line-height:1.7;color:#222}}\
              h1{{font-size:1.4rem;border-bottom:2px solid #a33;padding-bottom:.4rem}}h2{{font-size:1rem}}\
-             code{{background:#f2f2f2;padding:.1rem .3rem}}</style></head>\n\
-             <body><h1>{title}</h1>\n<p>{sentence}</p>\n{desk}<p>{number}: <code>{}</code> (<code>{}</code>)</p>\n</body></html>\n",
+             code{{background:#f2f2f2;padding:.1rem .3rem}}th{{text-align:left;font-weight:normal;padding-right:2rem}}td{{text-align:right}}</style></head>\n\
+             <body><h1>{title}</h1>\n<p>{sentence}</p>\n{table}{desk}<p>{number}: <code>{}</code> (<code>{}</code>)</p>\n</body></html>\n",
             escape_html(request_id),
             self.code(),
         )
@@ -147,10 +173,18 @@ impl Refusal {
                 ("リクエストの形式が正しくありません。", "A header field is not allowed.")
             }
             Self::UnknownExpectation => ("リクエストの形式に対応していません。", "The expectation cannot be met."),
+            Self::AmbiguousPath => ("アドレスの形式が正しくありません。", "The address is not valid."),
+            Self::RateLimited { .. } => (
+                "アクセスが集中しています。しばらくしてから再度お試しください。",
+                "There were too many requests. Please try again later.",
+            ),
+            Self::BodyTooLarge => ("送信されたデータが大きすぎます。", "The request body is too large."),
+            Self::Body(reason) => reason.sentences(),
+            Self::Transfer(reason) => reason.sentences(),
             Self::BodyTimeout => {
                 ("データの送信が時間内に完了しませんでした。", "The request body did not arrive in time.")
             }
-            Self::CannotSign | Self::UpstreamUnreachable | Self::UpstreamBusy => (
+            Self::CannotSign | Self::InspectionBusy | Self::UpstreamUnreachable | Self::UpstreamBusy => (
                 "ただいまサービスをご利用いただけません。しばらくしてから再度お試しください。",
                 "The service is not available at the moment.",
             ),

@@ -8,6 +8,7 @@ mod contract;
 pub mod embedded;
 pub mod ledger;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -17,6 +18,18 @@ use self::ledger::{
     Verdict,
 };
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
+
+/// `[store]` as values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settings {
+    /// `embedded`: a file of this gateway.
+    Embedded {
+        /// The file.
+        path: PathBuf,
+        /// For how many days settled transfers and sums are kept.
+        retention_days: u16,
+    },
+}
 
 /// The ledger of transfers, in the store that the institution chose.
 #[derive(Debug, Clone)]

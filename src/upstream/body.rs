@@ -5,9 +5,9 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use tokio::sync::mpsc;
 
 use super::exchange::{Exchange, Failure};
@@ -23,6 +23,17 @@ pub enum AnswerBody {
     Streamed(Box<Download>),
     /// The same, while the request is still being sent.
     Relayed(mpsc::Receiver<Result<Frame<Bytes>, Failure>>),
+    /// Longer than was read of it: what was read, then the rest.
+    Resumed(Option<Bytes>, Box<AnswerBody>),
+}
+
+/// What was read of a page.
+#[derive(Debug)]
+pub(super) enum PageRead {
+    /// All of it.
+    Whole(Bytes),
+    /// It is longer than may be read.
+    TooLong,
 }
 
 /// The application's answer, with the exchange it is part of.
@@ -55,6 +66,26 @@ impl AnswerBody {
             None if is_sent => Self::Streamed(Box::new(download)),
             None => Self::Relayed(relay(download)),
         }
+    }
+}
+
+impl AnswerBody {
+    /// Reads a page up to `max` bytes. It is still to be passed on as it came.
+    ///
+    /// # Errors
+    /// It broke off.
+    pub(super) async fn read_page(mut self, max: usize) -> Result<(Self, PageRead), Failure> {
+        let mut page = BytesMut::new();
+        while let Some(frame) = self.frame().await {
+            // Trailers of a page that is passed on with a length have no place.
+            let Ok(data) = frame?.into_data() else { continue };
+            page.extend_from_slice(&data);
+            if page.len() > max {
+                return Ok((Self::Resumed(Some(page.freeze()), Box::new(self)), PageRead::TooLong));
+            }
+        }
+        let page = page.freeze();
+        Ok((Self::Whole(Full::new(page.clone())), PageRead::Whole(page)))
     }
 }
 
@@ -144,6 +175,10 @@ impl Body for AnswerBody {
             Self::Whole(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
             Self::Streamed(download) => download.poll(cx),
             Self::Relayed(frames) => frames.poll_recv(cx),
+            Self::Resumed(first, rest) => match first.take() {
+                Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
+                None => Pin::new(&mut **rest).poll_frame(cx),
+            },
         }
     }
 
@@ -152,6 +187,7 @@ impl Body for AnswerBody {
             Self::Whole(body) => body.is_end_stream(),
             Self::Streamed(download) => download.exchange.is_none(),
             Self::Relayed(_) => false,
+            Self::Resumed(first, rest) => first.is_none() && rest.is_end_stream(),
         }
     }
 
@@ -160,6 +196,10 @@ impl Body for AnswerBody {
             Self::Whole(body) => body.size_hint(),
             Self::Streamed(download) => download.framing.left().map(SizeHint::with_exact).unwrap_or_default(),
             Self::Relayed(_) => SizeHint::default(),
+            Self::Resumed(first, rest) => {
+                let first = first.as_ref().map_or(0, |first| first.len() as u64);
+                rest.size_hint().exact().map_or_else(SizeHint::default, |rest| SizeHint::with_exact(first + rest))
+            }
         }
     }
 }

@@ -24,6 +24,9 @@ pub enum Failure {
     /// The client did not send for `body-timeout`.
     #[error("the client stopped sending")]
     ClientStalled,
+    /// The client's body is longer than its route takes.
+    #[error("the client's body is too long")]
+    ClientExceeds,
     /// The client's body broke off, or was not as long as announced.
     #[error("the client's body broke off")]
     ClientBroke,
@@ -42,10 +45,21 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The same in a word, for the record.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::ClientStalled | Self::ClientExceeds | Self::ClientBroke => "client_broke",
+            Self::TooSlow => "timeout",
+            Self::Io(_) | Self::Closed => "connection_broke",
+            Self::Malformed(_) => "answer_malformed",
+        }
+    }
+
     /// What the client is told, where it can still be told something.
     pub fn refusal(&self) -> Refusal {
         match self {
             Self::ClientStalled => Refusal::BodyTimeout,
+            Self::ClientExceeds => Refusal::BodyTooLarge,
             Self::ClientBroke => Refusal::BadBody,
             Self::TooSlow => Refusal::UpstreamTimeout,
             Self::Io(_) | Self::Closed | Self::Malformed(_) => Refusal::UpstreamBroken,

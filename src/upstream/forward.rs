@@ -15,7 +15,9 @@ use super::exchange::Exchange;
 use super::head::AnswerHead;
 use super::pool::Pool;
 use super::seal::{Sealed, Sealer};
-use super::upload::Upload;
+use super::settle::Answered;
+use super::upload::{Bounds, Upload};
+use crate::connection::body::Patience;
 use crate::connection::trust::Trust;
 use crate::operator::metrics::Metrics;
 use crate::refusal::Refusal;
@@ -43,14 +45,16 @@ impl Forward<'_> {
     /// # Errors
     /// 502, 503 or 504, the client's failure to send its body, or the visitor's loss of standing while a connection was
     /// waited for.
-    pub async fn send(&self, sealed: Sealed) -> Result<Response<AnswerBody>, Refusal> {
-        let Sealed { standing, head, host, body, length, .. } = sealed;
+    pub async fn send(&self, sealed: Sealed) -> Result<Answered, Refusal> {
+        let Sealed { standing, head, host, body, length, max_body, route, mut consequence, .. } = sealed;
         let lease = self.pool.take().await.inspect_err(|refusal| self.count(*refusal))?;
         let standing = standing.confirm(&self.trust.load(), self.clock.now())?;
         let began = Instant::now();
         let progress = standing.visit().progress().clone();
-        let upload = Upload::new(body, &head.method, length, self.body_timeout, progress);
+        let bounds = Bounds { max_body, patience: Patience::new(self.body_timeout) };
+        let upload = Upload::new(body, &head.method, length, bounds, progress);
         let mut exchange = Exchange::begin(lease, upload, &head, &host);
+        consequence.leaves();
         let answered = poll_fn(|cx| exchange.poll_head(cx)).await;
         let answered = answered.and_then(|bytes| {
             let lease = exchange.lease();
@@ -60,11 +64,11 @@ impl Forward<'_> {
         match answered {
             Ok(answer) => {
                 self.metrics.upstream_duration.observe(began.elapsed().as_secs_f64());
-                Ok(self.receive(answer, exchange))
+                Ok(Answered { response: self.receive(answer, exchange), consequence, route })
             }
             Err(failure) => {
                 exchange.lease().count(&failure);
-                Err(failure.refusal())
+                Err(consequence.unanswered(failure.word()).unwrap_or_else(|| failure.refusal()))
             }
         }
     }

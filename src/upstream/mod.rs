@@ -1,4 +1,4 @@
-//! The bank's side: sign, forward, clean the answer.
+//! The bank's side: sign, forward, clean the answer, settle what it decides.
 
 pub mod seal;
 pub mod scrub;
@@ -12,6 +12,8 @@ mod upload;
 mod exchange;
 pub mod body;
 mod answer;
+pub mod outcome;
+pub mod settle;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -182,7 +182,7 @@ impl Lease {
     /// Counts and tells a failure of the application; a client's failure is the client's.
     pub fn count(&self, failure: &Failure) {
         let kind = match failure {
-            Failure::ClientStalled | Failure::ClientBroke => return,
+            Failure::ClientStalled | Failure::ClientExceeds | Failure::ClientBroke => return,
             Failure::TooSlow => "timeout",
             Failure::Io(_) | Failure::Closed | Failure::Malformed(_) => "broken",
         };

@@ -1,19 +1,27 @@
-//! From an admitted request to one that may leave: scrubbed, told who sent it, signed.
+//! From a granted request to one that may leave: scrubbed, told who sent it, signed.
 //!
 //! Invariant: a [`Sealed`] request carries exactly the identity headers made here, or none on a password listener.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use http::header::{HeaderName, HeaderValue};
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use http::header::{
+    ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE, RANGE,
+};
 
 use super::assertion::{Bound, Settings, Signer, claims_of};
 use super::head::{Fields, RequestHead};
 use super::scrub::Scrubber;
 use crate::connection::body::RequestBody;
 use crate::connection::identity::VerifiedIdentity;
-use crate::connection::request::Understood;
 use crate::connection::visit::Standing;
 use crate::domain::RequestId;
+use crate::policy::reserve::{Consequence, Reserved};
+use crate::policy::route::Route;
 use crate::refusal::Refusal;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -42,6 +50,11 @@ pub struct Sealed {
     pub(super) body: RequestBody,
     /// The body's length, where the client announced one.
     pub(super) length: Option<u64>,
+    /// The longest body that its route takes.
+    pub(super) max_body: Option<u64>,
+    pub(super) route: Arc<Route>,
+    /// What the answer will decide.
+    pub(super) consequence: Consequence,
     /// Inbound fields that claimed an identity.
     pub identities_removed: u64,
 }
@@ -69,9 +82,14 @@ impl Sealer {
     ///
     /// # Errors
     /// A header name that the configuration refuses, or no randomness to sign with.
-    pub fn seal(&self, request: Understood, id: &RequestId, now: i64) -> Result<Sealed, Refusal> {
-        let length = request.length;
-        let (standing, parts, body, target, host) = request.into_inner();
+    pub fn seal(&self, reserved: Reserved, id: &RequestId, now: i64) -> Result<Sealed, Refusal> {
+        let Reserved { request, route, consequence, .. } = reserved;
+        let (length, max_body) = (request.length, request.max_body);
+        let (standing, mut parts, body, target, host) = request.into_inner();
+        let digest = inspected_digest(&body);
+        if route.treatment.is_inspected() {
+            ask_for_a_whole_plain_page(&mut parts.headers);
+        }
         let mut fields = Fields::new(self.title_case);
         let identities_removed = self.scrubber.pass_on(&parts.headers, &mut fields)?;
         fields.add(&X_REQUEST_ID, id.as_str().as_bytes());
@@ -83,13 +101,18 @@ impl Sealer {
         if let Some(who) = standing.customer() {
             let visit = standing.visit();
             let visitor = visit.told_claims(|| claims_of(who, visit.listener().name()));
-            let bound =
-                Bound { method: parts.method.as_str(), target: target.as_str(), id: id.as_str(), issued_at: now };
+            let bound = Bound {
+                method: parts.method.as_str(),
+                target: target.as_str(),
+                body_digest: digest.as_deref(),
+                id: id.as_str(),
+                issued_at: now,
+            };
             let assertion = self.signer.sign(visitor, bound).ok_or(Refusal::CannotSign)?;
             self.tell_identity(&mut fields, who, &assertion);
         }
         let head = RequestHead { method: parts.method, target, fields };
-        Ok(Sealed { standing, head, host, body, length, identities_removed })
+        Ok(Sealed { standing, head, host, body, length, max_body, route, consequence, identities_removed })
     }
 
     fn tell_identity(&self, fields: &mut Fields, who: &VerifiedIdentity, assertion: &str) {
@@ -106,6 +129,22 @@ impl Sealer {
         tell(&extra.not_after, &|| who.not_after().to_string());
         tell(&extra.organization, &|| percent_encode(who.organization().unwrap_or_default()));
     }
+}
+
+/// `bd`: the SHA-256 of an inspected body in base64url. A streamed body is not known when its head leaves.
+fn inspected_digest(body: &RequestBody) -> Option<String> {
+    match body {
+        RequestBody::Inspected(Some(bytes)) => Some(BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, bytes).as_ref())),
+        RequestBody::Inspected(None) | RequestBody::Empty | RequestBody::Http1(_) | RequestBody::Http2(_) => None,
+    }
+}
+
+/// A page that is compressed, a part of one, or none because the client has it already, shows no marker (HTP-07).
+fn ask_for_a_whole_plain_page(headers: &mut HeaderMap) {
+    for name in [RANGE, IF_RANGE, IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE] {
+        headers.remove(name);
+    }
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 }
 
 /// Visible ASCII and blanks as they are, all else (and `%`) percent-encoded as UTF-8 (IDN-10).

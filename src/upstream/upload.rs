@@ -1,17 +1,14 @@
 //! The body of a request on its way to the application: streamed as the client sends it, never collected.
 
-use std::future::Future as _;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body;
-use tokio::time::{Instant, Sleep};
 
 use super::exchange::Failure;
 use super::head::UploadFraming;
-use crate::connection::body::RequestBody;
+use crate::connection::body::{Patience, RequestBody};
 use crate::connection::visit::Progress;
 
 /// A request's body. Trailers end here: applications of this age do not know them, and an identity might hide in one.
@@ -22,11 +19,22 @@ pub(super) struct Upload {
     framing: UploadFraming,
     /// Bytes passed on.
     passed: u64,
+    /// The longest body that the route takes.
+    max_body: Option<u64>,
     /// The last part of an announced length, until the client says that it was the last: with it the request is complete
     /// for the application, and what is longer than announced must not be (RFC 9113 8.1.1).
     held: Option<Bytes>,
     patience: Patience,
     progress: Progress,
+}
+
+/// How long a body may be, and how slow.
+#[derive(Debug)]
+pub(super) struct Bounds {
+    /// The longest body that the route takes.
+    pub max_body: Option<u64>,
+    /// How long it may pause.
+    pub patience: Patience,
 }
 
 impl Upload {
@@ -35,7 +43,7 @@ impl Upload {
         incoming: RequestBody,
         method: &http::Method,
         length: Option<u64>,
-        body_timeout: Duration,
+        bounds: Bounds,
         progress: Progress,
     ) -> Self {
         let incoming = Some(incoming).filter(|body| !body.is_end_stream());
@@ -46,7 +54,8 @@ impl Upload {
             (None, None) if matches!(method.as_str(), "POST" | "PUT" | "PATCH") => UploadFraming::Length(0),
             (None, None) => UploadFraming::Nothing,
         };
-        Self { incoming, framing, passed: 0, held: None, patience: Patience::new(body_timeout), progress }
+        let Bounds { max_body, patience } = bounds;
+        Self { incoming, framing, passed: 0, max_body, held: None, patience, progress }
     }
 
     /// How it is announced to the application.
@@ -73,6 +82,7 @@ impl Upload {
                         self.end()?;
                     }
                     match self.framing {
+                        _ if self.max_body.is_some_and(|max| self.passed > max) => Err(Failure::ClientExceeds),
                         UploadFraming::Length(length) if self.passed > length => Err(Failure::ClientBroke),
                         _ if data.is_empty() => continue,
                         UploadFraming::Length(length) if self.passed == length && self.incoming.is_some() => {
@@ -96,30 +106,5 @@ impl Upload {
             UploadFraming::Length(length) if self.passed != length => Err(Failure::ClientBroke),
             UploadFraming::Length(_) | UploadFraming::Chunked | UploadFraming::Nothing => Ok(()),
         }
-    }
-}
-
-/// Waits for a body no longer than its limit between two parts. The timer exists only while there is waiting.
-#[derive(Debug)]
-struct Patience {
-    limit: Duration,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl Patience {
-    fn new(limit: Duration) -> Self {
-        Self { limit, timer: None }
-    }
-
-    /// Something came.
-    fn renew(&mut self) {
-        self.timer = None;
-    }
-
-    /// Nothing came; `true` when it has been too long.
-    fn is_exhausted(&mut self, cx: &mut Context<'_>) -> bool {
-        let limit = self.limit;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + limit)));
-        timer.as_mut().poll(cx).is_ready()
     }
 }

@@ -21,7 +21,8 @@ async fn draining_lets_the_running_request_finish() {
     backend.next(Reply::Held(Arc::clone(&gate), Reply::bytes_of("200 OK", &[], b"settled")));
     let mut idle = gateway.enrol("tarokodt").connect().await;
     let customer = gateway.enrol("hanakodt");
-    let running = tokio::spawn(async move { customer.connect().await.post("/ib/transfer/commit.do", b"a=1").await });
+    let running =
+        tokio::spawn(async move { customer.connect().await.submit("/ib/transfer/commit.do", "amount=1").await });
     backend.wait_for(1).await;
 
     let late = gateway.enrol("latelate");
@@ -211,8 +212,13 @@ fn check_tells_every_mistake_at_once() {
         let output = sekisho(&[command, "--config", "config.toml", "--config", "bad.toml"], directory.path());
         assert_eq!(output.status.code(), Some(78), "{command}");
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        let expected =
-            [("workers", 1), ("limits.idle-timeout", 3), ("limits.max-patience", 4), ("trust.ca", 6), ("store", 7)];
+        let expected = [
+            ("workers", 1),
+            ("limits.idle-timeout", 3),
+            ("limits.max-patience", 4),
+            ("trust.ca", 6),
+            ("store.kind", 8),
+        ];
         for (key, line) in expected {
             let told = said
                 .lines()

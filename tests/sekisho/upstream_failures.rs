@@ -200,8 +200,7 @@ async fn a_post_is_never_sent_twice() {
     let mut connection = gateway.enrol("hanakodt").connect().await;
     gateway.assert_served_on(&mut connection).await;
     gateway.backend.next(Reply::ThenClose(Vec::new()));
-    let body = b"amount=1000";
-    let answer = connection.post("/ib/transfer/commit.do", body).await;
+    let answer = connection.submit("/ib/transfer/commit.do", "amount=1000").await;
     assert_eq!(answer.status, 502);
     let posts = gateway.backend.seen().iter().filter(|seen| seen.method == "POST").count();
     assert_eq!((posts, gateway.backend.count()), (1, 2));

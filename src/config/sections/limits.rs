@@ -17,6 +17,11 @@ pub(in crate::config) fn read_limits(mut section: Section<'_>) -> Read<Limits> {
     let header_timeout = section.or("header-timeout", default.header_timeout, duration(TIMEOUT));
     let idle_timeout = section.or("idle-timeout", default.idle_timeout, duration(TIMEOUT));
     let body_timeout = section.or("body-timeout", default.body_timeout, duration(TIMEOUT));
+    let inspection_timeout = section.or("inspection-timeout", default.inspection_timeout, duration(TIMEOUT));
+    let bytes = size(1 << 10..=64 << 30);
+    let max_inspected_bytes = section.or("max-inspected-bytes", default.max_inspected_bytes, &bytes);
+    let max_inspected_bytes_per_login_id =
+        section.or("max-inspected-bytes-per-login-id", default.max_inspected_bytes_per_login_id, &bytes);
     let write_timeout = section.or("write-timeout", default.write_timeout, duration(TIMEOUT));
     let max_connections = section.or("max-connections", default.max_connections, integer(1..=10_000_000));
     let max_connections_per_address =
@@ -37,6 +42,9 @@ pub(in crate::config) fn read_limits(mut section: Section<'_>) -> Read<Limits> {
         header_timeout: header_timeout?,
         idle_timeout: idle_timeout?,
         body_timeout: body_timeout?,
+        inspection_timeout: inspection_timeout?,
+        max_inspected_bytes: max_inspected_bytes?,
+        max_inspected_bytes_per_login_id: max_inspected_bytes_per_login_id?,
         write_timeout: write_timeout?,
         max_connections: max_connections?,
         max_connections_per_address: max_connections_per_address?,

@@ -9,7 +9,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
 
-use super::key_pair;
+use super::{key_pair, table_name};
 use crate::config::files;
 use crate::config::mistake::Read;
 use crate::config::section::Section;
@@ -64,17 +64,6 @@ fn read_listener(section: &mut Section<'_>, provider: &CryptoProvider) -> Read<S
         authentication: authentication?,
         proxy_protocol_from: proxy_protocol_from?.unwrap_or_default(),
     })
-}
-
-/// A name that can stand in a metric's label and in a variable's name.
-fn table_name(given: Given<'_>) -> Result<String, String> {
-    let name = text(given)?;
-    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    if plain && name.len() <= 64 {
-        Ok(name)
-    } else {
-        Err(format!("is {name:?}, but must be at most 64 letters, digits, - and _"))
-    }
 }
 
 fn read_server_names(section: &mut Section<'_>) -> Read<Vec<HostName>> {

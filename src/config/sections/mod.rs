@@ -4,6 +4,9 @@ pub(super) mod assertion;
 pub(super) mod limits;
 pub(super) mod listener;
 pub(super) mod process;
+pub(super) mod rate_limit;
+pub(super) mod route;
+pub(super) mod transfer;
 pub(super) mod trust;
 pub(super) mod upstream;
 mod upstream_tls;
@@ -19,12 +22,13 @@ use rustls::sign::CertifiedKey;
 use super::files;
 use super::mistake::Read;
 use super::section::Section;
+use super::units::{Given, text};
 
 /// What a time-out may be. Shorter ones refuse healthy clients, longer ones are none.
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
 
 /// The sections of features that are still to come. Accepting one would promise what nobody enforces.
-pub(super) const LATER: [&str; 7] = ["rate-limit", "route", "session", "transfer", "store", "audit", "access-log"];
+pub(super) const LATER: [&str; 2] = ["session", "access-log"];
 
 /// Loads the keys `certificate` and `private-key` of a section, and matches them.
 fn key_pair(
@@ -45,5 +49,16 @@ fn key_pair(
     match pair.keys_match() {
         Ok(()) => Ok(Arc::new(pair)),
         Err(_) => Err(section.mistake("private-key", "is not the key of the certificate beside it".into())),
+    }
+}
+
+/// A name that can stand in a metric's label and in a variable's name.
+fn table_name(given: Given<'_>) -> Result<String, String> {
+    let name = text(given)?;
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    if plain && name.len() <= 64 {
+        Ok(name)
+    } else {
+        Err(format!("is {name:?}, but must be at most 64 letters, digits, - and _"))
     }
 }

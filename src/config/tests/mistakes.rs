@@ -27,7 +27,7 @@ fn every_mistake_is_listed_at_once_in_the_order_of_the_file() {
         assert!(text.contains(old), "{old}");
         text = text.replacen(old, new, 1);
     }
-    text.push_str("[[rate-limit]]\nname = \"a\"\n[[rate-limit]]\nname = \"b\"\n[metrics]\n");
+    text.push_str("[session]\ncookies = []\n[metrics]\n");
     site.file("config.toml", &text);
     let end = text.lines().count();
     let at = |number: usize, rest: &str| format!("config.toml line {number}: {rest}");
@@ -62,7 +62,7 @@ fn every_mistake_is_listed_at_once_in_the_order_of_the_file() {
                 "operator.address: not supported yet: \
                  an operator address that is not loopback needs TLS with client certificates"
             ),
-            at(end - 4, "rate-limit: not supported yet"),
+            at(end - 2, "session: not supported yet"),
             at(end, "metrics: unknown key"),
         ]
     );
@@ -194,7 +194,7 @@ const SINGLE: &[(&str, &str, &str)] = &[
         "operator.address: 127.0.0.1:8443 is the address of the listener certificate",
     ),
     ("text = \"\"", "text = 1", "help-desk.text: is the number 1, but must be text"),
-    ("[help-desk]", "[store]\nkind = \"embedded\"\n[help-desk]", "store: not supported yet"),
+    ("[help-desk]", "[session]\ncookies = []\n[help-desk]", "session: not supported yet"),
     ("[help-desk]", "[help-dest]", "help-dest: unknown key; did you mean help-desk?"),
 ];
 

@@ -1,8 +1,8 @@
 //! The audit log: one line of JSON for every decision that matters, in a chain (OPS-03).
 //!
-//! [`Audit::record`] leaves a record in a [queue](queue) and returns; a thread of its own [writes](writer) it as a
-//! [line](line) to the [file](file), each line with the hash of the one before it ([chain](chain)). [`verify`] reads
-//! it again.
+//! [`Audit::record`] leaves a [`Record`] in a queue (`queue`) and returns; a thread of its own (`writer`) turns it into
+//! a line (`line`) with the hash of the one before it (`chain`) and writes it to the file (`file`). A start goes on from
+//! the file's end (`tail`), and [`verify`] reads all of it again.
 //!
 //! Records about money are never dropped. What comes in greater numbers than anybody can read is counted instead, and
 //! space for money is set aside on the disk, so that strangers cannot fill it (OPS-13). Where records about money cannot

@@ -102,7 +102,6 @@ impl Window {
 impl Queue {
     pub fn new(capacity: usize, per_second: u32, metrics: AuditMetrics) -> Self {
         let began = Instant::now();
-        metrics.writable.set(1);
         let state = State {
             records: Vec::new(),
             suppressed: 0,
@@ -185,8 +184,9 @@ impl Queue {
         self.work.notify_one();
     }
 
-    /// Waits for work, no longer than until `deadline`, and takes all there is.
-    pub fn take(&self, deadline: Option<Instant>) -> Taken {
+    /// Waits for work, no longer than until `deadline`, and takes all there is. It leaves `emptied` for the next records,
+    /// so that no worker has to allocate.
+    pub fn take(&self, deadline: Option<Instant>, emptied: Vec<(Timestamp, Record)>) -> Taken {
         let mut state = self.lock();
         let gathered = self.work.wait_timeout_while(state, GATHER, |state| !state.is_urgent());
         state = gathered.unwrap_or_else(PoisonError::into_inner).0;
@@ -210,7 +210,7 @@ impl Queue {
         let tells = state.is_urgent() || state.tells_suppressed_at().is_some_and(|at| at <= Instant::now());
         let tells = tells && state.condition == Condition::Good;
         let taken = Taken {
-            records: std::mem::take(&mut state.records),
+            records: std::mem::replace(&mut state.records, emptied),
             suppressed: if tells { std::mem::take(&mut state.suppressed) } else { 0 },
             orders: std::mem::take(&mut state.orders),
             closing: state.closing,

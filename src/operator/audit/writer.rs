@@ -15,6 +15,10 @@ use super::queue::{Condition, Order, Queue, Taken};
 use super::record::{Action, Importance, OperatorAct, StoreMark};
 use crate::domain::Clock;
 
+/// Memory that is kept for the next batch; what a jam needed beyond it is given back.
+const MAX_KEPT_RECORDS: usize = 4096;
+const MAX_KEPT_BYTES: usize = 1 << 20;
+
 /// How often the writer troubles the disk.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
@@ -97,10 +101,11 @@ impl Writer {
         let _presence = Presence(Arc::clone(&self.queue));
         // Before the first record there is what `open` has to say.
         self.reach_disk(true);
+        let mut emptied = Vec::new();
         loop {
-            let taken = self.queue.take(self.deadline());
+            let mut taken = self.queue.take(self.deadline(), emptied);
             let waited_for = taken.closing || !taken.orders.is_empty();
-            self.seal(&taken);
+            self.seal(&mut taken);
             self.reach_disk(waited_for);
             for order in taken.orders {
                 self.obey(order);
@@ -112,17 +117,19 @@ impl Writer {
                 }
                 return;
             }
+            emptied = taken.records;
+            emptied.shrink_to(MAX_KEPT_RECORDS);
         }
     }
 
     /// Turns what was taken into sealed lines.
-    fn seal(&mut self, taken: &Taken) {
-        for (at, record) in &taken.records {
+    fn seal(&mut self, taken: &mut Taken) {
+        for (at, record) in taken.records.drain(..) {
             if let Some(mark) = &record.store {
                 let accepted = record.action == Action::Operator(OperatorAct::StoreAccepted);
                 StoreMark::learn(&mut self.store, mark.clone(), accepted);
             }
-            append(&mut self.buffer, &mut self.chain, |out| record.write(*at, out));
+            append(&mut self.buffer, &mut self.chain, |out| record.write(at, out));
             self.unsynced = self.unsynced.max(match record.importance() {
                 Importance::Money => Unsynced::Money,
                 Importance::Notice | Importance::Stranger => Unsynced::Notices,
@@ -184,7 +191,7 @@ impl Writer {
             }
         }
         self.buffer.clear();
-        self.buffer.shrink_to(1 << 20);
+        self.buffer.shrink_to(MAX_KEPT_BYTES);
         self.written = 0;
         if self.health == Health::Refusing {
             self.health = Health::Good;

@@ -40,6 +40,11 @@ impl Charset {
         labels.iter().find(|(known, _)| known.eq_ignore_ascii_case(label)).map(|(_, charset)| *charset)
     }
 
+    /// The text of a page as a browser shows it: what has no meaning becomes U+FFFD, and never markup.
+    pub fn decode_page(self, bytes: &[u8]) -> String {
+        self.encoding().decode_without_bom_handling(bytes).0.into_owned()
+    }
+
     /// The text of some bytes, or `None` where a byte has no meaning: a lone lead byte, an overlong form, a surrogate.
     pub fn decode(self, bytes: Cow<'_, [u8]>) -> Option<Cow<'_, str>> {
         if bytes.is_ascii() || matches!(self, Self::Utf8) {

@@ -180,6 +180,11 @@ impl Dispatch {
         Ok(Self { declared })
     }
 
+    /// How many parameters there are: of two routes that a request belongs to, the one with more is meant.
+    pub fn count(&self) -> usize {
+        self.declared.len()
+    }
+
     /// Whether every request on the path belongs to the route.
     pub fn is_empty(&self) -> bool {
         self.declared.is_empty()

@@ -71,6 +71,8 @@ pub struct Bound<'a> {
     pub method: &'a str,
     /// `htu`: path and query as forwarded.
     pub target: &'a str,
+    /// `bd`: base64url SHA-256 of the body, where it was inspected.
+    pub body_digest: Option<&'a str>,
     /// `jti`: the request's ID.
     pub id: &'a str,
     /// `iat`, seconds since 1970.
@@ -103,6 +105,9 @@ impl Signer {
         push_json(&mut claims, request.method);
         claims.push_str(",\"htu\":");
         push_json(&mut claims, request.target);
+        if let Some(digest) = request.body_digest {
+            claims.extend([",\"bd\":\"", digest, "\""]);
+        }
         claims.push('}');
 
         let length = self.beginning.len() + visitor.len() + claims.len() * 4 / 3 + 100;

@@ -196,6 +196,17 @@ impl Connection {
         self.request("POST", path, &[("Content-Length", &body.len().to_string())], body).await
     }
 
+    /// Sends a form.
+    pub async fn submit(&mut self, path: &str, form: &str) -> Answer {
+        self.try_submit(path, form).await.unwrap_or_else(|e| panic!("POST {path}: {e}"))
+    }
+
+    pub async fn try_submit(&mut self, path: &str, form: &str) -> io::Result<Answer> {
+        let length = form.len().to_string();
+        let headers = [("Content-Length", length.as_str()), ("Content-Type", "application/x-www-form-urlencoded")];
+        self.try_request("POST", path, &headers, form.as_bytes()).await
+    }
+
     pub async fn request(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         self.try_request(method, path, headers, body).await.unwrap_or_else(|e| panic!("{method} {path}: {e}"))
     }

@@ -21,12 +21,12 @@ struct Faults {
 }
 
 /// A real file on a disk with faults.
-struct Disc {
+struct FaultyDisk {
     file: LogFile,
     faults: Arc<Mutex<Faults>>,
 }
 
-impl Disk for Disc {
+impl Disk for FaultyDisk {
     fn append(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut faults = self.faults.lock().unwrap();
         let size = bytes.len().min(faults.space.unwrap_or(usize::MAX));
@@ -80,8 +80,8 @@ impl Faulty {
         let faults = Arc::new(Mutex::new(faults));
         let file = LogFile::open(bench.file()).unwrap();
         let tail = Tail::read(&file.file).unwrap();
-        let disc = Box::new(Disc { file, faults: Arc::clone(&faults) });
-        let audit = Audit::begin(&bench.settings, None, bench.clock.clone(), &bench.metrics.audit, disc, tail).unwrap();
+        let disk = Box::new(FaultyDisk { file, faults: Arc::clone(&faults) });
+        let audit = Audit::begin(&bench.settings, None, bench.clock.clone(), &bench.metrics.audit, disk, tail).unwrap();
         Self { bench, faults, audit }
     }
 

@@ -92,3 +92,16 @@ fn space_is_reserved_beyond_the_end_and_given_back_by_a_file_moved_away() {
     assert!(reserved(&old).1 < 64 << 10, "{:?}", reserved(&old));
     assert!(reserved(bench.file()).1 >= 1 << 20);
 }
+
+/// As `logrotate` does with `copytruncate`.
+#[test]
+fn space_is_reserved_again_in_a_file_that_somebody_cut() {
+    let mut bench = Bench::new();
+    bench.settings.reserve_bytes = 1 << 20;
+    let audit = bench.open();
+    fs::File::options().write(true).open(bench.file()).unwrap().set_len(0).unwrap();
+    audit.record(transfer(TransferState::Reserved, 1));
+    audit.flush().unwrap();
+    assert!(fs::metadata(bench.file()).unwrap().blocks() * 512 >= 1 << 20);
+    assert_eq!((bench.actions(), bench.verify().first.sequence), (vec!["transfer".to_owned()], 2));
+}

@@ -1,0 +1,302 @@
+//! `[[route]]`: the application's screens, and what each means.
+
+use http::{Method, StatusCode};
+
+use super::table_name;
+use super::transfer::{Transfer, canonical_path};
+use crate::config::mistake::Read;
+use crate::config::section::Section;
+use crate::config::units::{choice, flag, integer, parsed_by, size, text};
+use crate::operator::metrics::{MAX_ROUTES, OTHER_ROUTE};
+use crate::policy::body::{self, AmountFormat, BodyFormat, BodyRules, Charset, DateFormat, MediaType, ParameterValue};
+use crate::policy::route::{Class, Route, Step};
+use crate::policy::treatment::{Act, InspectionRules, Key, Marker, Markers, NumberInAnswer, Treatment};
+
+const MAX_BODY: usize = 64 << 10;
+/// Files of thousands of payees fit.
+const MAX_FILE: u64 = 16 << 20;
+const MAX_PAGE: usize = 256 << 10;
+
+/// A route as it was read, before it is known what shares its path.
+struct Draft<'a> {
+    section: Section<'a>,
+    name: String,
+    methods: Vec<Method>,
+    path: String,
+    class: Class,
+    step: Step,
+    body: body::Settings,
+    transaction: Option<Transaction>,
+    markers: Markers,
+    is_atomic: bool,
+    max_body: Option<u64>,
+}
+
+/// Where the word stands that ties two requests together.
+enum Transaction {
+    Field,
+    Answer(NumberInAnswer),
+}
+
+/// Reads every `[[route]]`.
+pub(in crate::config) fn read_routes(root: &mut Section<'_>, transfer: Option<&Transfer>) -> Read<Vec<Route>> {
+    let tables = root.optional_named_tables("route")?;
+    if tables.len() >= MAX_ROUTES {
+        return Err(root.mistake("route", format!("are more than {MAX_ROUTES}")));
+    }
+    let read: Vec<Read<Draft<'_>>> = tables.into_iter().map(read_draft).collect();
+    let drafts = read.into_iter().collect::<Read<Vec<_>>>()?;
+    let built: Vec<Read<Route>> = drafts.iter().map(|draft| build(draft, &drafts, transfer)).collect();
+    drafts.into_iter().for_each(|draft| draft.section.finish());
+    built.into_iter().collect()
+}
+
+fn read_draft(mut section: Section<'_>) -> Read<Draft<'_>> {
+    section.not_supported("login-id");
+    let name = section.required("name", |given| match table_name(given)? {
+        name if name == OTHER_ROUTE => Err("\"other\" is what everything is called that is no route".into()),
+        name => Ok(name),
+    });
+    let methods = section.one_or_more("method", parsed_by("a method such as \"POST\"", method));
+    let path = section.required("path", canonical_path);
+    let classes = Class::ALL.map(|class| (class.word(), class));
+    let class = section.required("class", choice(&classes));
+    let steps = Step::ALL.map(|step| (step.word(), step));
+    let step = section.or("step", Step::Commit, choice(&steps));
+    let media = [
+        ("application/x-www-form-urlencoded", MediaType::Form),
+        ("multipart/form-data", MediaType::Multipart),
+        ("application/json", MediaType::Json),
+    ];
+    let media = section.or("content-type", MediaType::Form, choice(&media));
+    let charset =
+        section.or("charset", Charset::Utf8, parsed_by("a charset such as \"windows-31j\"", Charset::of_label));
+    let max_fields = section.or("max-fields", 200, integer(1..=10_000));
+    let (transaction_field, transaction) = read_transaction(&mut section)?;
+    let fields = read_fields(&mut section);
+    let max_body = section.optional("max-body", size(1..=1_u64 << 40));
+    let is_atomic = section.or("atomic", false, flag);
+    let success = section.optional_table("success").and_then(|table| table.map(read_marker).transpose());
+    let failure = section.table_or_tables("failure").and_then(|tables| {
+        let read: Vec<Read<Marker>> = tables.into_iter().map(read_marker).collect();
+        read.into_iter().collect()
+    });
+    let max_page = section.or("max-page", MAX_PAGE, size(1..=64 << 20));
+    let charset = charset?;
+    let mut body = fields?;
+    body.format = BodyFormat { media: media?, charset, max_fields: max_fields? };
+    body.transaction = transaction_field;
+    let markers = Markers { success: success?, failure: failure?, charset, max_page: max_page? };
+    Ok(Draft {
+        name: name?,
+        methods: methods?.unwrap_or_default(),
+        path: path?,
+        class: class?,
+        step: step?,
+        body,
+        transaction,
+        markers,
+        is_atomic: is_atomic?,
+        max_body: max_body?,
+        section,
+    })
+}
+
+/// What a body holds.
+fn read_fields(section: &mut Section<'_>) -> Read<body::Settings> {
+    let amount = section.one_or_more("amount", text);
+    let formats = [("strict", AmountFormat::Strict), ("ja", AmountFormat::Ja)];
+    let amount_format = section.or("amount-format", AmountFormat::Strict, choice(&formats));
+    let fields = section.list("fields", text);
+    let fixed = section.pairs("fixed", text);
+    let date = section.optional("date", text);
+    let pattern = parsed_by("one of YYYYMMDD, YYYY-MM-DD, YYYY/MM/DD", DateFormat::of_pattern);
+    let date_format = section.optional("date-format", pattern);
+    let token = section.optional("token", text);
+    let parameters = section.pairs("parameters", |given| match text(given)? {
+        value if value == "*" => Ok(ParameterValue::Present),
+        value => Ok(ParameterValue::Is(value)),
+    });
+    let date = match (date?, date_format?) {
+        (Some(date), Some(format)) => Some((date, format)),
+        (Some(_), None) => return Err(section.mistake("date-format", "is missing".into())),
+        (None, Some(_)) => return Err(section.mistake("date", "is missing".into())),
+        (None, None) => None,
+    };
+    Ok(body::Settings {
+        format: BodyFormat { media: MediaType::Form, charset: Charset::Utf8, max_fields: 1 },
+        amount: amount?.unwrap_or_default(),
+        amount_format: amount_format?,
+        fields: fields?,
+        fixed: fixed?,
+        date,
+        transaction: None,
+        token: token?,
+        parameters: parameters?,
+    })
+}
+
+/// `transaction = "field"`, or where the answer tells the number: `{ location-parameter = "id" }`, `{ between = ["<b>", "</b>"] }`.
+fn read_transaction(section: &mut Section<'_>) -> Read<(Option<String>, Option<Transaction>)> {
+    if !section.is_table("transaction") {
+        let field = section.optional("transaction", text)?;
+        let transaction = field.is_some().then_some(Transaction::Field);
+        return Ok((field, transaction));
+    }
+    let mut table = section.table("transaction")?;
+    let parameter = table.optional("location-parameter", text)?;
+    let between = table.list("between", text)?;
+    let place = match (parameter, between.as_deref()) {
+        (Some(parameter), None) => Ok(NumberInAnswer::LocationParameter(parameter)),
+        (None, Some([before, after])) if before.contains('<') && after.contains('<') => {
+            Ok(NumberInAnswer::Between(before.clone(), after.clone()))
+        }
+        (None, Some(_)) => Err(table.mistake("between", "must be two pieces of markup, each with a <".into())),
+        (Some(_), Some(_)) | (None, None) => {
+            Err(section.mistake("transaction", "must have either location-parameter or between".into()))
+        }
+    };
+    table.finish();
+    Ok((None, Some(Transaction::Answer(place?))))
+}
+
+fn read_marker(mut table: Section<'_>) -> Read<Marker> {
+    let status = table.optional("status", |given| {
+        let status = integer(200..=599_u16)(given)?;
+        StatusCode::from_u16(status).map_err(|_| "is no status".into())
+    });
+    let location = table.optional("location", canonical_path);
+    let contains = table.optional("contains", |given| {
+        let markup = text(given)?;
+        // A marker must hold a `<`: customers can write text, not markup (LIM-32).
+        if markup.contains('<') {
+            Ok(markup)
+        } else {
+            Err(format!("{markup:?} holds no <, so a customer could write it"))
+        }
+    });
+    let marker = Marker { status: status?, location: location?, contains: contains? };
+    if marker == (Marker { status: None, location: None, contains: None }) {
+        return Err(
+            table.mistake("status", "is missing, and so are location and contains: this would be any answer".into())
+        );
+    }
+    table.finish();
+    Ok(marker)
+}
+
+fn method(text: &str) -> Option<Method> {
+    let is_word = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase());
+    Method::from_bytes(text.as_bytes()).ok().filter(|_| is_word)
+}
+
+/// The route that a draft becomes among the others.
+fn build(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> Read<Route> {
+    let act = act_of(draft, transfer)?;
+    let shares = |other: &&Draft<'_>| other.path == draft.path && other.methods == draft.methods;
+    let is_inspected = act != Act::Nothing
+        || !draft.body.amount.is_empty()
+        || draft.body.fields.is_some()
+        || !draft.body.fixed.is_empty()
+        || all.iter().filter(shares).any(|other| !other.body.parameters.is_empty());
+    let post = draft.methods.is_empty() || draft.methods == [Method::POST];
+    let treatment = if is_inspected {
+        if !post {
+            return Err(draft.section.mistake("method", "must be \"POST\": only its bodies are inspected".into()));
+        }
+        compare(draft, all)?;
+        let rules = BodyRules::new(draft.body.clone())
+            .map_err(|unusable| draft.section.mistake("name", format!("{}: {unusable}", draft.name)))?;
+        let max_body = draft.max_body.and_then(|max| usize::try_from(max).ok()).unwrap_or(MAX_BODY);
+        if act != Act::Nothing && needs_success(&act) && draft.markers.success.is_none() {
+            return Err(draft.section.mistake("success", "is missing: nothing would tell that it was done".into()));
+        }
+        Treatment::Inspected(Box::new(InspectionRules { rules, max_body, act, markers: draft.markers.clone() }))
+    } else {
+        if draft.markers.success.is_some() || !draft.markers.failure.is_empty() {
+            return Err(draft.section.mistake("success", "is not supported yet where nothing is inspected".into()));
+        }
+        let file = matches!(draft.class, Class::Bulk | Class::Payroll).then_some(MAX_FILE);
+        Treatment::Streamed { max_body: draft.max_body.or(file) }
+    };
+    let methods = if is_inspected { vec![Method::POST] } else { draft.methods.clone() };
+    let (name, path) = (draft.name.as_str().into(), draft.path.clone());
+    Ok(Route { name, number: 0, methods, path, class: draft.class, treatment })
+}
+
+fn needs_success(act: &Act) -> bool {
+    match act {
+        Act::Commit { .. } | Act::ChangeLimit | Act::Enter { key: Key::AnsweredOrder(_), .. } => true,
+        Act::Nothing | Act::Enter { .. } => false,
+    }
+}
+
+/// Routes on one path differ in their parameters and in nothing else that matters before the body is read.
+fn compare(draft: &Draft<'_>, all: &[Draft<'_>]) -> Read<()> {
+    for other in all.iter().filter(|other| other.name != draft.name && other.path == draft.path) {
+        if other.methods == draft.methods && other.body.parameters == draft.body.parameters {
+            let text = format!("nothing tells it from {}: they share path, method and parameters", other.name);
+            return Err(draft.section.mistake("parameters", text));
+        }
+        let same = other.body.format == draft.body.format && other.max_body == draft.max_body;
+        if other.methods == draft.methods && !same {
+            let text =
+                format!("{} on the same path has another content-type, charset, max-fields or max-body", other.name);
+            return Err(draft.section.mistake("path", text));
+        }
+    }
+    Ok(())
+}
+
+/// What a request on the route means for the ledger.
+fn act_of(draft: &Draft<'_>, transfer: Option<&Transfer>) -> Read<Act> {
+    let section = &draft.section;
+    let missing = |key: &str| section.mistake(key, "is missing".into());
+    let has_amount = !draft.body.amount.is_empty();
+    let key = |tied: Key| match &draft.transaction {
+        Some(Transaction::Field) => Ok(tied),
+        Some(Transaction::Answer(_)) => {
+            Err(section.mistake("transaction", "must be a field here: the answer comes too late".into()))
+        }
+        None => Ok(Key::LoginId),
+    };
+    let Some(transfer) = transfer else {
+        let is_about_money = draft.class.moves_money() || draft.class == Class::LimitChange;
+        return if is_about_money && !matches!(draft.class, Class::Bulk | Class::Payroll) {
+            Err(section.mistake("class", "needs a [transfer] section with the ceiling".into()))
+        } else {
+            Ok(Act::Nothing)
+        };
+    };
+    if draft.class == Class::LimitChange {
+        return if has_amount { Ok(Act::ChangeLimit) } else { Err(missing("amount")) };
+    }
+    let counts = draft.class.moves_money() && (transfer.counted.contains(&draft.class) || draft.step == Step::Switch);
+    if !counts {
+        return Ok(Act::Nothing);
+    }
+    match draft.step {
+        Step::Confirm | Step::Cancel => Ok(Act::Nothing),
+        Step::Entry | Step::Request | Step::Switch if !has_amount => Err(missing("amount")),
+        Step::Entry => Ok(Act::Enter { key: key(Key::Transaction)?, lifetime: transfer.entry_lifetime }),
+        Step::Request => {
+            let key = match &draft.transaction {
+                Some(Transaction::Field) => Key::Order,
+                Some(Transaction::Answer(place)) => Key::AnsweredOrder(place.clone()),
+                None => return Err(missing("transaction")),
+            };
+            Ok(Act::Enter { key, lifetime: transfer.approval_lifetime })
+        }
+        Step::Commit | Step::Approve | Step::Switch => {
+            let entered = match draft.step {
+                _ if has_amount => None,
+                Step::Approve if draft.transaction.is_none() => return Err(missing("transaction")),
+                Step::Approve => Some(key(Key::Order)?),
+                Step::Commit | Step::Entry | Step::Confirm | Step::Request | Step::Switch | Step::Cancel => {
+                    Some(key(Key::Transaction)?)
+                }
+            };
+            Ok(Act::Commit { entered, is_atomic: draft.is_atomic })
+        }
+    }
+}

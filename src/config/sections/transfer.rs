@@ -1,0 +1,162 @@
+//! `[transfer]`, `[store]` and `[audit]`: the ceiling, and where it is kept.
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::time::Duration;
+
+use super::TIMEOUT;
+use crate::config::mistake::Read;
+use crate::config::section::Section;
+use crate::config::units::{Given, choice, duration, integer, parsed_by, size, text};
+use crate::domain::{JstDate, Yen};
+use crate::operator::audit;
+use crate::policy::ceiling::{DayBasis, Settings};
+use crate::policy::route::{CanonicalPath, Class, Enforcement};
+use crate::store::ledger::OverLimit;
+use crate::{store, upstream};
+
+const BACKEND_CLOCK_SKEW: Duration = Duration::from_secs(5);
+const ENTRY_LIFETIME: Duration = Duration::from_secs(12 * 3600);
+const APPROVAL_LIFETIME: Duration = Duration::from_secs(31 * 86_400);
+const LIFETIME: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(400 * 86_400);
+const RETENTION_DAYS: u16 = 400;
+const MAX_SKEW: Duration = Duration::from_secs(3600);
+
+/// `[transfer]` as values: what the policy is, and what only reading routes needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transfer {
+    /// The ceiling.
+    pub ceiling: Settings,
+    /// The classes whose transfers count.
+    pub counted: Vec<Class>,
+    /// Guarded paths (LIM-38).
+    pub prefixes: Vec<String>,
+    /// How long an amount of an earlier screen is kept.
+    pub entry_lifetime: Duration,
+    /// How long an order waits for its approval.
+    pub approval_lifetime: Duration,
+}
+
+/// Reads `[transfer]`, if it is there. An order may be executed for as long as its answer is waited for.
+pub(in crate::config) fn read_transfer(
+    root: &mut Section<'_>,
+    upstream: Option<&upstream::Settings>,
+) -> Read<Option<Transfer>> {
+    let Some(mut section) = root.optional_table("transfer")? else { return Ok(None) };
+    let ceiling = read_ceiling(&mut section);
+    let counted = section.list("counted", class);
+    section.or("aggregate", (), choice(&[("contract", ())]))?;
+    let open = "without a registry each login ID is a contract of its own: a company can split transfers over its IDs";
+    section.warn("aggregate", open.into());
+    let prefixes = section.list("prefixes", canonical_path);
+    let skew = section.or("backend-clock-skew", BACKEND_CLOCK_SKEW, duration(Duration::ZERO..=MAX_SKEW));
+    let modes = [("enforce", Enforcement::Enforce), ("observe", Enforcement::Observe)];
+    let enforcement = section.or("mode", Enforcement::Enforce, choice(&modes));
+    let bases = [("accepted", DayBasis::Accepted), ("designated", DayBasis::Designated), ("both", DayBasis::Both)];
+    let day_basis = section.or("day-basis", DayBasis::Accepted, choice(&bases));
+    let over = [("clamp", OverLimit::Clamp), ("block-transfers", OverLimit::BlockTransfers)];
+    let over_limit = section.or("over-limit", OverLimit::Clamp, choice(&over));
+    let per_transfer = section.optional("per-transfer", yen);
+    let per_login_id = section.optional("per-login-id", yen);
+    let of_login_id = section.or("max-in-flight-per-login-id", 8, integer(1..=10_000));
+    let of_contract = section.or("max-in-flight-per-contract", 32, integer(1..=100_000));
+    let entry_lifetime = section.or("entry-lifetime", ENTRY_LIFETIME, duration(LIFETIME));
+    let approval_lifetime = section.or("approval-lifetime", APPROVAL_LIFETIME, duration(LIFETIME));
+    if enforcement == Ok(Enforcement::Observe) {
+        section.warn("mode", "\"observe\" refuses no transfer: the ceiling does not hold".into());
+    }
+    section.finish();
+    let execution_time =
+        upstream.map_or(*TIMEOUT.end(), |upstream| upstream.connect_timeout + upstream.response_timeout);
+    Ok(Some(Transfer {
+        ceiling: Settings {
+            ceiling: ceiling?,
+            per_transfer: per_transfer?,
+            per_login_id: per_login_id?,
+            day_basis: day_basis?,
+            backend_clock_skew: skew?,
+            execution_time,
+            over_limit: over_limit?,
+            max_in_flight_per_login_id: of_login_id?,
+            max_in_flight_per_contract: of_contract?,
+            enforcement: enforcement?,
+        },
+        counted: counted?.unwrap_or_else(|| vec![Class::Transfer]),
+        prefixes: prefixes?.unwrap_or_default(),
+        entry_lifetime: entry_lifetime?,
+        approval_lifetime: approval_lifetime?,
+    }))
+}
+
+/// `ceiling = [{ from = "2013-05-20", yen = 100_000_000 }]`, in the order of days.
+fn read_ceiling(section: &mut Section<'_>) -> Read<Vec<(JstDate, Yen)>> {
+    let tables = section.tables("ceiling")?;
+    let read: Vec<Read<(JstDate, Yen)>> = tables
+        .into_iter()
+        .map(|mut entry| {
+            let from = entry.required("from", parsed_by("a day such as \"2013-05-20\"", JstDate::parse));
+            let yen = entry.required("yen", yen);
+            entry.finish();
+            Ok((from?, yen?))
+        })
+        .collect();
+    let ceiling: Vec<(JstDate, Yen)> = read.into_iter().collect::<Read<_>>()?;
+    if ceiling.windows(2).all(|pair| pair[0].0 < pair[1].0) {
+        Ok(ceiling)
+    } else {
+        Err(section.mistake("ceiling", "must be in the order of days, each once".into()))
+    }
+}
+
+/// An amount in yen.
+fn yen(given: Given<'_>) -> Result<Yen, String> {
+    let number = integer(0..=Yen::MAX.get())(given)?;
+    Yen::new(number).ok_or_else(|| "is more than can be counted".into())
+}
+
+fn class(given: Given<'_>) -> Result<Class, String> {
+    let money: Vec<(&str, Class)> =
+        Class::ALL.into_iter().filter(|class| class.moves_money()).map(|class| (class.word(), class)).collect();
+    choice(&money)(given)
+}
+
+/// A path as it is matched: in canonical form.
+pub(super) fn canonical_path(given: Given<'_>) -> Result<String, String> {
+    let text = text(given)?;
+    let canonical = CanonicalPath::of(&text).ok().filter(|path| *path.forwarded == text && path.parameters.is_empty());
+    let is_plain = text.bytes().all(|byte| (0x21..=0x7e).contains(&byte) && byte != b'?' && byte != b'#');
+    match canonical.filter(|_| is_plain) {
+        Some(_) => Ok(text),
+        None => Err(format!("{text:?} is not a path in its canonical form, such as \"/ib/transfer/commit.do\"")),
+    }
+}
+
+/// Reads `[store]`; without one it is the embedded store in the state directory.
+pub(in crate::config) fn read_store(root: &mut Section<'_>, state_directory: &Path) -> Read<store::Settings> {
+    let default = state_directory.join("sekisho.redb");
+    let Some(mut section) = root.optional_table("store")? else {
+        return Ok(store::Settings::Embedded { path: default, retention_days: RETENTION_DAYS });
+    };
+    let kind = section.required("kind", choice(&[("embedded", ())]));
+    let path = section.path();
+    let path = section.or("path", default, path);
+    let retention_days = section.or("retention-days", RETENTION_DAYS, integer(40..=36_500));
+    section.finish();
+    kind?;
+    Ok(store::Settings::Embedded { path: path?, retention_days: retention_days? })
+}
+
+/// Reads `[audit]`, if it is there.
+pub(in crate::config) fn read_audit(root: &mut Section<'_>) -> Read<Option<audit::Settings>> {
+    let Some(mut section) = root.optional_table("audit")? else { return Ok(None) };
+    let path = section.path();
+    let file = section.required("file", path);
+    let reserve_bytes = section.or("reserve", 16 << 20, size(0..=1_u64 << 40));
+    let notices_per_second = section.or("max-notices-per-second", 100, integer(1..=1_000_000));
+    section.finish();
+    Ok(Some(audit::Settings {
+        reserve_bytes: reserve_bytes?,
+        notices_per_second: notices_per_second?,
+        ..audit::Settings::of(file?)
+    }))
+}

@@ -1,0 +1,131 @@
+//! What is opened once for money, and never on a reload: the ledger and the audit log.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::domain::Clock;
+use crate::operator::audit::{Action, Audit, OpenError, Record, StoreMark, TransferState};
+use crate::operator::metrics::Metrics;
+use crate::policy::reserve::Treasury;
+use crate::store::ledger::{StoreError, Transfer};
+use crate::store::{self, Ledger, embedded};
+
+/// Why money cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum MoneyError {
+    /// The audit log.
+    #[error("the audit log: {0}")]
+    Audit(#[from] OpenError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] embedded::OpenError),
+    /// The store was opened, and then did not answer.
+    #[error(transparent)]
+    Ledger(#[from] StoreError),
+    /// A directory cannot be made.
+    #[error("{0}")]
+    System(#[from] io::Error),
+}
+
+/// The ledger, where a configuration has transfers, and the audit log.
+#[derive(Debug, Clone)]
+pub(super) struct Money {
+    pub ledger: Option<Ledger>,
+    pub audit: Audit,
+}
+
+impl Money {
+    /// Opens both. What was reserved when the last process ended is unknown now, and told (LIM-15); a store that the audit log
+    /// knew to have come further, or does not know, waits for an operator (LIM-41).
+    pub fn open(config: &Config, metrics: &Arc<Metrics>, clock: &Arc<dyn Clock>) -> Result<Self, MoneyError> {
+        let audit = match &config.audit {
+            Some(settings) => {
+                make_directory_of(&settings.file)?;
+                Audit::open(settings, None, Arc::clone(clock), &metrics.audit)?
+            }
+            None => Audit::off(),
+        };
+        if config.transfer.is_none() {
+            return Ok(Self { ledger: None, audit });
+        }
+        let store::Settings::Embedded { path, retention_days } = &config.store;
+        make_directory_of(path)?;
+        let settings = embedded::Settings {
+            retention_days: *retention_days,
+            ..embedded::Settings::new(path.clone(), Arc::clone(metrics))
+        };
+        let opened = embedded::Embedded::open(&settings, clock.now())?;
+        let ledger = Ledger::Embedded(opened.ledger);
+        compare(&ledger, audit.last_store())?;
+        for transfer in &opened.recovered {
+            tell_recovered(transfer, &ledger, &audit, metrics);
+        }
+        Ok(Self { ledger: Some(ledger), audit })
+    }
+
+    /// Writes what is left, and closes the store: nothing more can be reserved.
+    pub fn close(&self) {
+        if let Some(ledger) = &self.ledger
+            && let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build()
+        {
+            runtime.block_on(ledger.close());
+        }
+        if let Err(unwritten) = self.audit.flush() {
+            tracing::error!(%unwritten, "the end of the audit log is lost");
+        }
+    }
+
+    /// Who asks the ledger by the rules of a configuration.
+    pub fn treasury(&self, config: &Config, metrics: &Arc<Metrics>, clock: &Arc<dyn Clock>) -> Option<Arc<Treasury>> {
+        let (ledger, transfer) = self.ledger.as_ref().zip(config.transfer.as_ref())?;
+        Some(Arc::new(Treasury {
+            settings: transfer.ceiling.clone(),
+            ledger: ledger.clone(),
+            audit: self.audit.clone(),
+            metrics: Arc::clone(metrics),
+            clock: Arc::clone(clock),
+        }))
+    }
+}
+
+/// Whether the store is the one that the audit log knows, and no older.
+fn compare(ledger: &Ledger, known: Option<&StoreMark>) -> Result<(), StoreError> {
+    let (Some(known), mark) = (known, ledger.mark()) else { return Ok(()) };
+    let reason = if *known.id != *mark.store {
+        format!("the audit log knows the store {}, this is {}", known.id, mark.store)
+    } else if mark.sequence < known.sequence {
+        format!("the audit log knows reservation {}, the store has come to {}", known.sequence, mark.sequence)
+    } else {
+        return Ok(());
+    };
+    tracing::error!(%reason, "the store waits for an operator to accept it; no money moves");
+    // Opening happens outside of any runtime.
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    runtime.block_on(ledger.require_acceptance(reason))
+}
+
+fn tell_recovered(transfer: &Transfer, ledger: &Ledger, audit: &Audit, metrics: &Metrics) {
+    tracing::warn!(id = %transfer.id, "a transfer was under way when the gateway ended; its outcome is unknown");
+    let mark = ledger.mark();
+    metrics.count_transfer(transfer.state.word(), transfer.amount);
+    audit.record(Record {
+        reason: Some("gateway_ended".into()),
+        login_id: Some(transfer.login_id.clone()),
+        contract: Some(transfer.contract.clone()),
+        route: Some(transfer.route.as_str().into()),
+        amount: Some(transfer.amount),
+        transfer: Some(transfer.id.to_string().into()),
+        store: Some(StoreMark { id: Arc::clone(&mark.store), sequence: mark.sequence }),
+        ..Record::new(Action::Transfer(TransferState::Unknown))
+    });
+}
+
+fn make_directory_of(file: &std::path::Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    match file.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        Some(directory) => std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,271 @@
+//! Reads what must be read before a request may leave: the bodies of inspected routes, in whole and with one meaning.
+//!
+//! Invariant: what an [`Inspected`] request demands of the ledger was read from exactly the bytes that it carries.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::body::{BodyFormat, Fault, Head, Inspection, Submission};
+use super::buffers::{Buffers, Room};
+use super::rate_limit::Admitted;
+use super::route::{CanonicalPath, Enforcement, Route, Routed};
+use super::treatment::{Act, InspectionRules, Key, NumberInAnswer, Treatment};
+use crate::connection::Limits;
+use crate::connection::body::{Patience, RequestBody};
+use crate::connection::request::Understood;
+use crate::domain::{JstDate, LoginId, Yen};
+use crate::refusal::{BodyRefusal, Refusal, TransferRefusal};
+use crate::store::ledger::{Claim, EntryKey};
+
+/// A request that was read as far as its route demands. Only [`inspect`] makes one.
+#[derive(Debug)]
+pub struct Inspected {
+    pub(super) request: Understood,
+    pub(super) route: Arc<Route>,
+    pub(super) demand: Demand,
+    /// What would have been refused, were it enforced.
+    pub observed: Option<Refusal>,
+    pub(super) room: Option<Room>,
+}
+
+/// What a request wants of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Demand {
+    /// Nothing.
+    Nothing,
+    /// To keep an amount for a later request.
+    Enter {
+        /// Under which key.
+        key: EntryKey,
+        /// How much.
+        amount: Yen,
+        /// At least how long.
+        lifetime: Duration,
+    },
+    /// The same, under a number that the answer will tell.
+    EnterAnswered {
+        /// Where it tells it.
+        place: NumberInAnswer,
+        /// How much.
+        amount: Yen,
+        /// At least how long.
+        lifetime: Duration,
+    },
+    /// To move money.
+    Commit {
+        /// How much.
+        claim: Claim,
+        /// On which day, where the customer said.
+        date: Option<JstDate>,
+        /// What makes two commits the same.
+        token: Option<EntryKey>,
+        /// Whether a failure means that nothing of it was executed.
+        fails_whole: bool,
+    },
+    /// To change the customer's own limit, of one or several accounts.
+    ChangeLimit {
+        /// The new limits.
+        limits: Vec<Yen>,
+    },
+}
+
+/// How long a body may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Time {
+    /// Between two parts of it.
+    pub body_timeout: Duration,
+    /// From its beginning to its end.
+    pub inspection_timeout: Duration,
+}
+
+impl Time {
+    /// As the limits say.
+    pub const fn of(limits: &Limits) -> Self {
+        Self { body_timeout: limits.body_timeout, inspection_timeout: limits.inspection_timeout }
+    }
+}
+
+impl Inspected {
+    /// Its route.
+    pub fn route(&self) -> &Arc<Route> {
+        &self.route
+    }
+
+    /// Whether the ledger has a part in it; then it runs on when its client hangs up.
+    pub fn concerns_the_ledger(&self) -> bool {
+        self.demand != Demand::Nothing
+    }
+}
+
+/// Reads the body where a route demands it.
+///
+/// # Errors
+/// A body that is too long, too slow, or has more than one meaning; a request about money without an identity.
+pub async fn inspect(
+    admitted: Admitted,
+    buffers: &Arc<Buffers>,
+    time: Time,
+    enforcement: Enforcement,
+) -> Result<Inspected, Refusal> {
+    let Routed { mut request, candidates, observed } = admitted.routed;
+    let Some(first) = candidates.first() else { return Err(Refusal::Transfer(TransferRefusal::UnknownRoute)) };
+    match &first.treatment {
+        Treatment::Streamed { max_body } => {
+            request.limit_body(*max_body)?;
+            let route = Arc::clone(first);
+            Ok(Inspected { request, route, demand: Demand::Nothing, observed, room: None })
+        }
+        // On the heap: most requests carry no room for it.
+        Treatment::Inspected(rules) => {
+            Box::pin(read(request, &candidates, rules, observed, (buffers, time, enforcement))).await
+        }
+    }
+}
+
+async fn read(
+    mut request: Understood,
+    candidates: &[Arc<Route>],
+    rules: &InspectionRules,
+    observed: Option<Refusal>,
+    (buffers, time, enforcement): (&Arc<Buffers>, Time, Enforcement),
+) -> Result<Inspected, Refusal> {
+    let login_id = request.standing().customer().map(|who| who.login_id().clone());
+    let is_about_money = candidates.iter().any(|route| is_about_money(route));
+    if is_about_money && login_id.is_none() && enforcement == Enforcement::Enforce {
+        return Err(Refusal::Transfer(TransferRefusal::NoIdentity));
+    }
+    // Candidates differ in what tells them apart, not in how they are written; the configuration sees to it.
+    let room = Some(buffers.room_for(&request, rules.max_body)?);
+    let body = collect(&mut request, rules.max_body, time).await?;
+    let understood = understand(&request, rules.rules.format(), candidates, &body, login_id.as_ref());
+    let (route, demand, body, observed) = match (understood, candidates.first()) {
+        (Ok((route, demand, body)), _) => (route, demand, body, observed),
+        (Err(refusal), Some(first)) if enforcement == Enforcement::Observe => {
+            (Arc::clone(first), Demand::Nothing, body, Some(refusal))
+        }
+        (Err(refusal), _) => return Err(refusal),
+    };
+    request.replace_body(body);
+    Ok(Inspected { request, route, demand, observed, room })
+}
+
+async fn collect(request: &mut Understood, max: usize, time: Time) -> Result<Bytes, Refusal> {
+    request.limit_body(Some(max as u64))?;
+    let progress = request.standing().visit().progress().clone();
+    let deadline = Instant::now() + time.inspection_timeout;
+    let announced = request.length;
+    let body = std::mem::replace(&mut request.body, RequestBody::Empty);
+    let body = body.collect(max, Patience::new(time.body_timeout), deadline, &progress).await?;
+    match announced {
+        Some(length) if length != body.len() as u64 => Err(Refusal::BadBody),
+        Some(_) | None => Ok(body),
+    }
+}
+
+/// Finds the one route of those it may be, and what the body demands by its rules.
+fn understand(
+    request: &Understood,
+    format: &BodyFormat,
+    candidates: &[Arc<Route>],
+    body: &Bytes,
+    login_id: Option<&LoginId>,
+) -> Result<(Arc<Route>, Demand, Bytes), Refusal> {
+    let target = request.target();
+    let path = CanonicalPath::of(target.path()).map_err(|_| Refusal::AmbiguousPath)?;
+    let head = Head { headers: &request.parts.headers, query: target.query(), path_parameters: &path.parameters };
+    let submission = Submission::read(format, head, body).map_err(refusal_of)?;
+    let mut found: Option<(&Arc<Route>, &InspectionRules)> = None;
+    for route in candidates {
+        let Treatment::Inspected(rules) = &route.treatment else { continue };
+        let dispatch = rules.rules.dispatch();
+        if submission.carries(dispatch).map_err(refusal_of)? {
+            match found {
+                Some((_, other)) if other.rules.dispatch().count() > dispatch.count() => {}
+                Some((_, other)) if other.rules.dispatch().count() == dispatch.count() => {
+                    return Err(Refusal::Body(BodyRefusal::AmbiguousField));
+                }
+                Some(_) | None => found = Some((route, rules)),
+            }
+        }
+    }
+    let (route, rules) = found.ok_or(Refusal::Transfer(TransferRefusal::UnknownRoute))?;
+    let inspection = submission.inspect(&rules.rules).map_err(refusal_of)?;
+    let demand = demand_of(rules, &inspection, login_id)?;
+    Ok((Arc::clone(route), demand, inspection.body))
+}
+
+fn demand_of(rules: &InspectionRules, inspection: &Inspection, login_id: Option<&LoginId>) -> Result<Demand, Refusal> {
+    let missing = Refusal::Body(BodyRefusal::MissingField);
+    let Some(login_id) = login_id.filter(|_| rules.act != Act::Nothing) else {
+        return if rules.act == Act::Nothing {
+            Ok(Demand::Nothing)
+        } else {
+            Err(Refusal::Transfer(TransferRefusal::NoIdentity))
+        };
+    };
+    let key = |key: &Key| {
+        let number = || inspection.transaction.as_deref().filter(|number| !number.is_empty()).ok_or(missing);
+        match key {
+            Key::LoginId => Ok(EntryKey::of(&["login-id", login_id.as_str()])),
+            Key::Transaction => Ok(EntryKey::of(&["transaction", login_id.as_str(), number()?])),
+            Key::Order | Key::AnsweredOrder(_) => Ok(order_key(number()?)),
+        }
+    };
+    match &rules.act {
+        Act::Nothing => Ok(Demand::Nothing),
+        Act::Enter { key: Key::AnsweredOrder(place), lifetime } => Ok(Demand::EnterAnswered {
+            place: place.clone(),
+            amount: inspection.amount.ok_or(missing)?,
+            lifetime: *lifetime,
+        }),
+        Act::Enter { key: kept, lifetime } => {
+            Ok(Demand::Enter { key: key(kept)?, amount: inspection.amount.ok_or(missing)?, lifetime: *lifetime })
+        }
+        Act::Commit { entered, is_atomic } => {
+            let claim = match entered {
+                Some(kept) => Claim::Entered(key(kept)?),
+                None => Claim::Stated(inspection.amount.ok_or(missing)?),
+            };
+            let token = inspection.token.as_deref().filter(|token| !token.is_empty());
+            Ok(Demand::Commit {
+                claim,
+                date: inspection.date,
+                token: token.map(|token| EntryKey::of(&["token", login_id.as_str(), token])),
+                fails_whole: *is_atomic || inspection.amounts.len() <= 1,
+            })
+        }
+        Act::ChangeLimit => Ok(Demand::ChangeLimit { limits: inspection.amounts.clone() }),
+    }
+}
+
+/// Under which key an order waits for its approval, whoever approves it.
+pub fn order_key(number: &str) -> EntryKey {
+    EntryKey::of(&["order", number])
+}
+
+fn is_about_money(route: &Route) -> bool {
+    match &route.treatment {
+        Treatment::Inspected(rules) => rules.act != Act::Nothing,
+        Treatment::Streamed { .. } => false,
+    }
+}
+
+fn refusal_of(fault: Fault) -> Refusal {
+    tracing::debug!(%fault, "a body is refused");
+    Refusal::Body(match fault {
+        Fault::MalformedBody(_) => BodyRefusal::Malformed,
+        Fault::AmbiguousField(_) => BodyRefusal::AmbiguousField,
+        Fault::BadAmount => BodyRefusal::BadAmount,
+        Fault::BadDate => BodyRefusal::BadDate,
+        Fault::MissingField => BodyRefusal::MissingField,
+        Fault::WrongFixedValue => BodyRefusal::WrongFixedValue,
+        Fault::UnknownField => BodyRefusal::UnknownField,
+        Fault::TooManyFields => BodyRefusal::TooManyFields,
+        Fault::UnsupportedMediaType => BodyRefusal::MediaType,
+        Fault::UnsupportedCharset => BodyRefusal::Charset,
+        Fault::UnsupportedEncoding => BodyRefusal::Encoding,
+    })
+}

@@ -1,0 +1,127 @@
+//! The generic cell rate algorithm (ITU-T I.371): one number per key, the moment at which its bucket will be empty again.
+//!
+//! The same arithmetic, in the same units, runs as a script in Redis.
+
+use std::time::Duration;
+
+/// A rate and how much of it may come at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Between two requests at the steady rate, in nanoseconds; at least one.
+    interval: u64,
+    /// Requests that may come at once; at least one.
+    burst: u32,
+}
+
+/// What the algorithm says to one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It conforms; the bucket will be empty at this moment.
+    Conforms(u64),
+    /// It does not; it would after so many nanoseconds.
+    Exceeds(u64),
+}
+
+impl Rate {
+    /// So many requests in a span of time. `None` where either is zero, or one request takes longer than a century.
+    pub fn new(requests: u64, per: Duration, burst: u32) -> Option<Self> {
+        let interval = u64::try_from(per.as_nanos().checked_div(requests.into())?).ok()?;
+        (interval > 0 && burst > 0 && interval < u64::MAX / 4).then_some(Self { interval, burst })
+    }
+
+    /// Requests that may come at once.
+    pub const fn burst(self) -> u32 {
+        self.burst
+    }
+
+    /// How long an untouched bucket takes to become empty: after that it need not be remembered.
+    pub const fn window(self) -> Duration {
+        Duration::from_nanos(self.interval.saturating_mul(self.burst as u64))
+    }
+
+    /// Judges a request that comes at `now`, in nanoseconds since some fixed moment, to a bucket that will be empty at `empty_at`.
+    pub fn judge(self, empty_at: u64, now: u64) -> Verdict {
+        let capacity = self.interval.saturating_mul(self.burst.into());
+        let next = empty_at.max(now).saturating_add(self.interval);
+        match next.checked_sub(now.saturating_add(capacity)) {
+            None | Some(0) => Verdict::Conforms(next),
+            Some(excess) => Verdict::Exceeds(excess),
+        }
+    }
+
+    /// How many more requests conform at `now`.
+    pub fn remaining(self, empty_at: u64, now: u64) -> u32 {
+        let filled = empty_at.saturating_sub(now);
+        let free = self.interval.saturating_mul(self.burst.into()).saturating_sub(filled);
+        u32::try_from(free / self.interval).unwrap_or(u32::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rate(requests: u64, burst: u32) -> Rate {
+        Rate::new(requests, Duration::from_secs(1), burst).unwrap()
+    }
+
+    #[test]
+    fn a_burst_passes_and_then_one_for_each_interval() {
+        let rate = rate(10, 3);
+        let mut empty_at = 0;
+        let now = 5_000_000_000;
+        for left in [2, 1, 0] {
+            let Verdict::Conforms(next) = rate.judge(empty_at, now) else { panic!("within the burst") };
+            empty_at = next;
+            assert_eq!(rate.remaining(empty_at, now), left);
+        }
+        assert_eq!(rate.judge(empty_at, now), Verdict::Exceeds(100_000_000));
+        assert!(matches!(rate.judge(empty_at, now + 100_000_000), Verdict::Conforms(_)));
+    }
+
+    #[test]
+    fn nothing_is_no_rate() {
+        assert_eq!(Rate::new(0, Duration::from_secs(1), 1), None);
+        assert_eq!(Rate::new(1, Duration::ZERO, 1), None);
+        assert_eq!(Rate::new(1, Duration::from_secs(1), 0), None);
+    }
+
+    proptest! {
+        /// In any span of time no more pass than the burst and what the rate allows in it.
+        #[test]
+        fn never_more_than_the_rate_and_the_burst(
+            requests in 1_u64..1_000, burst in 1_u32..50, steps in prop::collection::vec(0_u64..50_000_000, 1..300),
+        ) {
+            let rate = rate(requests, burst);
+            let (mut now, mut empty_at) = (1_u64 << 40, 0);
+            let mut passed = Vec::new();
+            for step in steps {
+                now += step;
+                if let Verdict::Conforms(next) = rate.judge(empty_at, now) {
+                    empty_at = next;
+                    passed.push(now);
+                }
+            }
+            for (at, from) in passed.iter().enumerate() {
+                for (count, to) in passed[at..].iter().enumerate() {
+                    // The first of them, and those behind it.
+                    let allowed = 1 + u64::from(burst) + (to - from) / rate.interval;
+                    prop_assert!((count as u64) < allowed);
+                }
+            }
+        }
+
+        /// A request that waits as long as it is told to conforms.
+        #[test]
+        fn waiting_as_told_suffices(requests in 1_u64..1_000, burst in 1_u32..50, ahead in 0_u64..10_000_000_000) {
+            let rate = rate(requests, burst);
+            let now = 1 << 40;
+            if let Verdict::Exceeds(wait) = rate.judge(now + ahead, now) {
+                prop_assert!(matches!(rate.judge(now + ahead, now + wait), Verdict::Conforms(_)));
+                prop_assert!(matches!(rate.judge(now + ahead, now + wait - 1), Verdict::Exceeds(_)));
+            }
+        }
+    }
+}

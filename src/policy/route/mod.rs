@@ -1,0 +1,215 @@
+//! Which of the application's screens a request is for (LIM-25, LIM-26, LIM-38).
+//!
+//! A route is found by method and canonical path, and where one path serves several screens, by the parameter that tells
+//! them apart. Below the guarded paths whatever is no route is refused: a servlet that answers to more names than anybody
+//! remembers must not become a way around the ceiling.
+
+mod class;
+mod path;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::Method;
+use http::uri::PathAndQuery;
+
+pub use class::{Class, Step};
+pub use path::{AmbiguousPath, CanonicalPath};
+
+use super::treatment::Treatment;
+use crate::connection::Standing;
+use crate::connection::request::Understood;
+use crate::refusal::{Refusal, TransferRefusal};
+
+/// The name of the route that stands for everything which is no route.
+pub const OTHER: &str = crate::operator::metrics::OTHER_ROUTE;
+
+/// `[[route]]`: one screen of the application.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// In metrics, audit records and the ledger.
+    pub name: Arc<str>,
+    /// Its place among the metrics' routes; 0 is [`OTHER`].
+    pub number: usize,
+    /// The methods it takes; empty for any.
+    pub methods: Vec<Method>,
+    /// Its path in canonical form, without parameters.
+    pub path: String,
+    /// What it is for.
+    pub class: Class,
+    /// What happens to a request on it.
+    pub treatment: Treatment,
+}
+
+/// Which routes a rule is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selector {
+    /// All, also what is no route.
+    All,
+    /// Those with one of these names, or of a class called so.
+    Named(Vec<String>),
+}
+
+/// Whether refusals of money hold (LIM-29).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enforcement {
+    /// They do.
+    Enforce,
+    /// They are recorded, and the request goes on.
+    Observe,
+}
+
+/// The routes that one method and path may mean: nearly always one.
+type Candidates = Arc<[Arc<Route>]>;
+
+/// All routes, found by path.
+#[derive(Debug)]
+pub struct Routes {
+    by_path: HashMap<String, Vec<(Option<Method>, Candidates)>>,
+    other: Candidates,
+    /// The segments of guarded paths, in lower case.
+    guards: Vec<Vec<String>>,
+    enforcement: Enforcement,
+}
+
+/// A request whose route is known, or known to be one of a few. Only [`Routes::find`] makes one.
+#[derive(Debug)]
+pub struct Routed {
+    pub(super) request: Understood,
+    pub(super) candidates: Candidates,
+    /// What would have been refused, were this enforced.
+    pub observed: Option<Refusal>,
+}
+
+impl Selector {
+    /// Whether the rule is about this route.
+    pub fn takes(&self, route: &Route) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(names) => names.iter().any(|name| *name == *route.name || name == route.class.word()),
+        }
+    }
+}
+
+impl Routes {
+    /// The table of these routes. `prefixes` are guarded (LIM-38), and so is the path of every route that is inspected:
+    /// its other spellings, methods and path-infos are no way around it.
+    pub fn new(routes: Vec<Route>, prefixes: &[String], enforcement: Enforcement) -> Self {
+        let other = Route {
+            name: OTHER.into(),
+            number: 0,
+            methods: Vec::new(),
+            path: String::new(),
+            class: Class::Other,
+            treatment: Treatment::Streamed { max_body: None },
+        };
+        let routes: Vec<Arc<Route>> = routes.into_iter().map(Arc::new).collect();
+        let guarded = routes.iter().filter(|route| route.treatment.is_inspected()).map(|route| &route.path);
+        let mut guards: Vec<Vec<String>> =
+            prefixes.iter().chain(guarded).map(|path| segments(path).map(str::to_ascii_lowercase).collect()).collect();
+        guards.sort();
+        guards.dedup();
+        let mut by_path: HashMap<String, Vec<(Option<Method>, Candidates)>> = HashMap::new();
+        for route in &routes {
+            let methods: Vec<_> = match route.methods.as_slice() {
+                [] => vec![None],
+                methods => methods.iter().cloned().map(Some).collect(),
+            };
+            let here = by_path.entry(route.path.clone()).or_default();
+            for method in methods {
+                if !here.iter().any(|(known, _)| *known == method) {
+                    let same = |other: &&Arc<Route>| {
+                        other.path == route.path && method.as_ref().is_none_or(|method| other.methods.contains(method))
+                    };
+                    here.push((method.clone(), routes.iter().filter(same).cloned().collect()));
+                }
+            }
+        }
+        Self { by_path, other: [Arc::new(other)].into(), guards, enforcement }
+    }
+
+    /// Finds the route of a request. Where paths are guarded its target is canonical from then on: what was matched is
+    /// what is forwarded.
+    ///
+    /// # Errors
+    /// A path with two readings, a method that the path does not take, and what is no route below a guarded path.
+    pub fn find(&self, mut request: Understood) -> Result<Routed, Refusal> {
+        let target = request.target().clone();
+        // `*` asks about the server as a whole.
+        if !target.path().starts_with('/') {
+            return Ok(Routed { request, candidates: Arc::clone(&self.other), observed: None });
+        }
+        let path = match CanonicalPath::of(target.path()) {
+            Ok(path) => path,
+            // Where nothing is guarded, a path of two readings is nobody's but the application's.
+            Err(AmbiguousPath) if self.guards.is_empty() => {
+                return Ok(Routed { request, candidates: Arc::clone(&self.other), observed: None });
+            }
+            Err(AmbiguousPath) => return Err(Refusal::AmbiguousPath),
+        };
+        if path.forwarded != target.path() && !self.guards.is_empty() {
+            let query = target.query().map_or_else(String::new, |query| format!("?{query}"));
+            let canonical = PathAndQuery::try_from(format!("{}{query}", path.forwarded));
+            request.set_target(canonical.map_err(|_| Refusal::BadTarget)?);
+        }
+        match self.candidates(&path.matched, &request.parts.method) {
+            Ok(candidates) => Ok(Routed { request, candidates: Arc::clone(candidates), observed: None }),
+            Err(refusal) if self.enforcement == Enforcement::Observe => {
+                Ok(Routed { request, candidates: Arc::clone(&self.other), observed: Some(refusal) })
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Whether refusals of money hold.
+    pub fn enforcement(&self) -> Enforcement {
+        self.enforcement
+    }
+
+    fn candidates(&self, path: &str, method: &Method) -> Result<&Candidates, Refusal> {
+        let here = self.by_path.get(path);
+        let found = here.and_then(|here| {
+            here.iter().find(|(taken, _)| taken.as_ref().is_none_or(|taken| taken == method)).map(|(_, routes)| routes)
+        });
+        match found {
+            Some(routes) => Ok(routes),
+            None if !self.is_guarded(path) => Ok(&self.other),
+            None if here.is_some() => Err(Refusal::Transfer(TransferRefusal::MethodNotRouted)),
+            None => Err(Refusal::Transfer(TransferRefusal::UnknownRoute)),
+        }
+    }
+
+    /// Whether the path is, or lies below, a guarded one in the view of the most forgiving server: folded to deny.
+    fn is_guarded(&self, path: &str) -> bool {
+        self.guards.iter().any(|guard| {
+            let mut path = segments(path);
+            guard.iter().all(|segment| path.next().is_some_and(|own| own.eq_ignore_ascii_case(segment)))
+        })
+    }
+}
+
+/// The segments of a path, without what some systems cut off the end of a name: dots and blanks.
+fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|segment| !segment.is_empty()).map(|segment| {
+        let mut kept = segment;
+        loop {
+            let shorter = kept.trim_end_matches('.').trim_end_matches("%20");
+            if shorter.len() == kept.len() {
+                return kept;
+            }
+            kept = shorter;
+        }
+    })
+}
+
+impl Routed {
+    /// The route, or those of which the body will tell one.
+    pub fn candidates(&self) -> &[Arc<Route>] {
+        &self.candidates
+    }
+
+    /// Who sends it.
+    pub fn standing(&self) -> &Standing {
+        self.request.standing()
+    }
+}

@@ -1,0 +1,111 @@
+//! What happens to the requests of a route: streamed untouched, or inspected because they may move money.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::body::{BodyRules, Charset};
+
+/// What happens to a request.
+#[derive(Debug, Clone)]
+pub enum Treatment {
+    /// It is passed on as it comes.
+    Streamed {
+        /// The longest body; without one the application decides.
+        max_body: Option<u64>,
+    },
+    /// Its body is read in whole, and must have one meaning.
+    Inspected(Box<InspectionRules>),
+}
+
+impl Treatment {
+    /// Whether bodies are read.
+    pub const fn is_inspected(&self) -> bool {
+        match self {
+            Self::Streamed { .. } => false,
+            Self::Inspected(_) => true,
+        }
+    }
+}
+
+/// How a route's requests are inspected.
+#[derive(Debug, Clone)]
+pub struct InspectionRules {
+    /// What the body may be.
+    pub rules: BodyRules,
+    /// The longest body.
+    pub max_body: usize,
+    /// What the request means for the ledger.
+    pub act: Act,
+    /// What the application's answer says of it.
+    pub markers: Markers,
+}
+
+/// What a request means for the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// Nothing; the body only had to tell the route, or to be bounded.
+    Nothing,
+    /// It brings an amount that another request will commit.
+    Enter {
+        /// Under which key it is kept.
+        key: Key,
+        /// At least how long the application remembers it.
+        lifetime: Duration,
+    },
+    /// It moves money: the amount of its own fields, or what was entered under a key.
+    Commit {
+        /// Where the amount stands; `None`: in its own fields.
+        entered: Option<Key>,
+        /// Whether the application executes all of it or nothing (LIM-31).
+        is_atomic: bool,
+    },
+    /// It changes the customer's own limit.
+    ChangeLimit,
+}
+
+/// Under which key an amount is kept between two requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Key {
+    /// The customer's: the largest amount that the login ID has entered (LIM-33).
+    LoginId,
+    /// The login ID's, for the transaction that a field of the form names.
+    Transaction,
+    /// Anybody's who knows the order: the one that a field of the form names (LIM-19).
+    Order,
+    /// The same, but the order's number stands only in the application's answer.
+    AnsweredOrder(NumberInAnswer),
+}
+
+/// Where an answer tells the number of a new order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NumberInAnswer {
+    /// A parameter of the query in `Location`.
+    LocationParameter(String),
+    /// The page's text between two pieces of markup, the first time they stand there.
+    Between(String, String),
+}
+
+/// What an answer must be to mean something; everything that is given must hold (LIM-32).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marker {
+    /// Its status.
+    pub status: Option<StatusCode>,
+    /// The path in its `Location`, in whole.
+    pub location: Option<String>,
+    /// Markup in its page. It holds a `<`: customers can write text, not markup.
+    pub contains: Option<String>,
+}
+
+/// How success and failure are told from each other. Neither, or both, is unknown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Markers {
+    /// What says that it was done.
+    pub success: Option<Marker>,
+    /// What says that it was not; any one suffices.
+    pub failure: Vec<Marker>,
+    /// The charset of the application's pages.
+    pub charset: Charset,
+    /// The longest page that is read; a longer one has no marker.
+    pub max_page: usize,
+}

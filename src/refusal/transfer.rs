@@ -1,0 +1,257 @@
+//! Transfers that may not leave, and what their customer needs to know (LIM-27).
+
+use std::fmt::Write as _;
+
+use http::StatusCode;
+
+use crate::domain::Yen;
+
+/// Why a request about money is answered here and not by the bank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TransferRefusal {
+    /// Nobody was identified whose money it could be.
+    NoIdentity,
+    /// Below a guarded path, and no route (LIM-26, LIM-38).
+    UnknownRoute,
+    /// A path that is guarded, by a method that it does not take (LIM-25).
+    MethodNotRouted,
+    /// No ceiling holds on the day.
+    NoCeiling,
+    /// The day's sum would exceed the limit (LIM-02).
+    OverCeiling {
+        /// The limit: the lower one of the institution's ceiling and the customer's own.
+        limit: Yen,
+        /// What the contract has used of it.
+        used: Yen,
+    },
+    /// The day's sum of this login ID would exceed what one ID may move (LIM-40).
+    OverLoginIdLimit {
+        /// The limit.
+        limit: Yen,
+        /// What the ID has used of it.
+        used: Yen,
+    },
+    /// One order may not be as large.
+    OverTransferLimit {
+        /// The limit.
+        limit: Yen,
+    },
+    /// The customer asks for a limit of its own above the ceiling (LIM-07).
+    LimitTooHigh {
+        /// The ceiling.
+        ceiling: Yen,
+    },
+    /// The customer's own limit is above the ceiling and must be lowered first (LIM-08).
+    LimitAboveCeiling {
+        /// The ceiling.
+        ceiling: Yen,
+    },
+    /// The screen with the amount was not passed (LIM-18), or the order to approve is not known (LIM-19).
+    NoEntry,
+    /// What was entered is being executed, or nobody knows whether it was.
+    EntryInUse,
+    /// The same order is on its way (LIM-17).
+    InProgress,
+    /// Too many orders are on their way (LIM-40).
+    TooMany,
+    /// The clock lies behind what is recorded (LIM-22).
+    ClockBehind,
+    /// The ledger does not answer (LIM-23).
+    StoreUnavailable,
+    /// The ledger waits for an operator (LIM-41).
+    StoreNotAccepted,
+    /// The audit log cannot be written.
+    AuditUnavailable,
+    /// The order left, and nobody knows what became of it (LIM-15).
+    OutcomeUnknown,
+}
+
+impl TransferRefusal {
+    /// Every variant, for tables and tests.
+    pub const ALL: [Self; 18] = [
+        Self::NoIdentity,
+        Self::UnknownRoute,
+        Self::MethodNotRouted,
+        Self::NoCeiling,
+        Self::OverCeiling { limit: Yen::ZERO, used: Yen::ZERO },
+        Self::OverLoginIdLimit { limit: Yen::ZERO, used: Yen::ZERO },
+        Self::OverTransferLimit { limit: Yen::ZERO },
+        Self::LimitTooHigh { ceiling: Yen::ZERO },
+        Self::LimitAboveCeiling { ceiling: Yen::ZERO },
+        Self::NoEntry,
+        Self::EntryInUse,
+        Self::InProgress,
+        Self::TooMany,
+        Self::ClockBehind,
+        Self::StoreUnavailable,
+        Self::StoreNotAccepted,
+        Self::AuditUnavailable,
+        Self::OutcomeUnknown,
+    ];
+
+    pub(super) const fn code(self) -> &'static str {
+        match self {
+            Self::NoIdentity => "no_identity",
+            Self::UnknownRoute => "unknown_route",
+            Self::MethodNotRouted => "method_not_routed",
+            Self::NoCeiling => "no_ceiling",
+            Self::OverCeiling { .. } => "over_ceiling",
+            Self::OverLoginIdLimit { .. } => "over_login_id_limit",
+            Self::OverTransferLimit { .. } => "over_transfer_limit",
+            Self::LimitTooHigh { .. } => "limit_too_high",
+            Self::LimitAboveCeiling { .. } => "limit_above_ceiling",
+            Self::NoEntry => "no_entry",
+            Self::EntryInUse => "entry_in_use",
+            Self::InProgress => "transfer_in_progress",
+            Self::TooMany => "too_many_transfers",
+            Self::ClockBehind => "clock_behind",
+            Self::StoreUnavailable => "store_unavailable",
+            Self::StoreNotAccepted => "store_not_accepted",
+            Self::AuditUnavailable => "audit_unavailable",
+            Self::OutcomeUnknown => "transfer_outcome_unknown",
+        }
+    }
+
+    pub(super) const fn status(self) -> StatusCode {
+        match self {
+            Self::NoIdentity
+            | Self::UnknownRoute
+            | Self::NoCeiling
+            | Self::OverCeiling { .. }
+            | Self::OverLoginIdLimit { .. }
+            | Self::OverTransferLimit { .. }
+            | Self::LimitTooHigh { .. }
+            | Self::LimitAboveCeiling { .. }
+            | Self::NoEntry => StatusCode::FORBIDDEN,
+            Self::MethodNotRouted => StatusCode::METHOD_NOT_ALLOWED,
+            Self::EntryInUse | Self::InProgress => StatusCode::CONFLICT,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            Self::ClockBehind | Self::StoreUnavailable | Self::StoreNotAccepted | Self::AuditUnavailable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::OutcomeUnknown => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// The sentence in Japanese and in English.
+    pub(super) const fn sentences(self) -> (&'static str, &'static str) {
+        match self {
+            Self::NoIdentity => {
+                ("このお取引には電子証明書が必要です。", "This transaction needs a client certificate.")
+            }
+            Self::UnknownRoute | Self::MethodNotRouted => {
+                ("このお取引はお取り扱いできません。", "This transaction is not offered.")
+            }
+            Self::OverCeiling { .. } => (
+                "1日の振込限度額を超えるため、お取引を受け付けできません。",
+                "The transfer would exceed the daily limit and was not accepted.",
+            ),
+            Self::OverLoginIdLimit { .. } => (
+                "ログインIDごとの1日の振込限度額を超えるため、お取引を受け付けできません。",
+                "The transfer would exceed the daily limit of this login ID and was not accepted.",
+            ),
+            Self::OverTransferLimit { .. } => (
+                "1回の振込限度額を超えるため、お取引を受け付けできません。",
+                "The transfer exceeds the limit for one transfer and was not accepted.",
+            ),
+            Self::LimitTooHigh { .. } => (
+                "ご指定の限度額は、当行が定める上限を超えています。",
+                "The limit you asked for is above the institution's ceiling.",
+            ),
+            Self::LimitAboveCeiling { .. } => (
+                "ご契約の限度額が上限を超えています。限度額変更の画面で引き下げてください。",
+                "Your own limit is above the ceiling. Please lower it on the limit screen first.",
+            ),
+            Self::NoEntry => (
+                "お取引の内容が確認できません。はじめの画面からやり直してください。",
+                "The transaction is not known. Please begin again from its first screen.",
+            ),
+            Self::EntryInUse | Self::InProgress => (
+                "同じお取引を処理中です。振込状況照会で結果をご確認ください。再度の操作はなさらないでください。",
+                "The same transaction is being processed. Please check its state; do not repeat it.",
+            ),
+            Self::TooMany => (
+                "処理中のお取引が多すぎます。しばらくしてから再度お試しください。",
+                "Too many transactions are being processed. Please try again later.",
+            ),
+            Self::NoCeiling
+            | Self::ClockBehind
+            | Self::StoreUnavailable
+            | Self::StoreNotAccepted
+            | Self::AuditUnavailable => (
+                "ただいまお振込をお取り扱いできません。しばらくしてから再度お試しください。",
+                "Transfers are not available at the moment.",
+            ),
+            Self::OutcomeUnknown => (
+                "お取引の結果を確認できませんでした。振込状況照会で結果をご確認ください。再度の操作はなさらないでください。",
+                "The outcome of the transaction is not known. Please check its state; do not repeat it.",
+            ),
+        }
+    }
+
+    /// What the customer may know of the own limit: the limit, what is used of it and what is left, in yen.
+    pub const fn limits(self) -> Option<(Yen, Option<Yen>)> {
+        match self {
+            Self::OverCeiling { limit, used } | Self::OverLoginIdLimit { limit, used } => Some((limit, Some(used))),
+            Self::OverTransferLimit { limit } => Some((limit, None)),
+            Self::LimitTooHigh { ceiling } | Self::LimitAboveCeiling { ceiling } => Some((ceiling, None)),
+            Self::NoIdentity
+            | Self::UnknownRoute
+            | Self::MethodNotRouted
+            | Self::NoCeiling
+            | Self::NoEntry
+            | Self::EntryInUse
+            | Self::InProgress
+            | Self::TooMany
+            | Self::ClockBehind
+            | Self::StoreUnavailable
+            | Self::StoreNotAccepted
+            | Self::AuditUnavailable
+            | Self::OutcomeUnknown => None,
+        }
+    }
+
+    /// The same as rows of a table.
+    pub(super) fn table(self, language: &str) -> String {
+        let mut table = String::new();
+        let Some((limit, used)) = self.limits() else { return table };
+        let (titles, unit) = match language {
+            "ja" => (["限度額", "ご利用済み", "残り"], "円"),
+            _ => (["Limit", "Used", "Remaining"], " yen"),
+        };
+        let left = used.map(|used| limit.saturating_sub(used));
+        table.push_str("<table>\n");
+        for (title, amount) in titles.into_iter().zip([Some(limit), used, left]) {
+            if let Some(amount) = amount {
+                let _ = writeln!(table, "<tr><th>{title}</th><td>{}{unit}</td></tr>", grouped(amount));
+            }
+        }
+        table.push_str("</table>\n");
+        table
+    }
+}
+
+/// `1,000,000`.
+fn grouped(amount: Yen) -> String {
+    let digits = amount.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_written_as_people_read_them() {
+        for (yen, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (100_000_000, "100,000,000")] {
+            assert_eq!(grouped(Yen::new(yen).unwrap()), text);
+        }
+    }
+}

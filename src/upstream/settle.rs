@@ -1,0 +1,98 @@
+//! The end of a request about money: what the application's answer means for the ledger (LIM-14, LIM-15).
+
+use std::sync::Arc;
+
+use http::Response;
+
+use super::body::{AnswerBody, PageRead};
+use super::outcome::{Page, Reading, Said, needs_page};
+use crate::policy::reserve::Consequence;
+use crate::policy::route::Route;
+use crate::policy::treatment::{NumberInAnswer, Treatment};
+use crate::refusal::{Refusal, TransferRefusal};
+use crate::store::ledger::Outcome;
+
+/// An answer that decides something, perhaps. Only forwarding makes one.
+#[derive(Debug)]
+pub struct Answered {
+    pub(super) response: Response<AnswerBody>,
+    pub(super) consequence: Consequence,
+    pub(super) route: Arc<Route>,
+}
+
+impl Answered {
+    /// Settles what the answer decides, and passes it on.
+    ///
+    /// # Errors
+    /// The answer broke off before it could be understood: the outcome is unknown.
+    pub async fn settle(self) -> Result<Response<AnswerBody>, Refusal> {
+        let Self { response, consequence, route } = self;
+        let Treatment::Inspected(rules) = &route.treatment else { return Ok(response) };
+        let number_is_in_page = match &consequence {
+            Consequence::Nothing => return Ok(response),
+            Consequence::Keep(keeping) => matches!(keeping.place, NumberInAnswer::Between(..)),
+            Consequence::Settle(_) | Consequence::Learn(_) => false,
+        };
+        let markers = &rules.markers;
+        let (head, mut body) = response.into_parts();
+        let mut read = None;
+        if number_is_in_page || needs_page(&head, markers) {
+            match body.read_page(markers.max_page).await {
+                Ok((whole, page)) => (body, read) = (whole, Some(page)),
+                Err(failure) => {
+                    tracing::warn!(error = %failure, "an answer about money broke off");
+                    return Err(consequence.unanswered("answer_broken").unwrap_or_else(|| failure.refusal()));
+                }
+            }
+        }
+        let page = match &read {
+            None => Page::Unread,
+            Some(PageRead::Whole(page)) => Page::Whole(page),
+            Some(PageRead::TooLong) => Page::Partial,
+        };
+        let reading = Reading::of(&head, page, markers.charset);
+        conclude(consequence, reading.says(markers), &reading).await;
+        Ok(Response::from_parts(head, body))
+    }
+}
+
+async fn conclude(consequence: Consequence, said: Said, reading: &Reading<'_>) {
+    let kept = match (consequence, said) {
+        (Consequence::Nothing, _) => Ok(()),
+        (Consequence::Settle(reservation), said) => {
+            match said {
+                Said::Success => reservation.settle(Outcome::Committed, "success_marker"),
+                Said::Failure => reservation.settle(Outcome::Released, "failure_marker"),
+                Said::Nothing(why) => reservation.settle(Outcome::Unknown, why),
+            }
+            Ok(())
+        }
+        (Consequence::Keep(_) | Consequence::Learn(_), Said::Failure) => Ok(()),
+        // What might have been accepted might be approved; to remember too much costs nothing.
+        (Consequence::Keep(keeping), Said::Success | Said::Nothing(_)) => match reading.number(&keeping.place) {
+            Some(number) => keeping.keep(&number).await,
+            None => {
+                tracing::warn!("an answer tells no number for the order it accepted; it cannot be approved");
+                Ok(())
+            }
+        },
+        (Consequence::Learn(learning), Said::Success) => learning.learn().await,
+        (Consequence::Learn(_), Said::Nothing(_)) => Ok(()),
+    };
+    if let Err(refusal) = kept {
+        tracing::error!(%refusal, "what an answer said could not be kept");
+    }
+}
+
+impl Consequence {
+    /// The request left and no answer tells what became of it. What the customer is told, where money may have moved.
+    pub(super) fn unanswered(self, why: &'static str) -> Option<Refusal> {
+        match self {
+            Self::Settle(reservation) => {
+                reservation.settle(Outcome::Unknown, why);
+                Some(Refusal::Transfer(TransferRefusal::OutcomeUnknown))
+            }
+            Self::Nothing | Self::Keep(_) | Self::Learn(_) => None,
+        }
+    }
+}
