@@ -70,10 +70,10 @@ pub struct Metrics {
     pub config_reloads: IntCounterVec,
     /// `sekisho_reservations{state}`: `reserved`, `unknown`
     pub reservations: IntGaugeVec,
-    /// `sekisho_ledger_commit_duration_seconds`
-    pub ledger_commit_duration: Histogram,
+    /// `sekisho_ledger_commit_duration_seconds`; without labels, and like the next one absent where there is no ledger.
+    pub ledger_commit_duration: HistogramVec,
     /// `sekisho_ledger_available`: 0 while money is refused because the ledger does not answer
-    pub ledger_available: IntGauge,
+    pub ledger_available: IntGaugeVec,
     /// `sekisho_log_lines_suppressed_total`
     pub log_lines_suppressed: IntCounter,
     /// What the audit log counts.
@@ -154,11 +154,6 @@ impl Metrics {
             "From forwarding a request to the head of the application's answer.",
             &[],
         )?;
-        let ledger_commit_duration = register.seconds(
-            "ledger_commit_duration_seconds",
-            "One transaction of the ledger, with all that came together, until it is durable.",
-            &[],
-        )?;
         let no_labels: &[&str] = &[];
         let metrics = Self {
             handshakes: register.counters(
@@ -224,8 +219,12 @@ impl Metrics {
                 "Transfers that are not settled for good, by state.",
                 &["state"],
             )?,
-            ledger_commit_duration: ledger_commit_duration.with_label_values(no_labels),
-            ledger_available: register.gauge("ledger_available", "Whether the ledger of transfers answers.")?,
+            ledger_commit_duration: register.seconds(
+                "ledger_commit_duration_seconds",
+                "One transaction of the ledger, with all that came together, until it is durable.",
+                &[],
+            )?,
+            ledger_available: register.gauges("ledger_available", "Whether the ledger of transfers answers.", &[])?,
             log_lines_suppressed: register.counter(
                 "log_lines_suppressed_total",
                 "Log lines about refused handshakes left out because there were too many.",
