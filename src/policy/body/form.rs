@@ -56,8 +56,11 @@ pub(super) fn outside(text: &str, place: Place) -> Result<Vec<Outside<'_>>, Faul
         .collect()
 }
 
-/// The raw name and the place of the raw value, pair by pair. Empty pairs (`a=1&&b=2`) are nothing to every parser.
-fn pairs(raw: &[u8]) -> Result<impl Iterator<Item = Result<(&[u8], Range<usize>), Fault>>, Fault> {
+/// A raw name and the place of its raw value.
+type Pair<'a> = (&'a [u8], Range<usize>);
+
+/// The pairs one by one. Empty pairs (`a=1&&b=2`) are nothing to every parser.
+fn pairs(raw: &[u8]) -> Result<impl Iterator<Item = Result<Pair<'_>, Fault>>, Fault> {
     if memchr::memchr(b';', raw).is_some() {
         return Err(Fault::MalformedBody("a semicolon between fields"));
     }
