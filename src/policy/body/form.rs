@@ -51,6 +51,9 @@ pub(super) fn outside(text: &str, place: Place) -> Result<Vec<Outside<'_>>, Faul
             if [&name, &value].iter().any(|bytes| bytes.iter().any(u8::is_ascii_control)) {
                 return Err(Fault::MalformedBody("a control character in the query"));
             }
+            if name.contains(&b'%') {
+                return Err(ENCODED_TWICE);
+            }
             Ok(Outside { name, value, place })
         })
         .collect()
@@ -79,9 +82,11 @@ fn pairs(raw: &[u8]) -> Result<impl Iterator<Item = Result<Pair<'_>, Fault>>, Fa
     }))
 }
 
+const ENCODED_TWICE: Fault = Fault::MalformedBody("a name that is encoded twice");
+
 /// A name that still holds a percent sign would change again in an application that decodes twice.
 fn not_encoded_twice(name: Cow<'_, str>) -> Result<Cow<'_, str>, Fault> {
-    if name.contains('%') { Err(Fault::MalformedBody("a name that is encoded twice")) } else { Ok(name) }
+    if name.contains('%') { Err(ENCODED_TWICE) } else { Ok(name) }
 }
 
 /// `%XX` and `+` as bytes. A percent sign without two hexadecimal digits (`%8`, `%u0031`) is refused.
