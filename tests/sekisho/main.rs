@@ -40,5 +40,6 @@ mod secrets;
 mod shutdown;
 
 // What stands beside the program.
+mod amounts;
 mod tidy;
 mod verifiers;
