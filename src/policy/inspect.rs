@@ -224,12 +224,16 @@ fn demand_of(rules: &InspectionRules, inspection: &Inspection, login_id: Option<
         Act::Enter { key: kept, lifetime } => {
             Ok(Demand::Enter { key: key(kept)?, amount: inspection.amount.ok_or(missing)?, lifetime: *lifetime })
         }
-        Act::Commit { entered, is_atomic } => {
+        Act::Commit { entered, is_atomic, has_token } => {
             let claim = match entered {
                 Some(kept) => Claim::Entered(key(kept)?),
                 None => Claim::Stated(inspection.amount.ok_or(missing)?),
             };
             let token = inspection.token.as_deref().filter(|token| !token.is_empty());
+            // Without it, a repeated order would look like a new one.
+            if token.is_none() && *has_token {
+                return Err(missing);
+            }
             Ok(Demand::Commit {
                 claim,
                 date: inspection.date,

@@ -59,6 +59,8 @@ pub enum Act {
         entered: Option<Key>,
         /// Whether the application executes all of it or nothing (LIM-31).
         is_atomic: bool,
+        /// Whether its form has a token that tells a repeated order from a new one (LIM-17).
+        has_token: bool,
     },
     /// It changes the customer's own limit.
     ChangeLimit,

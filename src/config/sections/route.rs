@@ -296,7 +296,7 @@ fn act_of(draft: &Draft<'_>, transfer: Option<&Transfer>) -> Read<Act> {
                     Some(key(Key::Transaction)?)
                 }
             };
-            Ok(Act::Commit { entered, is_atomic: draft.is_atomic })
+            Ok(Act::Commit { entered, is_atomic: draft.is_atomic, has_token: draft.body.token.is_some() })
         }
     }
 }
