@@ -94,6 +94,15 @@ impl Inspected {
         &self.route
     }
 
+    /// What it would move, if it moves money: zero where that was said on an earlier screen.
+    pub fn moves(&self) -> Option<Yen> {
+        match &self.demand {
+            Demand::Commit { claim: Claim::Stated(amount), .. } => Some(*amount),
+            Demand::Commit { claim: Claim::Entered(_), .. } => Some(Yen::ZERO),
+            Demand::Nothing | Demand::Enter { .. } | Demand::EnterAnswered { .. } | Demand::ChangeLimit { .. } => None,
+        }
+    }
+
     /// Whether the ledger has a part in it; then it runs on when its client hangs up.
     pub fn concerns_the_ledger(&self) -> bool {
         self.demand != Demand::Nothing
