@@ -193,7 +193,7 @@ fn method(text: &str) -> Option<Method> {
 /// The route that a draft becomes among the others.
 fn build(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> Read<Route> {
     let act = act_of(draft, transfer)?;
-    let shares = |other: &&Draft<'_>| other.path == draft.path && other.methods == draft.methods;
+    let shares = |other: &&Draft<'_>| other.path == draft.path && takes_post(other) && takes_post(draft);
     let is_inspected = act != Act::Nothing
         || !draft.body.amount.is_empty()
         || draft.body.fields.is_some()
@@ -224,6 +224,10 @@ fn build(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> R
     Ok(Route { name, number: 0, methods, path, class: draft.class, treatment })
 }
 
+fn takes_post(draft: &Draft<'_>) -> bool {
+    draft.methods.is_empty() || draft.methods.contains(&Method::POST)
+}
+
 fn needs_success(act: &Act) -> bool {
     match act {
         Act::Commit { .. } | Act::ChangeLimit | Act::Enter { key: Key::AnsweredOrder(_), .. } => true,
@@ -233,13 +237,15 @@ fn needs_success(act: &Act) -> bool {
 
 /// Routes on one path differ in their parameters and in nothing else that matters before the body is read.
 fn compare(draft: &Draft<'_>, all: &[Draft<'_>]) -> Read<()> {
-    for other in all.iter().filter(|other| other.name != draft.name && other.path == draft.path) {
-        if other.methods == draft.methods && other.body.parameters == draft.body.parameters {
+    let shares = |other: &&Draft<'_>| other.name != draft.name && other.path == draft.path && takes_post(other);
+    for other in all.iter().filter(shares) {
+        let is_rival = other.methods == draft.methods || other.methods == [Method::POST];
+        if is_rival && other.body.parameters == draft.body.parameters {
             let text = format!("nothing tells it from {}: they share path, method and parameters", other.name);
             return Err(draft.section.mistake("parameters", text));
         }
         let same = other.body.format == draft.body.format && other.max_body == draft.max_body;
-        if other.methods == draft.methods && !same {
+        if !same {
             let text =
                 format!("{} on the same path has another content-type, charset, max-fields or max-body", other.name);
             return Err(draft.section.mistake("path", text));
