@@ -42,6 +42,8 @@ pub struct Metrics {
     pub refusals_observed: IntCounterVec,
     /// `sekisho_rate_limited_total{limit}`
     pub rate_limited: IntCounterVec,
+    /// `sekisho_clock_steps_total{direction}`: `ahead`, `back`
+    pub clock_steps: IntCounterVec,
     transfers: IntCounterVec,
     transfer_yen: IntCounterVec,
     /// `sekisho_upstream_duration_seconds`: until the head of the application's answer.
@@ -174,6 +176,11 @@ impl Metrics {
                 "Requests refused because their sender asks too often, by limit.",
                 &["limit"],
             )?,
+            clock_steps: register.counters(
+                "clock_steps_total",
+                "Times that the clock of the day was set by more than five seconds.",
+                &["direction"],
+            )?,
             transfers: register.counters("transfers_total", "Transfers that came into a state.", &["state"])?,
             transfer_yen: register.counters("transfer_yen_total", "The same in yen.", &["state"])?,
             upstream_duration: upstream_duration.with_label_values(no_labels),
@@ -237,6 +244,9 @@ impl Metrics {
             registry,
         };
         // Alerts need the series from the start, not from the first event.
+        for direction in ["ahead", "back"] {
+            metrics.clock_steps.with_label_values(&[direction]);
+        }
         for state in ["reserved", "committed", "released", "unknown", "refused"] {
             metrics.transfers.with_label_values(&[state]);
             metrics.transfer_yen.with_label_values(&[state]);

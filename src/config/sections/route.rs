@@ -213,11 +213,10 @@ fn build(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> R
         }
         Treatment::Inspected(Box::new(InspectionRules { rules, max_body, act, markers: draft.markers.clone() }))
     } else {
-        if draft.markers.success.is_some() || !draft.markers.failure.is_empty() {
-            return Err(draft.section.mistake("success", "is not supported yet where nothing is inspected".into()));
-        }
+        let has_markers = draft.markers.success.is_some() || !draft.markers.failure.is_empty();
+        let markers = has_markers.then(|| Box::new(draft.markers.clone()));
         let file = matches!(draft.class, Class::Bulk | Class::Payroll).then_some(MAX_FILE);
-        Treatment::Streamed { max_body: draft.max_body.or(file) }
+        Treatment::Streamed { max_body: draft.max_body.or(file), markers }
     };
     let methods = if is_inspected { vec![Method::POST] } else { draft.methods.clone() };
     let (name, path) = (draft.name.as_str().into(), draft.path.clone());

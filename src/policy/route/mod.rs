@@ -129,7 +129,7 @@ impl Routes {
             methods: Vec::new(),
             path: String::new(),
             class: Class::Other,
-            treatment: Treatment::Streamed { max_body: None },
+            treatment: Treatment::Streamed { max_body: None, markers: None },
         };
         let routes: Vec<Arc<Route>> = routes.into_iter().map(Arc::new).collect();
         let guarded = routes.iter().filter(|route| route.treatment.is_inspected()).map(|route| &route.path);
@@ -256,7 +256,7 @@ mod tests {
         };
         let treatment = match is_inspected {
             true => Treatment::Inspected(Box::new(rules)),
-            false => Treatment::Streamed { max_body: None },
+            false => Treatment::Streamed { max_body: None, markers: None },
         };
         Route {
             name: name.into(),
