@@ -167,6 +167,7 @@ impl Embedded {
             carried: Vec::new(),
             abandoned: Vec::new(),
             retry_at: Instant::now(),
+            next_at: Instant::now(),
         };
         let thread = thread::Builder::new()
             .name("ledger".into())
