@@ -34,6 +34,9 @@ mod abuse_windows;
 mod smuggling;
 
 // What operators do and see.
+mod audit;
+mod ledger_commands;
+mod lost_stores;
 mod operator;
 mod reload;
 mod secrets;
