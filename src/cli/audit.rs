@@ -3,10 +3,11 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
 
-use super::Failure;
+use super::{ConfigurationFiles, Failure};
+use crate::domain::Clock;
 use crate::operator::audit::Digest;
 use crate::operator::audit::verify::{self, Kept, Verified};
 
@@ -32,23 +33,30 @@ enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  sekisho audit verify state/audit.jsonl
+  sekisho audit verify
   sekisho audit verify archive/audit-2026-10.jsonl state/audit.jsonl
   sekisho audit verify --head 9f86d081884c7d65… state/audit.jsonl
 
-Exit codes: 0 the chain is whole · 70 it is not")]
+Exit codes: 0 the chain is whole · 70 it is not · 78 mistakes in the configuration")]
 struct Verify {
-    /// The files, the oldest first
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    /// The files, the oldest first; without one it is that of [audit] in the configuration
+    #[arg(value_name = "FILE")]
+    logs: Vec<PathBuf>,
     /// A head that was printed before; it must be the hash of a line, the last or an earlier one
     #[arg(long, value_name = "HASH")]
     head: Option<Digest>,
+    #[command(flatten)]
+    configuration: ConfigurationFiles,
 }
 
-pub(super) fn audit(arguments: &Arguments) -> Result<(), Failure> {
+pub(super) fn audit(arguments: &Arguments, clock: &dyn Clock) -> Result<(), Failure> {
     let Command::Verify(verify) = &arguments.command;
-    let verified = verify::verify(&verify.files, verify.head).context("the audit log is not whole")?;
+    let mut files = verify.logs.clone();
+    if files.is_empty() {
+        let settings = verify.configuration.load(clock)?.audit;
+        files.push(settings.ok_or_else(|| anyhow!("the configuration has no [audit]"))?.file);
+    }
+    let verified = verify::verify(&files, verify.head).context("the audit log is not whole")?;
     Ok(print(&verified, &mut io::stdout().lock())?)
 }
 
@@ -82,7 +90,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::domain::ManualClock;
+    use crate::domain::{ManualClock, SystemClock};
     use crate::operator::audit::{Action, Audit, OperatorAct, Record, Settings};
     use crate::operator::metrics::Metrics;
 
@@ -111,8 +119,14 @@ mod tests {
 
         let changed = fs::read_to_string(&settings.file).unwrap().replace("exported", "adjusted");
         fs::write(&settings.file, changed).unwrap();
-        let arguments = Arguments { command: Command::Verify(Verify { files: files.to_vec(), head: None }) };
-        let Err(Failure::Other(error)) = audit(&arguments) else { panic!() };
+        let arguments = Arguments {
+            command: Command::Verify(Verify {
+                logs: files.to_vec(),
+                head: None,
+                configuration: ConfigurationFiles { files: Vec::new() },
+            }),
+        };
+        let Err(Failure::Other(error)) = audit(&arguments, &SystemClock) else { panic!() };
         let file = settings.file.display();
         let expected = format!(
             "the audit log is not whole: the chain is broken at {file} line 3: it does not follow the line before it: one \

@@ -8,10 +8,12 @@ mod audit;
 mod check;
 mod control;
 mod demo;
+mod ledger;
 mod logging;
 mod pki;
 mod reload;
 mod run;
+mod table;
 
 use std::io;
 use std::path::PathBuf;
@@ -58,6 +60,7 @@ enum Command {
     Pki(pki::Arguments),
     Assertion(assertion::Arguments),
     Audit(audit::Arguments),
+    Ledger(ledger::Arguments),
     Reload(reload::Arguments),
 }
 
@@ -122,7 +125,8 @@ pub fn run_command() -> ExitCode {
         Command::Demo(arguments) => demo::demo(&arguments, clock),
         Command::Pki(arguments) => pki::pki(arguments, &*clock),
         Command::Assertion(arguments) => assertion::assertion(arguments, &*clock),
-        Command::Audit(arguments) => audit::audit(&arguments),
+        Command::Audit(arguments) => audit::audit(&arguments, &*clock),
+        Command::Ledger(arguments) => ledger::ledger(arguments, &*clock),
         Command::Reload(arguments) => reload::reload(&arguments, &*clock),
     };
     match done {

@@ -2,17 +2,17 @@
 
 use std::io::{self, Write};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use clap::Args;
 use http::{Method, StatusCode};
 
-use super::control::{self, Answer};
-use super::{ConfigurationFiles, Failure, runtime};
+use super::control::{Answer, Control};
+use super::{ConfigurationFiles, Failure};
 use crate::domain::Clock;
 
 /// Ask the running process to read configuration, certificates, keys and lists again, and print what it answers
 ///
-/// It changes all or nothing: with a mistake anywhere it goes on as before. The configuration named here says where the
+/// It changes all or nothing: with a mistake anywhere it goes on as before. An audit log that was moved away is begun anew. The configuration named here says where the
 /// control socket is, and is checked first.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -26,10 +26,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn reload(arguments: &Arguments, clock: &dyn Clock) -> Result<(), Failure> {
-    let socket = arguments.configuration.load(clock)?.operator.control;
-    let Answer { status, text } = runtime()?
-        .block_on(control::ask(&socket, Method::POST, "/reload"))
-        .with_context(|| format!("{}: no sekisho answers there", socket.display()))?;
+    let control = Control::of(&arguments.configuration, clock)?;
+    let Answer { status, text } = control.ask(Method::POST, "/reload", None)?;
     let text = text.trim_end();
     match status {
         StatusCode::OK => Ok(writeln!(io::stdout(), "{text}")?),

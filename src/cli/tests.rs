@@ -39,8 +39,19 @@ fn help_and_version_are_no_mistakes_and_everything_unknown_is() {
         "sekisho pki dev",
         "sekisho pki revoke certs",
         "sekisho demo --twice",
-        "sekisho audit verify",
+        "sekisho audit",
         "sekisho audit verify --head 12 audit.jsonl",
+        "sekisho ledger",
+        "sekisho ledger show",
+        "sekisho ledger show hanakodt --day 2026-02-30",
+        "sekisho ledger reconcile 01a202c4-adb8-77c7-a5c5-951b7a59c562 --reason asked",
+        "sekisho ledger reconcile 01a202c4-adb8-77c7-a5c5-951b7a59c562 --committed --released --reason asked",
+        "sekisho ledger reconcile 01a202c4-adb8-77c7-a5c5-951b7a59c562 --committed",
+        "sekisho ledger reconcile 7 --committed --reason asked",
+        "sekisho ledger limit hanakodt --reason asked",
+        "sekisho ledger limit hanakodt --yen 1 --forget --reason asked",
+        "sekisho ledger limit hanakodt --yen -1 --reason asked",
+        "sekisho ledger export --format xlsx",
     ] {
         assert!(parse(wrong).unwrap_err().use_stderr(), "{wrong}");
     }

@@ -12,6 +12,7 @@ use figment::{Error, Figment, Metadata, Profile, Provider, Source};
 use super::document::{Document, folded, full_name};
 use super::mistake::{Mistake, Place, Read, Report};
 use super::{NAMED_TABLES, VARIABLE_PREFIX};
+use crate::operator::audit::Digest;
 
 /// Longer than any configuration; a bound for a file that was named by mistake.
 const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -22,6 +23,8 @@ pub(super) struct Layers {
     pub(super) values: Dict,
     /// The configuration files, first layer first.
     pub(super) files: Vec<PathBuf>,
+    /// SHA-256 of the files' bytes, one after the other: what `cat FILE… | sha256sum` says.
+    pub(super) digest: Digest,
     figment: Figment,
     lines: Vec<BTreeMap<String, usize>>,
 }
@@ -33,9 +36,11 @@ impl Layers {
         environment: impl IntoIterator<Item = (String, String)>,
         report: &Report,
     ) -> Read<Self> {
+        let mut content = Vec::new();
         let read: Vec<Read<Document>> =
-            files.iter().enumerate().map(|(layer, path)| read_file(layer, path, report)).collect();
+            files.iter().enumerate().map(|(layer, path)| read_file(layer, path, report, &mut content)).collect();
         let documents = read.into_iter().collect::<Read<Vec<Document>>>()?;
+        let digest = Digest::of(&content);
 
         let (mut tables, lines): (Vec<Dict>, Vec<_>) =
             documents.into_iter().map(|document| (document.values, document.lines)).unzip();
@@ -53,7 +58,7 @@ impl Layers {
                 }
             }
         }
-        Ok(Self { values: merged(&figment), files, figment, lines })
+        Ok(Self { values: merged(&figment), files, digest, figment, lines })
     }
 
     /// Where the value with this tag stands; `names` are its full name and those it may be known by instead.
@@ -112,7 +117,8 @@ fn merged(figment: &Figment) -> Dict {
     figment.data().unwrap_or_default().remove(&Profile::Default).unwrap_or_default()
 }
 
-fn read_file(layer: usize, path: &Path, report: &Report) -> Read<Document> {
+/// Reads one file, and appends its bytes to those of the files before it.
+fn read_file(layer: usize, path: &Path, report: &Report, bytes: &mut Vec<u8>) -> Read<Document> {
     let mistake = |line, key: &str, text| {
         let place = Place::File { layer, path: path.to_owned(), line };
         report.mistake(Mistake { place, key: key.to_owned(), text, remedy: None })
@@ -123,6 +129,7 @@ fn read_file(layer: usize, path: &Path, report: &Report) -> Read<Document> {
         let name = path.display().to_string();
         mistake(None, "", text.strip_prefix(&name).map_or(text.as_str(), str::trim_start).to_owned())
     })?;
+    bytes.extend_from_slice(&content);
     let text = str::from_utf8(&content).map_err(|_| mistake(None, "", "is not UTF-8".into()))?;
     match Document::parse(text) {
         Ok(document) => {

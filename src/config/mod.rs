@@ -89,6 +89,8 @@ pub struct Config {
     pub help_desk: crate::refusal::HelpDesk,
     /// What is allowed but deserves a second look; `check` prints it, `run` logs it.
     pub warnings: Vec<String>,
+    /// SHA-256 of the configuration files' bytes, one after the other (OPS-14).
+    pub digest: operator::audit::Digest,
     /// Files whose change asks for a reload: configuration, certificates, keys, CAs (not the revocation lists).
     pub files: Versions,
     /// The revocation lists' sources, in the versions that were checked.
@@ -169,6 +171,7 @@ fn read(layers: &Layers, versions: Versions, report: &Report, clock: &dyn Clock)
         operator: operator?,
         help_desk: help_desk?,
         warnings: Vec::new(),
+        digest: layers.digest,
         files: watched.into_inner(),
         lists: lists.into_inner(),
     })

@@ -12,7 +12,7 @@ use x509_parser::der_parser::asn1_rs::{Any, Oid, Tag, oid};
 use x509_parser::x509::X509Name;
 
 use super::trust::ProvenPath;
-use crate::domain::{Fingerprint, LoginId};
+use crate::domain::{Fingerprint, LoginId, Serial};
 
 const COMMON_NAME: Oid<'static> = oid!(2.5.4.3);
 const ORGANIZATION: Oid<'static> = oid!(2.5.4.10);
@@ -110,6 +110,11 @@ impl VerifiedIdentity {
     /// The certificate's serial, in hexadecimal.
     pub fn serial(&self) -> String {
         self.path.serial().map(ToString::to_string).unwrap_or_default()
+    }
+
+    /// The same as it is compared with lists, for the record.
+    pub fn certificate_serial(&self) -> Option<&Serial> {
+        self.path.serial()
     }
 
     /// When the certificate, or a CA above it, ends.

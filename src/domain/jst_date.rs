@@ -10,11 +10,21 @@ use jiff::{Timestamp, ToSpan as _};
 /// Japan has no summer time, so this holds on every day a gateway will see.
 const JAPAN: Offset = Offset::constant(9);
 
+/// A moment as people in Japan read it: `2013-05-20T09:00:00+09:00`.
+pub fn in_japan(moment: Timestamp) -> impl fmt::Display {
+    moment.display_with_offset(JAPAN)
+}
+
 /// A calendar day in Asia/Tokyo, from 1970 to 9999.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JstDate(Date);
 
 impl JstDate {
+    /// The first day there is.
+    pub const MIN: Self = Self(Date::constant(1970, 1, 1));
+    /// The last one.
+    pub const MAX: Self = Self(Date::constant(9999, 12, 31));
+
     /// The day that a moment belongs to.
     pub fn of(moment: Timestamp) -> Self {
         Self(JAPAN.to_datetime(moment).date())

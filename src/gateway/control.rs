@@ -1,33 +1,38 @@
 //! The control thread: the operator address, the control socket and the watch over files, off the request path.
 
 use std::convert::Infallible;
+use std::error::Error;
+use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdTcpListener};
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch as signal};
 
 use super::{Shared, Stage, StartError, watch};
-use crate::operator::{Settings, control};
+use crate::operator::Settings;
+use crate::operator::control::{self, Control, Desk, Reload};
 
 /// An operator's client may take this long over a request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Connections on the operator address and the control socket at once.
 const MAX_CONNECTIONS: usize = 64;
+
+/// An operator's act under way may take so long when the gateway ends.
+const LAST_ACT: Duration = Duration::from_secs(5);
 
 /// The control thread's sockets, bound before any public one: a second gateway by mistake fails here, before a customer's
 /// connection can reach it.
@@ -65,76 +70,77 @@ impl Bound {
     }
 
     async fn serve(self, shared: Arc<Shared>, mut stage: signal::Receiver<Stage>) -> io::Result<()> {
-        tokio::spawn(serve_operator(TcpListener::from_std(self.operator)?, Arc::clone(&shared)));
-        tokio::spawn(serve_control(UnixListener::from_std(self.socket)?, Arc::clone(&shared)));
+        let operator = TcpListener::from_std(self.operator)?;
+        let socket = UnixListener::from_std(self.socket)?;
+        let control = control_of(&shared);
+
+        let viewed = Arc::clone(&shared);
+        let tell = move |(), request| std::future::ready(viewed.view.answer(&request));
+        tokio::spawn(accept(move |context| operator.poll_accept(context).map_ok(|(stream, _)| (stream, ())), tell));
+        let obeyed = control.clone();
+        let obey = move |user, request| obeyed.clone().answer(user, request);
+        let from_socket = move |context: &mut Context<'_>| {
+            let user = |stream: &UnixStream| stream.peer_cred().ok().map(|process| process.uid());
+            socket.poll_accept(context).map_ok(|(stream, _)| {
+                let user = user(&stream);
+                (stream, user)
+            })
+        };
+        tokio::spawn(accept(from_socket, obey));
         tokio::spawn(watch::watch(shared));
         // An error means that the gateway itself is gone.
         let _ = stage.wait_for(|stage| *stage == Stage::Over).await;
+        // What was done must also be told.
+        let _ = tokio::time::timeout(LAST_ACT, control.finish()).await;
         Ok(())
     }
 }
 
-async fn serve_operator(listener: TcpListener, shared: Arc<Shared>) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        let (stream, _) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                pause_after(&error).await;
-                continue;
-            }
-        };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        let shared = Arc::clone(&shared);
-        tokio::spawn(async move {
-            let answer = |request: Request<Incoming>| std::future::ready(shared.view.answer(&request));
-            serve(stream, answer).await;
-            drop(place);
-        });
-    }
+fn control_of(shared: &Arc<Shared>) -> Control {
+    let reloaded = Arc::clone(shared);
+    let reload: Reload = Arc::new(move || match reloaded.reload() {
+        Ok(reloaded) => Ok(format!("{reloaded}\n")),
+        Err(error) => Err(format!("{error}\n")),
+    });
+    let desk = shared.money.ledger.clone().map(|ledger| {
+        let (audit, metrics) = (shared.money.audit.clone(), Arc::clone(&shared.metrics));
+        Desk::new(ledger, audit, metrics, Arc::clone(&shared.clock), Arc::clone(&shared.rules))
+    });
+    Control { reload, desk }
 }
 
-async fn serve_control(listener: UnixListener, shared: Arc<Shared>) {
-    let reload: control::Reload = {
-        let shared = Arc::clone(&shared);
-        Arc::new(move || match shared.reload() {
-            Ok(reloaded) => Ok(format!("{reloaded}\n")),
-            Err(error) => Err(format!("{error}\n")),
-        })
-    };
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        let (stream, _) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                pause_after(&error).await;
-                continue;
-            }
-        };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-        let reload = Arc::clone(&reload);
-        tokio::spawn(async move {
-            let answer = |request: Request<Incoming>| control::answer(Arc::clone(&reload), request);
-            serve(stream, answer).await;
-            drop(place);
-        });
-    }
-}
-
-async fn serve<S, A, F>(stream: S, answer: A)
+/// Accepts and serves, on either of the two; `peer` is what `answer` may know of who came.
+async fn accept<S, P, A, F, B>(mut next: impl FnMut(&mut Context<'_>) -> Poll<io::Result<(S, P)>> + Send, answer: A)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    A: Fn(Request<Incoming>) -> F,
-    F: Future<Output = Response<Full<Bytes>>>,
+    P: Copy + Send + Sync + 'static,
+    A: Fn(P, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {
-    let service = service_fn(|request| {
-        let answer = answer(request);
-        async move { Ok::<_, Infallible>(answer.await) }
-    });
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    // A client of the operator address that breaks off is its own affair.
-    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let (stream, peer) = match poll_fn(&mut next).await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                pause_after(&error).await;
+                continue;
+            }
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+        let answer = answer.clone();
+        tokio::spawn(async move {
+            let service = service_fn(|request| {
+                let answer = answer(peer, request);
+                async move { Ok::<_, Infallible>(answer.await) }
+            });
+            let mut builder = http1::Builder::new();
+            builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+            // A client of the operator address that breaks off is its own affair.
+            let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+            drop(place);
+        });
+    }
 }
 
 async fn pause_after(error: &io::Error) {

@@ -153,6 +153,8 @@ impl Gateway {
             metrics: Arc::clone(&metrics),
             trust: Arc::clone(&trust),
             rules: Arc::clone(&rules),
+            ledger: money.ledger.clone(),
+            audit: money.audit.clone(),
             clock: Arc::clone(&clock),
             draining: AtomicBool::new(false),
         });

@@ -42,7 +42,7 @@ impl Money {
         let audit = match &config.audit {
             Some(settings) => {
                 make_directory_of(&settings.file)?;
-                Audit::open(settings, None, Arc::clone(clock), &metrics.audit)?
+                Audit::open(settings, Some(config.digest), Arc::clone(clock), &metrics.audit)?
             }
             None => Audit::off(),
         };
@@ -58,6 +58,9 @@ impl Money {
         let opened = embedded::Embedded::open(&settings, clock.now())?;
         let ledger = Ledger::Embedded(opened.ledger);
         compare(&ledger, audit.last_store())?;
+        if let Some(reason) = ledger.awaits_acceptance() {
+            tracing::error!(%reason, "the store waits for an operator to accept it: no money moves");
+        }
         for transfer in &opened.recovered {
             tell_recovered(transfer, &ledger, &audit, metrics);
         }
@@ -99,7 +102,6 @@ fn compare(ledger: &Ledger, known: Option<&StoreMark>) -> Result<(), StoreError>
     } else {
         return Ok(());
     };
-    tracing::error!(%reason, "the store waits for an operator to accept it; no money moves");
     // Opening happens outside of any runtime.
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.map_err(|error| StoreError::Unavailable(error.to_string()))?;
@@ -108,7 +110,8 @@ fn compare(ledger: &Ledger, known: Option<&StoreMark>) -> Result<(), StoreError>
 
 fn tell_recovered(transfer: &Transfer, ledger: &Ledger, audit: &Audit, metrics: &Metrics) {
     tracing::warn!(id = %transfer.id, "a transfer was under way when the gateway ended; its outcome is unknown");
-    let mark = ledger.mark();
+    // A store that waits to be accepted must not become the one that the audit log knows.
+    let mark = ledger.awaits_acceptance().is_none().then(|| ledger.mark());
     metrics.count_transfer(transfer.state.word(), transfer.amount);
     audit.record(Record {
         reason: Some("gateway_ended".into()),
@@ -117,7 +120,7 @@ fn tell_recovered(transfer: &Transfer, ledger: &Ledger, audit: &Audit, metrics: 
         route: Some(transfer.route.as_str().into()),
         amount: Some(transfer.amount),
         transfer: Some(transfer.id.to_string().into()),
-        store: Some(StoreMark { id: Arc::clone(&mark.store), sequence: mark.sequence }),
+        store: mark.map(|mark| StoreMark { id: mark.store, sequence: mark.sequence }),
         ..Record::new(Action::Transfer(TransferState::Unknown))
     });
 }

@@ -13,6 +13,7 @@ use super::{Shared, bind, rules_of};
 use crate::config::{Config, Mistakes, Process};
 use crate::connection::listener::Entrances;
 use crate::connection::trust::{self, ListOutcome, ListReport, Trust};
+use crate::operator::audit::{Action, Outcome, Record, Rotation};
 use crate::operator::metrics::Metrics;
 
 /// What a reload did, in one line.
@@ -21,6 +22,7 @@ pub struct Reloaded {
     listeners: usize,
     revoked: usize,
     defects: Vec<String>,
+    audit: Option<String>,
 }
 
 impl fmt::Display for Reloaded {
@@ -28,6 +30,9 @@ impl fmt::Display for Reloaded {
         write!(f, "reloaded: {} listeners, {} revoked certificates", self.listeners, self.revoked)?;
         for defect in &self.defects {
             write!(f, "\nkept the last good list: {defect}")?;
+        }
+        if let Some(audit) = &self.audit {
+            write!(f, "\n{audit}")?;
         }
         Ok(())
     }
@@ -57,20 +62,40 @@ pub enum ReloadError {
 }
 
 impl Shared {
-    /// Reads everything anew.
+    /// Reads everything anew. The audit log goes on in a new file where the old one was moved away, whatever comes of the
+    /// rest: whoever moved it counts on that.
     pub(super) fn reload(&self) -> Result<Reloaded, ReloadError> {
-        let result = self.reload_all();
-        match &result {
+        let audit = self.rotate_audit();
+        let mut result = self.reload_all();
+        match &mut result {
             Ok(reloaded) => {
+                reloaded.audit = audit;
                 self.metrics.config_reloads.with_label_values(&["ok"]).inc();
                 tracing::info!("{reloaded}");
             }
             Err(error) => {
                 self.metrics.config_reloads.with_label_values(&["rejected"]).inc();
                 tracing::error!("the reload is rejected, the old state stays: {error}");
+                let (reason, outcome) = (Some("rejected".into()), Outcome::Failure);
+                self.money.audit.record(Record { reason, outcome, ..Record::new(Action::Reloaded) });
             }
         }
         result
+    }
+
+    /// What came of it, where there is something to tell.
+    fn rotate_audit(&self) -> Option<String> {
+        match self.money.audit.reopen() {
+            Ok(Rotation::Unmoved) => None,
+            Ok(Rotation::Began) => {
+                tracing::info!("the audit log goes on in a new file");
+                Some("the audit log goes on in a new file".to_owned())
+            }
+            Err(error) => {
+                tracing::error!(%error, "the audit log goes on in the old file");
+                Some(format!("the audit log goes on in the old file: {error}"))
+            }
+        }
     }
 
     fn reload_all(&self) -> Result<Reloaded, ReloadError> {
@@ -92,6 +117,7 @@ impl Shared {
         let reloaded = Reloaded {
             listeners: config.listeners.len(),
             revoked: trust.revoked_count(),
+            audit: None,
             defects: reports.iter().filter(|report| report.outcome.is_defect()).map(ToString::to_string).collect(),
         };
         // Trust first: whoever meets the new listeners is judged by the new trust.
@@ -102,6 +128,7 @@ impl Shared {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
+        self.money.audit.record(Record { configuration: Some(config.digest), ..Record::new(Action::Reloaded) });
         *running = config;
         Ok(reloaded)
     }

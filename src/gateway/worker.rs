@@ -13,9 +13,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch as signal};
 
 use super::{Shared, Stage};
+use crate::connection::Visitor;
 use crate::connection::handshake::{Arrival, Failure, Greeter, Kind, Outcome, deadline, say_farewell};
 use crate::connection::http::{self, Ended};
 use crate::connection::roll::{Order, Roll, SWEEP};
+use crate::operator::audit::{Action, Record};
 use crate::operator::metrics::NO_LISTENER;
 use crate::operator::quota::LogQuota;
 use crate::pipeline::Pipeline;
@@ -220,12 +222,31 @@ impl Worker {
         }
     }
 
+    /// Counts and records who was let in.
     fn count_arrival(&self, arrival: &Arrival) {
-        let outcome = match arrival.visit.visitor() {
-            crate::connection::Visitor::Refused(reason) => Outcome::Refused(*reason),
-            crate::connection::Visitor::Customer(_) | crate::connection::Visitor::Stranger => Outcome::Ok,
+        let visit = &arrival.visit;
+        let listener = visit.listener().name();
+        let outcome = match visit.visitor() {
+            Visitor::Refused(reason) => Outcome::Refused(*reason),
+            Visitor::Customer(_) | Visitor::Stranger => Outcome::Ok,
         };
-        self.count_handshake(arrival.visit.listener().name(), outcome, arrival.kind);
+        self.count_handshake(listener, outcome, arrival.kind);
+        let entered =
+            |action| Record { client: Some(visit.client()), listener: Some(listener.into()), ..Record::new(action) };
+        match visit.visitor() {
+            Visitor::Customer(who) => self.shared.money.audit.record(Record {
+                login_id: Some(who.login_id().clone()),
+                certificate: who.certificate_serial().cloned(),
+                ..entered(Action::Login)
+            }),
+            Visitor::Refused(reason) => self
+                .shared
+                .money
+                .audit
+                .record(Record { reason: Some(reason.word().into()), ..entered(Action::HandshakeRefused) }),
+            // Who it is, the application will ask.
+            Visitor::Stranger => {}
+        }
     }
 
     fn count_failure(&self, failure: &Failure, only: Option<&str>, peer: SocketAddr) {
@@ -235,6 +256,12 @@ impl Worker {
         if self.quota.allows_line() {
             tracing::info!(listener, %peer, result = failure.outcome.word(), cause = %failure.cause, "handshake refused");
         }
+        self.shared.money.audit.record(Record {
+            reason: Some(failure.outcome.word().into()),
+            client: Some(peer.ip()),
+            listener: Some(listener.into()),
+            ..Record::new(Action::HandshakeRefused)
+        });
     }
 
     fn count_handshake(&self, listener: &str, outcome: Outcome, kind: Kind) {

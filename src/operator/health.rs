@@ -2,6 +2,7 @@
 //!
 //! It only tells. What changes something is on the control socket.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,8 +14,11 @@ use http_body_util::Full;
 
 use crate::connection::trust::Trust;
 use crate::domain::Clock;
+use crate::operator::audit::Audit;
 use crate::operator::metrics::Metrics;
 use crate::pipeline::Rules;
+use crate::refusal::{Refusal, TransferRefusal};
+use crate::store::Ledger;
 use crate::upstream::assertion;
 
 /// What the operator address can see.
@@ -26,6 +30,10 @@ pub struct View {
     pub trust: Arc<ArcSwap<Trust>>,
     /// For the public keys.
     pub rules: Arc<ArcSwap<Rules>>,
+    /// Whether money moves; none where the configuration has no `[transfer]`.
+    pub ledger: Option<Ledger>,
+    /// Whether decisions about money can be recorded.
+    pub audit: Audit,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// Set when the gateway has begun to drain.
@@ -50,6 +58,8 @@ impl View {
         }
     }
 
+    /// Ready is who can serve pages. Without ledger or audit log only money is refused (LIM-23), and a load balancer that
+    /// took this gateway away would take the pages too: that is told, and not a reason.
     fn readiness(&self) -> Response<Full<Bytes>> {
         let mut reasons = Vec::new();
         if self.draining.load(Ordering::Acquire) {
@@ -59,8 +69,21 @@ impl View {
             reasons.push(refusal.word());
         }
         let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        let body = serde_json::json!({ "ready": reasons.is_empty(), "reasons": reasons });
+        let degraded: BTreeMap<&str, &str> = self.degraded().collect();
+        let body = serde_json::json!({ "ready": reasons.is_empty(), "reasons": reasons, "degraded": degraded });
         respond(status, "application/json", format!("{body}\n"))
+    }
+
+    /// What keeps money from moving, each with the code that customers are answered.
+    fn degraded(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let ledger = self.ledger.as_ref().and_then(|ledger| match ledger.awaits_acceptance() {
+            _ if !ledger.is_available() => Some(TransferRefusal::StoreUnavailable),
+            Some(_) => Some(TransferRefusal::StoreNotAccepted),
+            None => None,
+        });
+        let audit = (!self.audit.is_writable()).then_some(TransferRefusal::AuditUnavailable);
+        let told = [("ledger", ledger), ("audit", audit)].into_iter();
+        told.filter_map(|(part, refusal)| Some((part, Refusal::Transfer(refusal?).code())))
     }
 }
 

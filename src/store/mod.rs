@@ -194,6 +194,13 @@ impl Ledger {
         }
     }
 
+    /// Why the store waits for an operator to accept it; `None` where it does not (LIM-41).
+    pub fn awaits_acceptance(&self) -> Option<Arc<str>> {
+        match self {
+            Self::Embedded(ledger) => ledger.awaits_acceptance(),
+        }
+    }
+
     /// How many transfers are not settled for good.
     pub fn counts(&self) -> Counts {
         match self {

@@ -35,6 +35,9 @@ mod guesses;
 mod smuggling;
 
 // What operators do and see.
+mod audit;
+mod ledger_commands;
+mod lost_stores;
 mod operator;
 mod reload;
 mod secrets;

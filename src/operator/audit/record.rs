@@ -108,7 +108,7 @@ impl Record {
         line.text("sekisho.contract", self.contract.as_ref().map(ContractId::as_str));
         line.number("sekisho.amount", self.amount.map(Yen::get));
         line.text("sekisho.transfer.id", self.transfer.as_deref());
-        if let Action::Transfer(state) = self.action {
+        if let Action::Transfer(state) | Action::Operator(OperatorAct::TransferReconciled(state)) = self.action {
             line.text("sekisho.transfer.state", Some(state.word()));
         }
         line.plain("sekisho.day", self.day);
@@ -204,8 +204,10 @@ impl TransferState {
 pub enum OperatorAct {
     /// Changed a day's sum by hand.
     LedgerAdjusted,
-    /// Settled a transfer whose outcome was unknown.
-    TransferReconciled,
+    /// Settled a transfer whose outcome was unknown: it stands there now.
+    TransferReconciled(TransferState),
+    /// Imported a customer's own limit, or took it back where the record has no amount.
+    OwnLimitSet,
     /// Took a copy of the ledger.
     LedgerExported,
     /// Accepted a store that this log knew to have stood further, or did not know (LIM-41). Its mark replaces the known one.
@@ -217,7 +219,8 @@ impl OperatorAct {
     pub const fn word(self) -> &'static str {
         match self {
             Self::LedgerAdjusted => "ledger_adjusted",
-            Self::TransferReconciled => "transfer_reconciled",
+            Self::TransferReconciled(_) => "transfer_reconciled",
+            Self::OwnLimitSet => "own_limit_set",
             Self::LedgerExported => "ledger_exported",
             Self::StoreAccepted => "store_accepted",
         }

@@ -1,7 +1,7 @@
 //! What the writer lets everybody see without asking it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::{Histogram, IntGauge};
@@ -21,6 +21,8 @@ pub(super) struct Gauges {
     reserved: AtomicU64,
     unknown: AtomicU64,
     reason: Mutex<String>,
+    /// Why an operator must accept the store.
+    not_accepted: Mutex<Option<Arc<str>>>,
     shown_reserved: IntGauge,
     shown_unknown: IntGauge,
     shown_available: IntGauge,
@@ -39,6 +41,7 @@ impl Gauges {
             reserved: AtomicU64::new(0),
             unknown: AtomicU64::new(0),
             reason: Mutex::new(String::new()),
+            not_accepted: Mutex::new(None),
             shown_reserved: shown(State::Reserved),
             shown_unknown: shown(State::Unknown),
             shown_available: metrics.ledger_available.with_label_values(no_labels),
@@ -55,10 +58,18 @@ impl Gauges {
         self.sequence.store(book.mark().sequence, Ordering::Release);
         self.reserved.store(counts.reserved, Ordering::Release);
         self.unknown.store(counts.unknown, Ordering::Release);
+        self.publish_acceptance(book.standing.not_accepted.as_deref());
         self.shown_reserved.set(i64::try_from(counts.reserved).unwrap_or(i64::MAX));
         self.shown_unknown.set(i64::try_from(counts.unknown).unwrap_or(i64::MAX));
         if let Some(duration) = committed_in {
             self.commit_seconds.observe(duration.as_secs_f64());
+        }
+    }
+
+    fn publish_acceptance(&self, reason: Option<&str>) {
+        let mut shown = self.not_accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.as_deref() != reason {
+            *shown = reason.map(Arc::from);
         }
     }
 
@@ -97,6 +108,11 @@ impl Gauges {
     pub fn unavailable(&self) -> StoreError {
         let reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
         StoreError::Unavailable(if reason.is_empty() { "its writer has ended".into() } else { reason.clone() })
+    }
+
+    /// Why the store waits for an operator.
+    pub fn awaits_acceptance(&self) -> Option<Arc<str>> {
+        self.not_accepted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// One more waits; how many did before.

@@ -308,6 +308,11 @@ impl Embedded {
         self.0.gauges.is_available()
     }
 
+    /// Why the store waits for an operator to accept it; `None` where it does not (LIM-41).
+    pub fn awaits_acceptance(&self) -> Option<Arc<str>> {
+        self.0.gauges.awaits_acceptance()
+    }
+
     /// How many transfers are not settled for good.
     pub fn counts(&self) -> Counts {
         self.0.gauges.counts()

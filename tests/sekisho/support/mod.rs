@@ -5,6 +5,7 @@ pub mod backend_wire;
 pub mod crl;
 pub mod customer;
 pub mod der;
+pub mod desk;
 pub mod frames;
 pub mod gateway;
 pub mod operator;

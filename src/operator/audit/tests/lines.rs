@@ -107,7 +107,10 @@ fn what_moved_money_or_changed_rules_is_never_left_out() {
     for state in [TransferState::Reserved, TransferState::Committed, TransferState::Released, TransferState::Unknown] {
         assert_eq!(importance(Action::Transfer(state)), Importance::Money);
     }
-    assert_eq!(importance(Action::Operator(OperatorAct::TransferReconciled)), Importance::Money);
+    assert_eq!(
+        importance(Action::Operator(OperatorAct::TransferReconciled(TransferState::Released))),
+        Importance::Money
+    );
     assert_eq!(importance(Action::Reloaded), Importance::Money);
     assert_eq!(importance(Action::Transfer(TransferState::Refused)), Importance::Stranger);
     assert_eq!(importance(Action::HandshakeRefused), Importance::Stranger);

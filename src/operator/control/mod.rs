@@ -1,0 +1,282 @@
+//! The control socket: where the command line talks to the running gateway. HTTP/1.1 over a Unix socket of mode 0600.
+//!
+//! | verb | body | answer |
+//! |---|---|---|
+//! | `POST /reload` | | what was loaded; 409 with what is wrong |
+//! | `GET /ledger/contracts/{contract}?day=` | | a contract's day |
+//! | `GET /ledger/unknown` | | the transfers that wait for a decision |
+//! | `POST /ledger/transfers/{id}/reconcile` | `{outcome, reason, operator}` | the transfer; 409 if it is not unknown |
+//! | `POST /ledger/limits/{contract}` | `{yen, reason, operator}` | the customer's own limit |
+//! | `POST /ledger/accept` | `{reason, operator}` | the store, accepted |
+//! | `GET /ledger/export?from=&to=&format=&operator=` | | `jsonl` or `csv`, streamed |
+//!
+//! Answers are JSON; refusals are one sentence: 400 not understood, 404 no such thing, 409 not as it stands, 503 the ledger
+//! or the audit log cannot take part, 500 done and not on record yet.
+
+mod desk;
+mod export;
+mod order;
+mod target;
+mod view;
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Either, Full, Limited};
+use hyper::body::Incoming;
+use serde_json::Value;
+
+pub use self::desk::Desk;
+pub use self::export::Export;
+use self::export::Format;
+use self::order::{By, OwnLimit, Reconcile};
+pub use self::target::encoded;
+use crate::domain::{ContractId, JstDate, TransferId};
+use crate::store::ledger::StoreError;
+
+/// Far more than any order needs.
+const MAX_BODY_BYTES: usize = 16 << 10;
+/// How long an order's body may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Reads everything anew. `Ok` and `Err` are texts for the person who asked.
+pub type Reload = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
+
+/// An answer's body.
+pub type Answer = Either<Full<Bytes>, Export>;
+
+/// What the control socket leads to.
+#[derive(Clone)]
+pub struct Control {
+    /// Behind `POST /reload`.
+    pub reload: Reload,
+    /// Behind `/ledger/…`; none where the configuration has no `[transfer]`.
+    pub desk: Option<Desk>,
+}
+
+/// Why an order was not followed; the text is for the person who gave it.
+#[derive(Debug)]
+enum Refused {
+    Malformed(String),
+    NotFound(String),
+    Conflict(String),
+    Unavailable(String),
+    Failed(String),
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+/// One thing that can be asked for.
+#[derive(Debug)]
+enum Verb {
+    Reload,
+    Ledger(LedgerVerb),
+}
+
+#[derive(Debug)]
+enum LedgerVerb {
+    Show(ContractId, Option<JstDate>),
+    Unknown,
+    Reconcile(TransferId),
+    SetOwnLimit(ContractId),
+    Accept,
+    Export { days: (JstDate, JstDate), format: Format, operator: Option<String> },
+}
+
+enum Done {
+    Text(String),
+    Json(Value),
+    Export(Format, Export),
+}
+
+/// Binds the socket. A socket that a dead process left behind is replaced; one that answers is not.
+///
+/// # Errors
+/// Another gateway answers on it, or the file system refuses.
+pub fn bind(path: &Path) -> io::Result<UnixListener> {
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+        fs::create_dir_all(directory)?;
+    }
+    if path.exists() {
+        if UnixStream::connect(path).is_ok() {
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, "another gateway answers on the control socket"));
+        }
+        fs::remove_file(path)?;
+    }
+    // Bound under another name first: between binding and chmod nobody else can find it.
+    let beside = path.with_extension("new");
+    let _ = fs::remove_file(&beside);
+    let listener = UnixListener::bind(&beside)?;
+    listener.set_nonblocking(true)?;
+    fs::set_permissions(&beside, fs::Permissions::from_mode(0o600))?;
+    fs::rename(&beside, path)?;
+    Ok(listener)
+}
+
+impl Control {
+    /// Answers a request; `user` is the user ID of the process that asks. What was begun is ended, also for somebody who
+    /// does not wait for the answer.
+    pub async fn answer(self, user: Option<u32>, request: Request<Incoming>) -> Response<Answer> {
+        let (parts, body) = request.into_parts();
+        let followed = async {
+            let verb = Verb::of(&parts)?;
+            let body = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await;
+            let body = body.ok().and_then(Result::ok).ok_or_else(|| Refused::Malformed("the body is not whole".into()));
+            let body = body?.to_bytes();
+            let act = tokio::spawn(async move { self.follow(verb, &body, user).await });
+            act.await.unwrap_or_else(|_| Err(Refused::Failed("it failed, and may be done in part".into())))
+        };
+        respond(followed.await)
+    }
+
+    /// Waits until the act under way is on record.
+    pub async fn finish(&self) {
+        if let Some(desk) = &self.desk {
+            desk.finish().await;
+        }
+    }
+
+    async fn follow(&self, verb: Verb, body: &[u8], user: Option<u32>) -> Result<Done, Refused> {
+        match verb {
+            Verb::Reload => {
+                let reload = Arc::clone(&self.reload);
+                match tokio::task::spawn_blocking(move || reload()).await {
+                    Ok(Ok(done)) => Ok(Done::Text(done)),
+                    Ok(Err(mistakes)) => Err(Refused::Conflict(mistakes)),
+                    Err(_) => Err(Refused::Failed("the reload failed".into())),
+                }
+            }
+            Verb::Ledger(verb) => {
+                let no_ledger = || Refused::NotFound("the configuration has no [transfer]: there is no ledger".into());
+                verb.follow(self.desk.as_ref().ok_or_else(no_ledger)?, body, user).await
+            }
+        }
+    }
+}
+
+impl LedgerVerb {
+    async fn follow(self, desk: &Desk, body: &[u8], user: Option<u32>) -> Result<Done, Refused> {
+        let signed = |by: By| By { operator: signed(Some(&by.operator), user), ..by };
+        let answer = match self {
+            Self::Unknown => desk.unknown().await?,
+            Self::Show(contract, day) => desk.show(contract, day).await?,
+            Self::Reconcile(id) => {
+                let order = Reconcile::read(body)?;
+                desk.reconcile(id, Reconcile { by: signed(order.by), ..order }).await?
+            }
+            Self::SetOwnLimit(contract) => {
+                let order = OwnLimit::read(body)?;
+                desk.set_own_limit(contract, OwnLimit { by: signed(order.by), ..order }).await?
+            }
+            Self::Accept => desk.accept(signed(By::read(body)?)).await?,
+            Self::Export { days, format, operator } => {
+                let operator = self::signed(operator.as_deref(), user);
+                return Ok(Done::Export(format, desk.export(days, format, operator).await?));
+            }
+        };
+        Ok(Done::Json(answer))
+    }
+}
+
+impl Verb {
+    fn of(parts: &Parts) -> Result<Self, Refused> {
+        let path: Vec<&str> = parts.uri.path().split('/').skip(1).collect();
+        let query = parts.uri.query();
+        let verb = match (&parts.method, path.as_slice()) {
+            (&Method::POST, ["reload"]) => Self::Reload,
+            (_, ["ledger", path @ ..]) => return LedgerVerb::of(&parts.method, path, query).map(Self::Ledger),
+            _ => return Err(not_found()),
+        };
+        let [] = target::parameters(query, [])?;
+        Ok(verb)
+    }
+}
+
+impl LedgerVerb {
+    fn of(method: &Method, path: &[&str], query: Option<&str>) -> Result<Self, Refused> {
+        let verb = match (method, path) {
+            (&Method::GET, ["unknown"]) => Self::Unknown,
+            (&Method::POST, ["accept"]) => Self::Accept,
+            (&Method::POST, ["limits", contract]) => Self::SetOwnLimit(contract_of(contract)?),
+            (&Method::POST, ["transfers", id, "reconcile"]) => {
+                let id = TransferId::parse(id);
+                Self::Reconcile(id.ok_or_else(|| Refused::Malformed("that is no transfer's ID".into()))?)
+            }
+            (&Method::GET, ["contracts", contract]) => {
+                let [day] = target::parameters(query, ["day"])?;
+                return Ok(Self::Show(contract_of(contract)?, day.map(|day| day_of(&day)).transpose()?));
+            }
+            (&Method::GET, ["export"]) => return Self::export_of(query),
+            _ => return Err(not_found()),
+        };
+        let [] = target::parameters(query, [])?;
+        Ok(verb)
+    }
+
+    fn export_of(query: Option<&str>) -> Result<Self, Refused> {
+        let [from, to, format, operator] = target::parameters(query, ["from", "to", "format", "operator"])?;
+        let day = |day: Option<String>, open| day.map_or(Ok(open), |day| day_of(&day));
+        let days = (day(from, JstDate::MIN)?, day(to, JstDate::MAX)?);
+        if days.0 > days.1 {
+            return Err(Refused::Malformed("the first day lies after the last".into()));
+        }
+        let format = match format.as_deref() {
+            None | Some("jsonl") => Format::JsonLines,
+            Some("csv") => Format::Csv,
+            Some(_) => return Err(Refused::Malformed("\"format\" is \"jsonl\" or \"csv\"".into())),
+        };
+        let operator = operator.map(|operator| order::name(&operator)).transpose()?;
+        Ok(Self::Export { days, format, operator })
+    }
+}
+
+fn not_found() -> Refused {
+    Refused::NotFound("not found".into())
+}
+
+fn contract_of(segment: &str) -> Result<ContractId, Refused> {
+    let name = target::decoded(segment).and_then(|name| ContractId::parse(&name));
+    name.ok_or_else(|| Refused::Malformed("that is no contract's name".into()))
+}
+
+fn day_of(text: &str) -> Result<JstDate, Refused> {
+    JstDate::parse(text).ok_or_else(|| Refused::Malformed(format!("{text:?} is no day such as 2026-11-02")))
+}
+
+/// Who the record says it was: the name that was given, and the user that the kernel knows.
+fn signed(operator: Option<&str>, user: Option<u32>) -> String {
+    let user = user.map_or_else(|| "unknown user".to_owned(), |user| format!("uid {user}"));
+    operator.map_or_else(|| user.clone(), |operator| format!("{operator} ({user})"))
+}
+
+fn respond(followed: Result<Done, Refused>) -> Response<Answer> {
+    let text = |status, text: String| (status, "text/plain; charset=utf-8", Either::Left(Full::from(text)));
+    let line = |status, said: String| text(status, format!("{}\n", said.trim_end()));
+    let (status, media_type, body) = match followed {
+        Ok(Done::Text(said)) => text(StatusCode::OK, said),
+        Ok(Done::Json(value)) => (StatusCode::OK, "application/json", Either::Left(Full::from(format!("{value}\n")))),
+        Ok(Done::Export(format, export)) => (StatusCode::OK, format.media_type(), Either::Right(export)),
+        Err(Refused::Malformed(said)) => line(StatusCode::BAD_REQUEST, said),
+        Err(Refused::NotFound(said)) => line(StatusCode::NOT_FOUND, said),
+        Err(Refused::Conflict(said)) => line(StatusCode::CONFLICT, said),
+        Err(Refused::Unavailable(said)) => line(StatusCode::SERVICE_UNAVAILABLE, said),
+        Err(Refused::Failed(said)) => line(StatusCode::INTERNAL_SERVER_ERROR, said),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}

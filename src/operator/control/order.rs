@@ -1,0 +1,153 @@
+//! What an operator asks for in a body: JSON with known names, each of the right type, and who asks, and why.
+
+use serde_json::{Map, Value};
+
+use super::Refused;
+use crate::domain::Yen;
+use crate::store::ledger::Verdict;
+
+/// Audit records cut longer texts, and a reason must stand there whole.
+const MAX_REASON_BYTES: usize = 1000;
+const MAX_NAME_BYTES: usize = 100;
+
+/// Who acts, and why. Whoever may open the socket may say any name; the user of the process that asks is noted beside it.
+#[derive(Debug)]
+pub(super) struct By {
+    pub operator: String,
+    pub reason: String,
+}
+
+/// `{"outcome": "committed" | "released", "reason", "operator"}`
+#[derive(Debug)]
+pub(super) struct Reconcile {
+    pub verdict: Verdict,
+    pub by: By,
+}
+
+/// `{"yen": 1000 | null, "reason", "operator"}`
+#[derive(Debug)]
+pub(super) struct OwnLimit {
+    pub own: Option<Yen>,
+    pub by: By,
+}
+
+impl Reconcile {
+    pub fn read(body: &[u8]) -> Result<Self, Refused> {
+        let mut fields = Fields::read(body)?;
+        let verdict = match fields.take("outcome")?.as_str() {
+            Some("committed") => Verdict::Committed,
+            Some("released") => Verdict::Released,
+            Some(_) | None => return Err(malformed("\"outcome\" is \"committed\" or \"released\"")),
+        };
+        Ok(Self { verdict, by: fields.by()? })
+    }
+}
+
+impl OwnLimit {
+    pub fn read(body: &[u8]) -> Result<Self, Refused> {
+        let mut fields = Fields::read(body)?;
+        let own = match fields.take("yen")? {
+            Value::Null => None,
+            yen => Some(
+                yen.as_u64()
+                    .and_then(Yen::new)
+                    .ok_or_else(|| malformed("\"yen\" is a whole number that can be counted, or null"))?,
+            ),
+        };
+        Ok(Self { own, by: fields.by()? })
+    }
+}
+
+impl By {
+    /// `{"reason", "operator"}`
+    pub fn read(body: &[u8]) -> Result<Self, Refused> {
+        Fields::read(body)?.by()
+    }
+}
+
+/// A name that may stand in the record, as it is given in a query.
+pub(super) fn name(text: &str) -> Result<String, Refused> {
+    line(text, "operator", MAX_NAME_BYTES)
+}
+
+/// The fields that nobody has asked for yet.
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn read(body: &[u8]) -> Result<Self, Refused> {
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(_) => Err(malformed("the body is no JSON object")),
+            Err(error) => Err(Refused::Malformed(format!("the body is no JSON: {error}"))),
+        }
+    }
+
+    fn take(&mut self, name: &str) -> Result<Value, Refused> {
+        self.0.remove(name).ok_or_else(|| Refused::Malformed(format!("{name:?} is missing")))
+    }
+
+    /// The last ones.
+    fn by(mut self) -> Result<By, Refused> {
+        let mut text = |name: &'static str, most| {
+            let value = self.take(name)?;
+            let text = value.as_str().ok_or_else(|| Refused::Malformed(format!("{name:?} is a text")))?;
+            line(text, name, most)
+        };
+        let by = By { operator: text("operator", MAX_NAME_BYTES)?, reason: text("reason", MAX_REASON_BYTES)? };
+        match self.0.keys().next() {
+            None => Ok(by),
+            Some(unknown) => Err(Refused::Malformed(format!("{unknown:?} is not known"))),
+        }
+    }
+}
+
+/// A text of one line that says something.
+fn line(text: &str, name: &str, most: usize) -> Result<String, Refused> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > most || text.contains(char::is_control) {
+        return Err(Refused::Malformed(format!("{name:?} is one line of 1 to {most} bytes")));
+    }
+    Ok(text.to_owned())
+}
+
+fn malformed(text: &str) -> Refused {
+    Refused::Malformed(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_understood_is_all_there_is() {
+        let order =
+            Reconcile::read(br#"{"outcome":"released","reason":" asked the bank ","operator":"hana"}"#).unwrap();
+        assert_eq!((order.verdict, order.by.reason.as_str()), (Verdict::Released, "asked the bank"));
+        let order = OwnLimit::read(br#"{"yen":null,"reason":"r","operator":"o"}"#).unwrap();
+        assert_eq!(order.own, None);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused() {
+        for bad in [
+            "",
+            "[]",
+            "{",
+            r#"{"outcome":"released","reason":"r"}"#,
+            r#"{"outcome":"released","reason":"","operator":"o"}"#,
+            r#"{"outcome":"released","reason":"two\nlines","operator":"o"}"#,
+            r#"{"outcome":"unknown","reason":"r","operator":"o"}"#,
+            r#"{"outcome":"released","reason":"r","operator":"o","amount":1}"#,
+            r#"{"outcome":"released","reason":1,"operator":"o"}"#,
+        ] {
+            assert!(Reconcile::read(bad.as_bytes()).is_err(), "{bad}");
+        }
+        let long = format!(r#"{{"reason":"{}","operator":"o"}}"#, "r".repeat(MAX_REASON_BYTES + 1));
+        assert!(By::read(long.as_bytes()).is_err());
+        for bad in ["-1", "1.5", "\"1\"", "9007199254740992", "1e3"] {
+            let body = format!(r#"{{"yen":{bad},"reason":"r","operator":"o"}}"#);
+            assert!(OwnLimit::read(body.as_bytes()).is_err(), "{bad}");
+        }
+        assert!(OwnLimit::read(br#"{"reason":"r","operator":"o"}"#).is_err(), "to forget a limit is to say null");
+    }
+}
