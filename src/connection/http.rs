@@ -170,15 +170,18 @@ impl Drop for UnderWay {
 struct Watched<B: Body> {
     body: B,
     under_way: UnderWay,
+    /// Whether the answer ends with its head, whatever body it would have: hyper sends a body after HEAD too.
+    is_head: bool,
     /// Its number among the connection's answers.
     number: u64,
 }
 
 impl<B: Body> Watched<B> {
     fn new(body: B, mut under_way: UnderWay, asked_for: &Method) -> Self {
-        under_way.is_over = *asked_for == Method::HEAD;
+        let is_head = *asked_for == Method::HEAD;
+        under_way.is_over = is_head;
         let number = under_way.connection.answer_begins();
-        Self { body, under_way, number }
+        Self { body, under_way, is_head, number }
     }
 }
 
@@ -187,6 +190,9 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Watched<B> {
     type Error = B::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        if self.is_head {
+            return Poll::Ready(None);
+        }
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         self.under_way.is_over |= matches!(frame, Poll::Ready(None));
         let turn = match &frame {
@@ -198,7 +204,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Watched<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.is_head || self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -27,29 +27,34 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that moves only when told to.
+/// A clock that moves only when told to; in milliseconds, the last of which decides whose day it is.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);
 
 impl ManualClock {
     /// A clock that stands at `start`.
     pub fn at(start: Timestamp) -> Self {
-        Self(AtomicI64::new(start.as_second()))
+        Self(AtomicI64::new(start.as_millisecond()))
     }
 
     /// Moves the clock by `seconds`, backwards if negative.
     pub fn advance(&self, seconds: i64) {
-        self.0.fetch_add(seconds, Ordering::SeqCst);
+        self.advance_milliseconds(seconds * 1000);
+    }
+
+    /// The same in milliseconds.
+    pub fn advance_milliseconds(&self, milliseconds: i64) {
+        self.0.fetch_add(milliseconds, Ordering::SeqCst);
     }
 
     /// Puts the clock at `moment`.
     pub fn set(&self, moment: Timestamp) {
-        self.0.store(moment.as_second(), Ordering::SeqCst);
+        self.0.store(moment.as_millisecond(), Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_second(self.0.load(Ordering::SeqCst)).unwrap_or(Timestamp::MAX)
+        Timestamp::from_millisecond(self.0.load(Ordering::SeqCst)).unwrap_or(Timestamp::MAX)
     }
 }

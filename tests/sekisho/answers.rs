@@ -209,3 +209,21 @@ async fn an_early_answer_is_not_cut_by_the_end_of_its_connection() {
         uploading.abort();
     }
 }
+
+/// RFC 9110 9.3.2: the application's answer to HEAD and our own refusal of it end with their heads.
+#[tokio::test]
+async fn an_answer_to_head_has_no_body_in_either_version() {
+    let gateway = TestGateway::spawn().await;
+    let customer = gateway.enrol("hanakodt");
+    let (mut http1, mut http2) = (customer.connect().await, customer.connect_http2().await);
+    for (path, status) in [("/ib/transfer/commit.do", 405), ("/ib/menu.do", 200)] {
+        if status == 200 {
+            let reply = || Reply::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n".to_vec());
+            [reply(), reply(), reply()].into_iter().for_each(|reply| gateway.backend.next(reply));
+        }
+        assert_eq!(http1.request("HEAD", path, &[], b"").await.status, status);
+        assert_eq!(http1.request("HEAD", path, &[], b"").await.status, status);
+        let answer = http2.request("HEAD", path, &[], b"").await;
+        assert_eq!((answer.status, answer.body.len()), (status, 0));
+    }
+}

@@ -34,6 +34,24 @@ mod abuse_windows;
 mod guesses;
 mod smuggling;
 
+// Does it move money, how much, and whose?
+mod bodies;
+mod routes;
+mod spellings;
+
+// What a contract may move, and when.
+mod approval;
+mod limits_own;
+mod midnight;
+mod observe;
+mod rates;
+mod transfers;
+mod wizard;
+
+// What became of it.
+mod crash;
+mod outcomes;
+
 // What operators do and see.
 mod audit;
 mod ledger_commands;

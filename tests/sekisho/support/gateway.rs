@@ -70,6 +70,12 @@ impl Builder {
         self
     }
 
+    /// A clock that others have too.
+    pub fn clock(mut self, clock: &Arc<ManualClock>) -> Self {
+        self.clock = Arc::clone(clock);
+        self
+    }
+
     /// The directory of a gateway that ran before: its state is found again.
     pub fn after(mut self, earlier: &TestGateway) -> Self {
         self.directory = Some(Arc::clone(&earlier.directory));
@@ -78,7 +84,7 @@ impl Builder {
     }
 
     /// Writes every file and says which of them are configuration.
-    fn write(&self, backend: &Backend) -> (Arc<tempfile::TempDir>, Vec<PathBuf>) {
+    pub fn write(&self, backend: &Backend) -> (Arc<tempfile::TempDir>, Vec<PathBuf>) {
         let directory = self.directory.clone().unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()));
         let root = directory.path();
         let upstream = self.upstream.clone().unwrap_or_else(|| format!("http://{}", backend.address()));
@@ -201,6 +207,11 @@ impl TestGateway {
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+
+    /// The directory; it stays for as long as somebody holds this.
+    pub fn directory(&self) -> Arc<tempfile::TempDir> {
+        Arc::clone(&self.directory)
     }
 
     /// Replaces a file below the configuration's directory, in one step.

@@ -2,6 +2,7 @@
 
 pub mod backend;
 pub mod backend_wire;
+pub mod bank;
 pub mod crl;
 pub mod customer;
 pub mod der;
@@ -9,12 +10,15 @@ pub mod desk;
 pub mod frames;
 pub mod gateway;
 pub mod operator;
+pub mod payer;
 pub mod pki;
 pub mod wire;
 
 pub use backend::{Backend, Reply};
+pub use bank::{COMMIT, LIMIT, MoneyStory, Said};
 pub use customer::{Connection, Customer};
 pub use gateway::TestGateway;
+pub use payer::Payer;
 pub use pki::{KeyKind, Pki};
 pub use wire::Answer;
 

@@ -1,0 +1,171 @@
+//! The compiled program, killed without a warning while the bank works: nothing is forgotten (LIM-15, A37).
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sekisho::demo::bank::{Bank, Fault, Gate, Order};
+use sekisho::domain::JstDate;
+use tokio::net::TcpListener;
+
+use crate::support::bank::read_audit;
+use crate::support::operator::Operator;
+use crate::support::{Backend, Customer, LIMIT, PATIENCE, Payer, Pki, Said, TestGateway, within};
+
+/// A running program.
+struct Program {
+    child: Child,
+    address: SocketAddr,
+    operator: Operator,
+}
+
+impl Program {
+    /// Starts it on these files and waits until it listens.
+    async fn start(files: &[PathBuf]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sekisho"));
+        command.arg("run").env("RUST_LOG", "info").stdout(Stdio::null()).stderr(Stdio::piped());
+        for file in files {
+            command.arg("--config").arg(file);
+        }
+        let mut child = command.spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let told = tokio::task::spawn_blocking(move || {
+            let mut of = |message: &str| {
+                let line = log.by_ref().map(Result::unwrap).find(|line| line.contains(message));
+                address_in(&line.unwrap_or_else(|| panic!("it ended before it said {message:?}")))
+            };
+            let addresses = (of("\"listening\""), of("\"metrics and health\""));
+            // Read on, so that it never waits for us.
+            std::thread::spawn(move || log.for_each(drop));
+            addresses
+        });
+        let (address, operator) = within(PATIENCE, "the program", told).await.unwrap();
+        Self { child, address, operator: Operator::at(operator) }
+    }
+
+    /// SIGKILL.
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// The address in a line of the log.
+fn address_in(line: &str) -> SocketAddr {
+    let (_, rest) = line.split_once("127.0.0.1:").unwrap();
+    let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap()))
+}
+
+/// Everything that outlives the program.
+struct Surroundings {
+    bank: Arc<Bank>,
+    pki: Pki,
+    directory: Arc<tempfile::TempDir>,
+    files: Vec<PathBuf>,
+}
+
+impl Surroundings {
+    async fn prepare() -> Self {
+        let bank = Arc::new(Bank::open(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap());
+        let pki = Pki::fresh();
+        let builder = TestGateway::builder().pki(&pki).upstream(format!("http://{}", bank.address()));
+        let (directory, files) = builder.write(&Backend::start().await);
+        Self { bank, pki, directory, files }
+    }
+
+    async fn start(&self) -> Program {
+        Program::start(&self.files).await
+    }
+
+    fn payer(&self, program: &Program, login_id: &str) -> Payer {
+        let identity = self.pki.issuing.customer(login_id);
+        Payer::over_http1(login_id, Customer::new(program.address, &self.pki.web, Some(&identity)))
+    }
+
+    /// Asks the program to end, and returns what it told of each executed order under its request's name.
+    fn end(&self, mut program: Program) -> Vec<(i128, Vec<String>)> {
+        let pid = rustix::process::Pid::from_child(&program.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert_eq!(program.child.wait().unwrap().code(), Some(0));
+        let log = read_audit(self.directory.path());
+        let told = |order: Order| {
+            let of_order = log.iter().filter(|line| {
+                line["sekisho.transfer.id"] == order.request_id.as_deref().unwrap()
+                    && line["sekisho.amount"] == u64::try_from(order.amount).unwrap()
+            });
+            let states = of_order.map(|line| line["sekisho.transfer.state"].as_str().unwrap().to_owned());
+            (order.amount, states.collect())
+        };
+        self.bank.executed().into_iter().map(told).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_transfer_under_way_when_the_program_is_killed_counts_as_unknown() {
+    let around = Surroundings::prepare().await;
+    let program = around.start().await;
+    assert_eq!(around.payer(&program, "hanakodt").transfer(1_000).await, Said::done());
+    let gate = Gate::shut();
+    let mut held = Vec::new();
+    let faults = [Fault::HoldRequest(gate.clone()), Fault::HoldAnswer(gate.clone())];
+    for (login_id, fault) in ["hanakodt", "tarokodt"].into_iter().zip(faults) {
+        around.bank.fail_next(fault);
+        let mut payer = around.payer(&program, login_id);
+        held.push(tokio::spawn(async move { payer.transfer(70_000_000).await }));
+        gate.arrived(held.len() as u64).await;
+    }
+    program.kill();
+    gate.open();
+    around.bank.until_executed(3).await;
+    for held in held {
+        assert!(held.await.is_err(), "nobody was answered");
+    }
+
+    let program = around.start().await;
+    let (mut hanako, mut taro) = (around.payer(&program, "hanakodt"), around.payer(&program, "tarokodt"));
+    assert_eq!((hanako.counted().await, taro.counted().await), (70_001_000, 70_000_000));
+    assert!(program.operator.metric("sekisho_reservations", &[("state", "unknown")]).await >= 2.0);
+    assert_eq!(hanako.transfer(30_000_000).await, Said::refused(403, "over_ceiling"));
+    assert_eq!(taro.transfer(30_000_000).await, Said::done());
+    let told = around.end(program);
+    for (amount, states) in &told {
+        let expected = if *amount == 70_000_000 { "unknown" } else { "committed" };
+        assert!(states.iter().any(|state| state == expected), "{told:?}");
+    }
+    for days in [-1, 0] {
+        for contract in ["hanakodt", "tarokodt"] {
+            let day = JstDate::of(Timestamp::now()).plus_days(days);
+            assert!(around.bank.executed_sum(contract, day) <= LIMIT);
+        }
+    }
+}
+
+/// However soon after the bank's or its own answer the program dies, the order counts and stands in the log.
+#[tokio::test]
+async fn what_was_executed_is_told_however_soon_the_program_dies() {
+    let around = Surroundings::prepare().await;
+    for number in 1..=12_u64 {
+        let program = around.start().await;
+        let mut hanako = around.payer(&program, "hanakodt");
+        hanako.get("/ib/menu.do").await;
+        let transfer = tokio::spawn(async move { hanako.transfer(number).await });
+        if number % 2 == 0 {
+            assert_eq!(transfer.await.unwrap(), Said::done());
+            program.kill();
+        } else {
+            around.bank.until_executed(usize::try_from(number).unwrap()).await;
+            program.kill();
+            // Answered or not.
+            let _ = transfer.await;
+        }
+    }
+    let program = around.start().await;
+    assert_eq!(around.payer(&program, "hanakodt").counted().await, (1..=12).sum::<u64>());
+    let told = around.end(program);
+    assert_eq!(told.len(), 12);
+    assert!(told.iter().all(|(_, states)| !states.is_empty()), "{told:?}");
+}

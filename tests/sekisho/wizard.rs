@@ -1,0 +1,186 @@
+//! Amounts on one screen, executed by another: the wizard, its tabs and its short cuts (LIM-18, LIM-33, A39).
+
+use sekisho::demo::bank::{Execution, Fault, Gate};
+
+use crate::support::{MoneyStory, Payer, Said};
+
+/// The bank's wizard. Its first screen answers to a second name, which is guarded too.
+const WIZARD: &str = r#"
+    [transfer]
+    prefixes = ["/ib/transfer/", "/ib/wizard.do"]
+    [[route]]
+    name = "entry"
+    method = "POST"
+    path = "/ib/transfer/entry.do"
+    class = "transfer"
+    step = "entry"
+    charset = "windows-31j"
+    amount = ["amount"]
+    [[route]]
+    name = "confirm"
+    method = "POST"
+    path = "/ib/transfer/confirm.do"
+    class = "transfer"
+    step = "confirm"
+    [[route]]
+    name = "execute"
+    method = "POST"
+    path = "/ib/transfer/execute.do"
+    class = "transfer"
+    charset = "windows-31j"
+    success = { status = 302, location = "/ib/transfer/done.do" }
+    failure = { status = 200, contains = "<p>BTRE900</p>" }
+"#;
+
+const TIED: &str = "[[route]]\nname = \"entry\"\ntransaction = \"transaction\"\n[[route]]\nname = \"execute\"\ntransaction = \"transaction\"\n";
+
+const EXECUTE: &str = "/ib/transfer/execute.do";
+
+fn entered() -> Said {
+    Said::Screen("BTRE002".into())
+}
+
+async fn enter(payer: &mut Payer, yen: u64) -> Said {
+    payer.submit("/ib/transfer/entry.do", &format!("amount={yen}&payee=yamada")).await
+}
+
+/// The same under a number of its own.
+async fn enter_as(payer: &mut Payer, transaction: &str, yen: u64) -> Said {
+    payer.submit("/ib/transfer/entry.do", &format!("amount={yen}&payee=yamada&transaction={transaction}")).await
+}
+
+async fn execute(payer: &mut Payer, form: &str) -> Said {
+    payer.submit(EXECUTE, form).await
+}
+
+#[tokio::test]
+async fn a_wizard_counts_what_was_entered_when_it_is_executed() {
+    let story = MoneyStory::with(WIZARD).await;
+    for mut payer in [story.payer("hanakodt"), story.payer_over_http2("tarokodt")] {
+        assert_eq!(enter(&mut payer, 60_000_000).await, entered());
+        assert_eq!(payer.counted().await, 0, "an entry moves nothing");
+        assert_eq!(payer.submit("/ib/transfer/confirm.do", "").await, entered());
+        assert_eq!(execute(&mut payer, "token=x").await, Said::done());
+        story.assert_counted(&mut payer, 60_000_000).await;
+        // The back button.
+        assert_eq!(execute(&mut payer, "token=x").await, Said::refused(403, "over_ceiling"));
+    }
+    story.close().await;
+}
+
+/// A39: in two tabs; whichever of them is executed, the larger one is reserved.
+#[tokio::test]
+async fn of_two_tabs_the_larger_amount_is_reserved() {
+    let story = MoneyStory::with(WIZARD).await;
+    let mut first = story.payer("hanakodt");
+    assert_eq!(enter(&mut first, 1).await, entered());
+    let mut second = first.tab();
+    assert_eq!(enter(&mut second, 99_999_999).await, entered());
+    assert_eq!(execute(&mut first, "").await, Said::done());
+    assert_eq!((story.executed_today("hanakodt"), first.counted().await), (99_999_999, 99_999_999));
+
+    // Enter much, enter one yen, execute; then one yen again: what was large once stays the measure.
+    let mut taro = story.payer("tarokodt");
+    for yen in [99_999_999, 1] {
+        assert_eq!(enter(&mut taro, yen).await, entered());
+    }
+    assert_eq!(execute(&mut taro, "").await, Said::done());
+    assert_eq!(enter(&mut taro, 1).await, entered());
+    assert_eq!(execute(&mut taro, "").await, Said::refused(403, "over_ceiling"));
+    assert_eq!((story.executed_today("tarokodt"), taro.counted().await), (1, 99_999_999));
+    story.close().await;
+}
+
+/// LIM-33: a number in both forms ties each commit to its own entry.
+#[tokio::test]
+async fn a_number_in_both_forms_ties_a_commit_to_its_entry() {
+    let story = MoneyStory::plan().layer(WIZARD).layer(TIED).open().await;
+    let mut hanako = story.payer("hanakodt");
+    assert_eq!(enter_as(&mut hanako, "T1", 90_000_000).await, entered());
+    assert_eq!(enter_as(&mut hanako, "T2", 5).await, entered());
+    assert_eq!(execute(&mut hanako, "transaction=T2").await, Said::done());
+    story.assert_counted(&mut hanako, 5).await;
+    for (form, status, code) in [
+        ("", 400, "missing_field"),
+        ("transaction=", 400, "missing_field"),
+        ("transaction=T3", 403, "no_entry"),
+        ("transaction=t1", 403, "no_entry"),
+        ("transaction=T1&transaction=T2", 400, "ambiguous_field"),
+        ("transaction=T2&Transaction=T1", 400, "ambiguous_field"),
+        ("Transaction=T1", 400, "ambiguous_field"),
+        ("transaction=T1%00", 400, "malformed_body"),
+    ] {
+        assert_eq!(execute(&mut hanako, form).await, Said::refused(status, code), "{form}");
+    }
+    let query = hanako.submit(&format!("{EXECUTE}?transaction=T1"), "transaction=T2").await;
+    assert_eq!(query, Said::refused(400, "ambiguous_field"));
+    assert_eq!(hanako.submit("/ib/transfer/entry.do", "amount=1").await, Said::refused(400, "missing_field"));
+    // A second amount under the same number: the larger one holds.
+    assert_eq!(enter_as(&mut hanako, "T1", 1).await, entered());
+    assert_eq!(execute(&mut hanako, "transaction=T1").await, Said::done());
+    assert_eq!((story.executed_today("hanakodt"), hanako.counted().await), (6, 90_000_005));
+    story.close().await;
+}
+
+/// A40: the commit without its entry, and entries by other doors.
+#[tokio::test]
+async fn a_commit_without_an_entry_is_refused() {
+    let story = MoneyStory::with(WIZARD).await;
+    for mut payer in story.payers("hanakodt") {
+        assert_eq!(execute(&mut payer, "").await, Said::refused(403, "no_entry"));
+        assert_eq!(
+            payer.submit("/ib/wizard.do", "amount=99999999&payee=yamada").await,
+            Said::refused(403, "unknown_route")
+        );
+        assert_eq!(payer.get("/ib/wizard.do?amount=99999999").await, Said::refused(403, "unknown_route"));
+        assert_eq!(payer.get("/ib/transfer/entry.do?amount=99999999").await, Said::refused(405, "method_not_routed"));
+        assert_eq!(payer.get(EXECUTE).await, Said::refused(405, "method_not_routed"));
+        assert_eq!(payer.submit("/ib/transfer/entry.do", "payee=yamada").await, Said::refused(400, "missing_field"));
+        assert_eq!(
+            payer.submit("/ib/transfer/entry.do?amount=5", "amount=1").await,
+            Said::refused(400, "ambiguous_field")
+        );
+    }
+    story.assert_bank_untouched();
+    story.close().await;
+}
+
+/// Between the reservation and the bank's answer no other amount may slip in; nor while nobody knows the answer.
+#[tokio::test]
+async fn an_amount_cannot_be_changed_while_it_is_being_executed() {
+    let story = MoneyStory::with(WIZARD).await;
+    let mut hanako = story.payer("hanakodt");
+    assert_eq!(enter(&mut hanako, 10).await, entered());
+    let gate = Gate::shut();
+    story.bank.fail_next(Fault::HoldRequest(gate.clone()));
+    let mut tab = hanako.tab();
+    let held = tokio::spawn(async move { execute(&mut tab, "").await });
+    gate.arrived(1).await;
+    assert_eq!(enter(&mut hanako, 99_999_999).await, Said::refused(409, "entry_in_use"));
+    assert_eq!(execute(&mut hanako, "").await, Said::refused(409, "entry_in_use"));
+    gate.open();
+    assert_eq!(held.await.unwrap(), Said::done());
+    assert_eq!(story.executed(), [10]);
+
+    story.bank.fail_next(Fault::Die(Execution::NotDone));
+    assert_eq!(execute(&mut hanako, "").await, Said::refused(502, "transfer_outcome_unknown"));
+    assert_eq!(enter(&mut hanako, 99_999_999).await, Said::refused(409, "entry_in_use"));
+    assert_eq!((story.executed_today("hanakodt"), hanako.counted().await), (10, 20));
+    story.close().await;
+}
+
+/// Entries outlive a restart as the bank's sessions do, and end when those have ended.
+#[tokio::test]
+async fn entries_live_as_long_as_the_banks_sessions_and_no_longer() {
+    let story = MoneyStory::plan().layer(WIZARD).at("01:00:00").open().await;
+    let mut hanako = story.payer("hanakodt");
+    assert_eq!(enter(&mut hanako, 70_000_000).await, entered());
+    let story = story.restart().await;
+    let mut again = story.payer("hanakodt");
+    again.adopt_session(&hanako);
+    assert_eq!(execute(&mut again, "").await, Said::done());
+    story.assert_counted(&mut again, 70_000_000).await;
+    story.clock.advance(12 * 3600 + 1);
+    assert_eq!(execute(&mut again, "").await, Said::refused(403, "no_entry"));
+    story.close().await;
+}
