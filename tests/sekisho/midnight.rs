@@ -143,6 +143,30 @@ async fn a_clock_that_is_stepped_back_stops_money_and_nothing_else() {
     story.close().await;
 }
 
+/// LIM-22: the clock alone says what day it is, so nobody sets it in silence; and what was spent on a day too early stays
+/// in the way when the clock is set right.
+#[tokio::test]
+async fn a_clock_that_is_stepped_ahead_is_told_and_cannot_be_set_back_unnoticed() {
+    let story = MoneyStory::plan().two_clocks().without_ceiling().open().await;
+    let mut hanako = story.payer("hanakodt");
+    let steps = async |direction, count| {
+        story.gateway.operator.wait_for("sekisho_clock_steps_total", &[("direction", direction)], count).await;
+    };
+    assert_eq!(hanako.transfer(LIMIT).await, Said::done());
+    story.clock.advance(86_400);
+    steps("ahead", 1.0).await;
+    assert_eq!(hanako.transfer(1).await, Said::done(), "by the only clock there is, it is tomorrow");
+    story.clock.advance(-86_400);
+    steps("back", 1.0).await;
+    for mut payer in story.payers("hanakodt").into_iter().chain(story.payers("tarokodt")) {
+        assert_eq!(payer.transfer(1).await, behind());
+    }
+    story.clock.advance(86_401);
+    steps("ahead", 2.0).await;
+    assert_eq!((hanako.transfer(LIMIT).await, hanako.transfer(LIMIT - 1).await), (over(), Said::done()));
+    story.close().await;
+}
+
 /// A17 for money: at either end of a certificate's life nothing moves, not even on a connection that was open before.
 #[tokio::test]
 async fn a_clock_that_is_a_year_off_moves_nothing() {

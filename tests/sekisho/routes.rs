@@ -245,3 +245,54 @@ async fn a_dispatching_servlet_is_told_by_one_parameter_once() {
     story.assert_counted(&mut hanako, 15).await;
     story.close().await;
 }
+
+/// Forms that are shown under the path that executes them are shown, and nothing else: not even what a GET could bring.
+#[tokio::test]
+async fn a_page_on_the_transfers_own_path_is_asked_for_without_parameters() {
+    let pages = ["method = \"GET\"\n", "method = [\"GET\", \"PUT\"]\n", ""];
+    for methods in pages {
+        let form = format!(
+            "[[route]]\nname = \"form\"\n{methods}path = \"{COMMIT}\"\nclass = \"other\"\ncharset = \"windows-31j\"\n"
+        );
+        let story = MoneyStory::with(form).await;
+        for mut payer in story.payers("hanakodt") {
+            assert_eq!(payer.get(COMMIT).await, Said::failed(), "the bank asks for an amount");
+            let received = story.bank.received();
+            for query in ["?amount=900000000", "?x", "?amount=900000000&_method=GET", ";jsessionid=1?amount=9"] {
+                assert_eq!(payer.get(&format!("{COMMIT}{query}")).await, not_routed(), "{methods} {query}");
+            }
+            let body = payer.ask("PUT", COMMIT, &[("Content-Type", FORM), ("Content-Length", "8")], b"amount=7").await;
+            assert_eq!(Said::of(&body), not_routed(), "{methods}");
+            assert_eq!(payer.submit(COMMIT, "amount=900000000").await, Said::refused(403, "over_ceiling"));
+            assert_eq!(story.bank.received(), received);
+        }
+        story.close().await;
+    }
+}
+
+/// Configurations in which a request that moves money could be taken for one that does not.
+#[tokio::test]
+async fn routes_that_could_hide_a_commit_are_mistakes() {
+    let other = |name: &str, methods: &str, path: &str| {
+        format!("[[route]]\nname = \"{name}\"\n{methods}path = \"{path}\"\nclass = \"other\"\n")
+    };
+    let execute = "[[route]]\nname = \"execute\"\nmethod = \"POST\"\npath = \"/ib/transfer/execute.do\"\nclass = \"transfer\"\n\
+                   success = { status = 302, location = \"/ib/transfer/done.do\" }\n";
+    let entry = "[[route]]\nname = \"entry\"\nmethod = \"POST\"\npath = \"/ib/transfer/entry.do\"\nclass = \"transfer\"\n\
+                 step = \"entry\"\namount = [\"amount\"]\n";
+    let execute = format!("{entry}{execute}");
+    let path = "/ib/transfer/execute.do";
+    for (layer, key) in [
+        (format!("{execute}{}", other("page", "method = \"GET\"\n", path)), "route.execute.path"),
+        (format!("{execute}{}", other("page", "", path)), "route.execute.path"),
+        (format!("{}{execute}", other("page", "method = [\"GET\", \"POST\"]\n", path)), "route.execute.parameters"),
+        (
+            format!("{}{entry}", other("page", "method = [\"GET\", \"POST\"]\n", "/ib/transfer/entry.do")),
+            "route.entry.parameters",
+        ),
+    ] {
+        let mistake = crate::support::TestGateway::builder().layer(layer.clone()).try_spawn().await.err();
+        let mistake = mistake.unwrap_or_else(|| panic!("accepted: {layer}"));
+        assert!(mistake.contains(key), "{key} in {mistake}");
+    }
+}

@@ -193,18 +193,14 @@ fn method(text: &str) -> Option<Method> {
 /// The route that a draft becomes among the others.
 fn build(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> Read<Route> {
     let act = act_of(draft, transfer)?;
-    let shares = |other: &&Draft<'_>| other.path == draft.path && takes_post(other) && takes_post(draft);
-    let is_inspected = act != Act::Nothing
-        || !draft.body.amount.is_empty()
-        || draft.body.fields.is_some()
-        || !draft.body.fixed.is_empty()
-        || all.iter().filter(shares).any(|other| !other.body.parameters.is_empty());
+    let is_inspected = is_inspected(draft, &act, all);
     let post = draft.methods.is_empty() || draft.methods == [Method::POST];
     let treatment = if is_inspected {
         if !post {
             return Err(draft.section.mistake("method", "must be \"POST\": only its bodies are inspected".into()));
         }
         compare(draft, all)?;
+        commits_alone(draft, &act, all, transfer)?;
         let rules = BodyRules::new(draft.body.clone())
             .map_err(|unusable| draft.section.mistake("name", format!("{}: {unusable}", draft.name)))?;
         let max_body = draft.max_body.and_then(|max| usize::try_from(max).ok()).unwrap_or(MAX_BODY);
@@ -223,6 +219,16 @@ fn build(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> R
     Ok(Route { name, number: 0, methods, path, class: draft.class, treatment })
 }
 
+/// Whether bodies must be read: because they bring money, or only to tell which of the routes on the path is meant.
+fn is_inspected(draft: &Draft<'_>, act: &Act, all: &[Draft<'_>]) -> bool {
+    let shares = |other: &&Draft<'_>| other.path == draft.path && takes_post(other) && takes_post(draft);
+    *act != Act::Nothing
+        || !draft.body.amount.is_empty()
+        || draft.body.fields.is_some()
+        || !draft.body.fixed.is_empty()
+        || all.iter().filter(shares).any(|other| !other.body.parameters.is_empty())
+}
+
 fn takes_post(draft: &Draft<'_>) -> bool {
     draft.methods.is_empty() || draft.methods.contains(&Method::POST)
 }
@@ -238,7 +244,7 @@ fn needs_success(act: &Act) -> bool {
 fn compare(draft: &Draft<'_>, all: &[Draft<'_>]) -> Read<()> {
     let shares = |other: &&Draft<'_>| other.name != draft.name && other.path == draft.path && takes_post(other);
     for other in all.iter().filter(shares) {
-        let is_rival = other.methods == draft.methods || other.methods == [Method::POST];
+        let is_rival = other.methods == draft.methods || other.methods.contains(&Method::POST);
         if is_rival && other.body.parameters == draft.body.parameters {
             let text = format!("nothing tells it from {}: they share path, method and parameters", other.name);
             return Err(draft.section.mistake("parameters", text));
@@ -247,6 +253,22 @@ fn compare(draft: &Draft<'_>, all: &[Draft<'_>]) -> Read<()> {
         if !same {
             let text =
                 format!("{} on the same path has another content-type, charset, max-fields or max-body", other.name);
+            return Err(draft.section.mistake("path", text));
+        }
+    }
+    Ok(())
+}
+
+/// What was entered before is committed without a parameter, so no page on the same path can be told from the commit:
+/// servlets do by GET what they do by POST.
+fn commits_alone(draft: &Draft<'_>, act: &Act, all: &[Draft<'_>], transfer: Option<&Transfer>) -> Read<()> {
+    match act {
+        Act::Commit { entered: Some(_), .. } => {}
+        Act::Commit { .. } | Act::Nothing | Act::Enter { .. } | Act::ChangeLimit => return Ok(()),
+    }
+    for other in all.iter().filter(|other| other.name != draft.name && other.path == draft.path) {
+        if !is_inspected(other, &act_of(other, transfer)?, all) {
+            let text = format!("{} is on the same path without a body: the application may commit there", other.name);
             return Err(draft.section.mistake("path", text));
         }
     }

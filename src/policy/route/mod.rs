@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use http::Method;
 use http::uri::PathAndQuery;
+use http_body::Body as _;
 
 pub use class::{Class, Step};
 pub use path::{AmbiguousPath, CanonicalPath};
@@ -78,10 +79,13 @@ struct ByMethod {
     /// Those that name their method. They come before those that do not.
     named: Vec<(Method, Candidates)>,
     any: Option<Candidates>,
+    /// Whether the bodies of one of them are inspected.
+    is_inspected: bool,
 }
 
 impl ByMethod {
     fn add(&mut self, route: &Arc<Route>) {
+        self.is_inspected |= route.treatment.is_inspected();
         let joined = |before: &[Arc<Route>]| before.iter().chain([route]).cloned().collect();
         if route.methods.is_empty() {
             self.any = Some(joined(self.any.as_deref().unwrap_or_default()));
@@ -148,7 +152,8 @@ impl Routes {
     /// what is forwarded.
     ///
     /// # Errors
-    /// A path with two readings, a method that the path does not take, and what is no route below a guarded path.
+    /// A path with two readings, a method that the path does not take, or takes without parameters only, and what is no
+    /// route below a guarded path.
     pub fn find(&self, mut request: Understood) -> Result<Routed, Refusal> {
         let target = request.target().clone();
         // `*` asks about the server as a whole.
@@ -168,7 +173,14 @@ impl Routes {
             let canonical = PathAndQuery::try_from(format!("{}{query}", path.forwarded));
             request.set_target(canonical.map_err(|_| Refusal::BadTarget)?);
         }
-        match self.candidates(&path.matched, &request.parts.method) {
+        let found = self.candidates(&path.matched, &request.parts.method).and_then(|candidates| {
+            let is_bare = || target.query().is_none_or(str::is_empty) && request.body.is_end_stream();
+            if self.only_shows(&path.matched, candidates) && !is_bare() {
+                return Err(Refusal::Transfer(TransferRefusal::MethodNotRouted));
+            }
+            Ok(candidates)
+        });
+        match found {
             Ok(candidates) => Ok(Routed { request, candidates: Arc::clone(candidates), observed: None }),
             Err(refusal) if self.enforcement == Enforcement::Observe => {
                 Ok(Routed { request, candidates: Arc::clone(&self.other), observed: Some(refusal) })
@@ -191,6 +203,13 @@ impl Routes {
             None if here.is_some() => Err(Refusal::Transfer(TransferRefusal::MethodNotRouted)),
             None => Err(Refusal::Transfer(TransferRefusal::UnknownRoute)),
         }
+    }
+
+    /// Whether these routes show what others on their path execute. Servlets of this age do by GET what they do by POST, so
+    /// such a page is asked for without parameters: with them it would be the transfer itself (LIM-25).
+    fn only_shows(&self, path: &str, candidates: &[Arc<Route>]) -> bool {
+        let is_inspected = self.by_path.get(path).is_some_and(|here| here.is_inspected);
+        is_inspected && !candidates.iter().any(|route| route.treatment.is_inspected())
     }
 
     /// Whether the path is, or lies below, a guarded one in the view of the most forgiving server: folded to deny.
