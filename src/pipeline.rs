@@ -53,8 +53,8 @@ use crate::connection::body::RequestBody;
 use crate::connection::request;
 use crate::connection::trust::Trust;
 use crate::connection::{Limits, Visit, Visitor};
-use crate::domain::{Clock, RequestId};
-use crate::operator::audit::{Action, Audit, Record, UrlPath};
+use crate::domain::{Clock, RequestId, Yen};
+use crate::operator::audit::{Action, Audit, Record, TransferState, UrlPath};
 use crate::operator::metrics::{CountedRoute, ListenerMetrics, Metrics, OTHER_ROUTE};
 use crate::policy::buffers::Buffers;
 use crate::policy::inspect::{Inspected, Time, inspect};
@@ -117,6 +117,8 @@ struct Trace {
     /// Until it is known, none.
     route: Option<Arc<Route>>,
     told: Option<Told>,
+    /// What it would move.
+    moves: Option<Yen>,
 }
 
 impl Pipeline {
@@ -170,6 +172,7 @@ impl Pipeline {
         trace.told = admitted.told.take();
         let inspected = inspect(admitted, &rules.buffers, Time::of(&rules.limits), rules.routes.enforcement()).await?;
         trace.route = Some(Arc::clone(inspected.route()));
+        trace.moves = inspected.moves();
         if inspected.concerns_the_ledger() {
             return self.conclude_detached(rules, inspected, id).await;
         }
@@ -227,6 +230,11 @@ impl Pipeline {
     ) {
         self.metrics.refusals.with_label_values(&[refusal.code()]).inc();
         tracing::debug!(request_id = id.as_str(), listener = visit.listener().name(), %refusal, "request refused");
+        let is_refused_transfer =
+            matches!(refusal, Refusal::Transfer(reason) if trace.moves.is_some() && reason.is_before_forwarding());
+        if is_refused_transfer {
+            self.metrics.count_transfer(TransferState::Refused.word(), trace.moves.unwrap_or_default());
+        }
         let customer = match visit.visitor() {
             Visitor::Customer(who) => Some(who),
             Visitor::Stranger | Visitor::Refused(_) => None,
@@ -239,7 +247,8 @@ impl Pipeline {
             path: target.map(|target| UrlPath::of(target.as_str())),
             listener: Some(visit.listener().name().into()),
             route: trace.route.as_ref().map(|route| Arc::clone(&route.name)),
-            ..Record::new(Action::Refused)
+            amount: trace.moves.filter(|amount| *amount > Yen::ZERO),
+            ..Record::new(if is_refused_transfer { Action::Transfer(TransferState::Refused) } else { Action::Refused })
         });
     }
 

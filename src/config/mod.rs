@@ -32,6 +32,7 @@ use self::section::{Context, Section};
 pub use self::sections::transfer::Transfer;
 use self::sections::{LATER, assertion, limits, listener, process, rate_limit, route, transfer, trust};
 pub use self::version::Versions;
+use crate::connection::listener::Authentication;
 use crate::domain::Clock;
 use crate::{connection, operator, policy, store, upstream};
 
@@ -145,6 +146,12 @@ fn read(layers: &Layers, versions: Versions, report: &Report, clock: &dyn Clock)
     let rate_limits = rate_limit::read_rate_limits(&mut root, routes.as_deref().unwrap_or_default());
     let store = transfer::read_store(&mut root, state_directory);
     let audit = transfer::read_audit(&mut root);
+    let has_strangers = addresses.iter().any(|listener| matches!(listener.authentication, Authentication::Password));
+    if known_transfer.is_some() && has_strangers {
+        let text =
+            "on a password listener nobody is identified whose limit could be charged: transfers are refused there";
+        root.warn("listener", text.into());
+    }
     LATER.iter().for_each(|section| root.not_supported(section));
     root.finish();
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use encoding_rs::{SHIFT_JIS, UTF_8};
 use http::header::{CONTENT_TYPE, HOST};
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::RootCertStore;
@@ -112,7 +112,7 @@ pub(super) async fn get_plain(address: SocketAddr, target: &str) -> Result<Answe
 
 /// An open connection.
 pub(super) struct Connection {
-    sender: SendRequest<Empty<Bytes>>,
+    sender: SendRequest<Full<Bytes>>,
     driver: Option<JoinHandle<Result<(), hyper::Error>>>,
     authority: String,
 }
@@ -128,7 +128,24 @@ impl Connection {
 
     /// One request; the connection stays open.
     pub(super) async fn get(&mut self, target: &str, headers: &[(&str, &str)]) -> Result<Answer, Ended> {
-        match tokio::time::timeout(DEADLINE, self.exchange(target, headers)).await? {
+        let mut request = Request::get(target).header(HOST, &self.authority);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Full::default())?).await
+    }
+
+    /// A form, sent as a browser would; the connection stays open.
+    pub(super) async fn submit(&mut self, target: &str, form: &str) -> Result<Answer, Ended> {
+        let request = Request::post(target)
+            .header(HOST, &self.authority)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Full::from(form.to_owned()))?;
+        self.send(request).await
+    }
+
+    async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, Ended> {
+        match tokio::time::timeout(DEADLINE, self.exchange(request)).await? {
             Ok(answer) => Ok(answer),
             // The connection itself knows better why it ended than the request that it took along.
             Err(ended) => Err(self.cause().await.unwrap_or(ended)),
@@ -141,13 +158,9 @@ impl Connection {
         outcome.ok()?.ok()?.err().map(Ended::from)
     }
 
-    async fn exchange(&mut self, target: &str, headers: &[(&str, &str)]) -> Result<Answer, Ended> {
-        let mut request = Request::get(target).header(HOST, &self.authority);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
+    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, Ended> {
         self.sender.ready().await?;
-        let response = self.sender.send_request(request.body(Empty::new())?).await?;
+        let response = self.sender.send_request(request).await?;
         let status = response.status();
         let is_legacy = |kind: &http::HeaderValue| kind.as_bytes().to_ascii_lowercase().ends_with(b"windows-31j");
         let charset = if response.headers().get(CONTENT_TYPE).is_some_and(is_legacy) { SHIFT_JIS } else { UTF_8 };

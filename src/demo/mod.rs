@@ -9,6 +9,7 @@ pub mod bank;
 mod client;
 mod stage;
 mod tour;
+mod transfers;
 
 use std::io::{self, Write};
 use std::sync::Arc;

@@ -25,11 +25,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const SKEW_SECONDS: i64 = 5;
 
 /// What happened: as told, or otherwise.
-type Happened = Result<String, String>;
+pub(super) type Happened = Result<String, String>;
 
 /// The story on a stage.
 pub(super) struct Tour<'a> {
-    stage: &'a Stage,
+    pub(super) stage: &'a Stage,
 }
 
 impl<'a> Tour<'a> {
@@ -70,6 +70,8 @@ impl<'a> Tour<'a> {
 
         let others = self.greeted("taroykdt").await;
         narrator.tell("Nobody else noticed: taroykdt is greeted", others, &self.curl(Some("taroykdt"), "", MENU))?;
+
+        self.tell_transfers(&mut narrator).await?;
 
         let metrics = self.metrics().await;
         let command = format!("curl -sS http://{}/metrics | grep '^sekisho_'", self.stage.operator);
@@ -178,6 +180,8 @@ impl<'a> Tour<'a> {
             ("sekisho_handshakes_total", "result=\"no_certificate\""),
             ("sekisho_handshakes_total", "result=\"revoked\""),
             ("sekisho_identity_headers_removed_total", ""),
+            ("sekisho_transfers_total", "state=\"committed\""),
+            ("sekisho_transfers_total", "state=\"refused\""),
         ];
         let counted = |line: &&str| line.rsplit(' ').next().and_then(|n| n.parse().ok()).is_some_and(|n: f64| n > 0.0);
         let mut lines = Vec::new();
@@ -191,18 +195,19 @@ impl<'a> Tour<'a> {
         }
     }
 
-    fn visitor(&self, login_id: Option<&str>) -> Result<Visitor, String> {
+    pub(super) fn visitor(&self, login_id: Option<&str>) -> Result<Visitor, String> {
         Visitor::new(&self.stage.certs(), login_id, self.stage.entrance).map_err(|ended| ended.to_string())
     }
 
-    fn bank_unchanged_since(&self, before: u64) -> Result<(), String> {
+    pub(super) fn bank_unchanged_since(&self, before: u64) -> Result<(), String> {
         match self.stage.bank.received() - before {
             0 => Ok(()),
             leaked => Err(format!("{leaked} requests reached the bank.")),
         }
     }
 
-    fn curl(&self, login_id: Option<&str>, options: &str, target: &str) -> String {
+    /// The line that asks for the same again.
+    pub(super) fn curl_as_it_is(&self, login_id: Option<&str>, options: &str, target: &str) -> String {
         let certs = self.stage.certs();
         let file = |name: &str| quoted(&certs.join(name));
         let certificate = login_id.map_or_else(String::new, |login_id| {
@@ -210,7 +215,12 @@ impl<'a> Tour<'a> {
             format!(" --cert {} --key {}", file("pem"), file("key"))
         });
         let url = format!("https://localhost:{}{target}", self.stage.entrance.port());
-        format!("curl -sS --cacert {}{certificate}{options} {url} | iconv -f CP932 -t UTF-8", file("server-ca.pem"))
+        format!("curl -sS --cacert {}{certificate}{options} {url}", file("server-ca.pem"))
+    }
+
+    /// The same for a page of the bank, which is not written in UTF-8.
+    fn curl(&self, login_id: Option<&str>, options: &str, target: &str) -> String {
+        format!("{} | iconv -f CP932 -t UTF-8", self.curl_as_it_is(login_id, options, target))
     }
 
     fn verify_command(&self, token: &str, target: &str, at: jiff::Timestamp) -> String {
@@ -222,14 +232,14 @@ impl<'a> Tour<'a> {
 }
 
 /// Prints the steps and counts those that went as told.
-struct Narrator<'o> {
+pub(super) struct Narrator<'o> {
     out: &'o mut dyn Write,
     steps: usize,
     as_told: usize,
 }
 
 impl Narrator<'_> {
-    fn tell(&mut self, title: &str, happened: Happened, again: &str) -> io::Result<()> {
+    pub(super) fn tell(&mut self, title: &str, happened: Happened, again: &str) -> io::Result<()> {
         self.steps += 1;
         let (mark, text) = match happened {
             Ok(text) => {
@@ -264,7 +274,7 @@ async fn until_refused(connection: &mut Connection, since: Instant) -> Happened 
     }
 }
 
-fn not_refused(ended: Ended) -> String {
+pub(super) fn not_refused(ended: Ended) -> String {
     format!("The connection ended: {ended}.")
 }
 

@@ -7,6 +7,7 @@ mod bind;
 mod control;
 mod money;
 mod reload;
+mod steps;
 mod watch;
 mod worker;
 

@@ -5,9 +5,10 @@
 //! there before the files were last read, so that no change falls between reading and watching.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Shared;
+use super::steps::Steps;
 use crate::config::Versions;
 
 /// Detection and settling take two looks, so that a change is in force well within a second.
@@ -20,10 +21,15 @@ const PATIENCE: u32 = 3;
 pub(super) async fn watch(shared: Arc<Shared>) {
     let mut files = Watched::default();
     let mut lists = Watched::default();
+    let mut steps = Steps::begin(shared.clock.now(), Instant::now());
     let mut interval = tokio::time::interval(LOOK);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
+        if let Some(step) = steps.look(shared.clock.now(), Instant::now()) {
+            shared.metrics.clock_steps.with_label_values(&[if step.is_positive() { "ahead" } else { "back" }]).inc();
+            tracing::error!(seconds = step.as_secs(), "the clock was set; days and budgets follow it");
+        }
         // Lists first: a revocation must not wait for a configuration that may have mistakes.
         let looked = shared.with_config(|running| (Versions::of(&running.trust.crl_sources), running.lists.clone()));
         if looked.is_some_and(|(now, read)| lists.has_changed(now, &read)) {

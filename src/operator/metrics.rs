@@ -42,6 +42,8 @@ pub struct Metrics {
     pub refusals_observed: IntCounterVec,
     /// `sekisho_rate_limited_total{limit}`
     pub rate_limited: IntCounterVec,
+    /// `sekisho_clock_steps_total{direction}`: `ahead`, `back`
+    pub clock_steps: IntCounterVec,
     transfers: IntCounterVec,
     transfer_yen: IntCounterVec,
     /// `sekisho_upstream_duration_seconds`: until the head of the application's answer.
@@ -70,10 +72,10 @@ pub struct Metrics {
     pub config_reloads: IntCounterVec,
     /// `sekisho_reservations{state}`: `reserved`, `unknown`
     pub reservations: IntGaugeVec,
-    /// `sekisho_ledger_commit_duration_seconds`
-    pub ledger_commit_duration: Histogram,
+    /// `sekisho_ledger_commit_duration_seconds`; without labels, and like the next one absent where there is no ledger.
+    pub ledger_commit_duration: HistogramVec,
     /// `sekisho_ledger_available`: 0 while money is refused because the ledger does not answer
-    pub ledger_available: IntGauge,
+    pub ledger_available: IntGaugeVec,
     /// `sekisho_log_lines_suppressed_total`
     pub log_lines_suppressed: IntCounter,
     /// What the audit log counts.
@@ -154,11 +156,6 @@ impl Metrics {
             "From forwarding a request to the head of the application's answer.",
             &[],
         )?;
-        let ledger_commit_duration = register.seconds(
-            "ledger_commit_duration_seconds",
-            "One transaction of the ledger, with all that came together, until it is durable.",
-            &[],
-        )?;
         let no_labels: &[&str] = &[];
         let metrics = Self {
             handshakes: register.counters(
@@ -178,6 +175,11 @@ impl Metrics {
                 "rate_limited_total",
                 "Requests refused because their sender asks too often, by limit.",
                 &["limit"],
+            )?,
+            clock_steps: register.counters(
+                "clock_steps_total",
+                "Times that the clock of the day was set by more than five seconds.",
+                &["direction"],
             )?,
             transfers: register.counters("transfers_total", "Transfers that came into a state.", &["state"])?,
             transfer_yen: register.counters("transfer_yen_total", "The same in yen.", &["state"])?,
@@ -224,8 +226,12 @@ impl Metrics {
                 "Transfers that are not settled for good, by state.",
                 &["state"],
             )?,
-            ledger_commit_duration: ledger_commit_duration.with_label_values(no_labels),
-            ledger_available: register.gauge("ledger_available", "Whether the ledger of transfers answers.")?,
+            ledger_commit_duration: register.seconds(
+                "ledger_commit_duration_seconds",
+                "One transaction of the ledger, with all that came together, until it is durable.",
+                &[],
+            )?,
+            ledger_available: register.gauges("ledger_available", "Whether the ledger of transfers answers.", &[])?,
             log_lines_suppressed: register.counter(
                 "log_lines_suppressed_total",
                 "Log lines about refused handshakes left out because there were too many.",
@@ -238,6 +244,9 @@ impl Metrics {
             registry,
         };
         // Alerts need the series from the start, not from the first event.
+        for direction in ["ahead", "back"] {
+            metrics.clock_steps.with_label_values(&[direction]);
+        }
         for state in ["reserved", "committed", "released", "unknown", "refused"] {
             metrics.transfers.with_label_values(&[state]);
             metrics.transfer_yen.with_label_values(&[state]);

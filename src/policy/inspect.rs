@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::body::{BodyFormat, Fault, Head, Inspection, Submission};
 use super::buffers::{Buffers, Room};
-use super::rate_limit::Admitted;
+use super::rate_limit::{Admitted, OnTrial};
 use super::route::{CanonicalPath, Enforcement, Route, Routed};
 use super::treatment::{Act, InspectionRules, Key, NumberInAnswer, Treatment};
 use crate::connection::Limits;
@@ -29,6 +29,7 @@ pub struct Inspected {
     /// What would have been refused, were it enforced.
     pub observed: Option<Refusal>,
     pub(super) room: Option<Room>,
+    pub(super) on_trial: OnTrial,
 }
 
 /// What a request wants of the ledger.
@@ -94,6 +95,15 @@ impl Inspected {
         &self.route
     }
 
+    /// What it would move, if it moves money: zero where that was said on an earlier screen.
+    pub fn moves(&self) -> Option<Yen> {
+        match &self.demand {
+            Demand::Commit { claim: Claim::Stated(amount), .. } => Some(*amount),
+            Demand::Commit { claim: Claim::Entered(_), .. } => Some(Yen::ZERO),
+            Demand::Nothing | Demand::Enter { .. } | Demand::EnterAnswered { .. } | Demand::ChangeLimit { .. } => None,
+        }
+    }
+
     /// Whether the ledger has a part in it; then it runs on when its client hangs up.
     pub fn concerns_the_ledger(&self) -> bool {
         self.demand != Demand::Nothing
@@ -110,17 +120,18 @@ pub async fn inspect(
     time: Time,
     enforcement: Enforcement,
 ) -> Result<Inspected, Refusal> {
-    let Routed { mut request, candidates, observed } = admitted.routed;
+    let Admitted { routed: Routed { mut request, candidates, observed }, on_trial, .. } = admitted;
     let Some(first) = candidates.first() else { return Err(Refusal::Transfer(TransferRefusal::UnknownRoute)) };
     match &first.treatment {
-        Treatment::Streamed { max_body } => {
+        Treatment::Streamed { max_body, .. } => {
             request.limit_body(*max_body)?;
             let route = Arc::clone(first);
-            Ok(Inspected { request, route, demand: Demand::Nothing, observed, room: None })
+            Ok(Inspected { request, route, demand: Demand::Nothing, observed, room: None, on_trial })
         }
         // On the heap: most requests carry no room for it.
         Treatment::Inspected(rules) => {
-            Box::pin(read(request, &candidates, rules, observed, (buffers, time, enforcement))).await
+            let read = Box::pin(read(request, &candidates, rules, observed, (buffers, time, enforcement))).await?;
+            Ok(Inspected { on_trial, ..read })
         }
     }
 }
@@ -149,7 +160,7 @@ async fn read(
         (Err(refusal), _) => return Err(refusal),
     };
     request.replace_body(body);
-    Ok(Inspected { request, route, demand, observed, room })
+    Ok(Inspected { request, route, demand, observed, room, on_trial: OnTrial::default() })
 }
 
 async fn collect(request: &mut Understood, max: usize, time: Time) -> Result<Bytes, Refusal> {
@@ -224,12 +235,16 @@ fn demand_of(rules: &InspectionRules, inspection: &Inspection, login_id: Option<
         Act::Enter { key: kept, lifetime } => {
             Ok(Demand::Enter { key: key(kept)?, amount: inspection.amount.ok_or(missing)?, lifetime: *lifetime })
         }
-        Act::Commit { entered, is_atomic } => {
+        Act::Commit { entered, is_atomic, has_token } => {
             let claim = match entered {
                 Some(kept) => Claim::Entered(key(kept)?),
                 None => Claim::Stated(inspection.amount.ok_or(missing)?),
             };
             let token = inspection.token.as_deref().filter(|token| !token.is_empty());
+            // Without it, a repeated order would look like a new one.
+            if token.is_none() && *has_token {
+                return Err(missing);
+            }
             Ok(Demand::Commit {
                 claim,
                 date: inspection.date,

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::ceiling;
 use super::inspect::{Demand, Inspected, order_key};
+use super::rate_limit::OnTrial;
 use super::route::{Enforcement, Route};
 use super::treatment::NumberInAnswer;
 use crate::connection::request::Understood;
@@ -45,6 +46,8 @@ pub struct Reserved {
     pub(crate) route: Arc<Route>,
     /// What its answer will decide.
     pub(crate) consequence: Consequence,
+    /// What its answer will decide about rates.
+    pub(crate) on_trial: OnTrial,
     /// What would have been refused, were it enforced.
     pub observed: Option<Refusal>,
 }
@@ -112,18 +115,18 @@ pub async fn reserve(
     inspected: Inspected,
     id: &RequestId,
 ) -> Result<Reserved, Refusal> {
-    let Inspected { request, route, demand, observed, room: _room } = inspected;
+    let Inspected { request, route, demand, observed, on_trial, room: _room } = inspected;
     if demand == Demand::Nothing {
-        return Ok(Reserved { request, route, consequence: Consequence::Nothing, observed });
+        return Ok(Reserved { request, route, consequence: Consequence::Nothing, on_trial, observed });
     }
     let treasury = treasury.ok_or(Refusal::Transfer(TransferRefusal::StoreUnavailable))?;
     match Box::pin(treasury.grant(&request, &route, demand, id)).await {
         Ok((consequence, would_refuse)) => {
-            Ok(Reserved { request, route, consequence, observed: observed.or(would_refuse) })
+            Ok(Reserved { request, route, consequence, on_trial, observed: observed.or(would_refuse) })
         }
         Err(refusal) if treasury.settings.enforcement == Enforcement::Observe => {
             let observed = observed.or(Some(refusal));
-            Ok(Reserved { request, route, consequence: Consequence::Nothing, observed })
+            Ok(Reserved { request, route, consequence: Consequence::Nothing, on_trial, observed })
         }
         Err(refusal) => Err(refusal),
     }

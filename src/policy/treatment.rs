@@ -13,12 +13,22 @@ pub enum Treatment {
     Streamed {
         /// The longest body; without one the application decides.
         max_body: Option<u64>,
+        /// What the application's answer says of it, where a rate limit asks.
+        markers: Option<Box<Markers>>,
     },
     /// Its body is read in whole, and must have one meaning.
     Inspected(Box<InspectionRules>),
 }
 
 impl Treatment {
+    /// How success and failure are told from each other.
+    pub fn markers(&self) -> Option<&Markers> {
+        match self {
+            Self::Streamed { markers, .. } => markers.as_deref(),
+            Self::Inspected(rules) => Some(&rules.markers),
+        }
+    }
+
     /// Whether bodies are read.
     pub const fn is_inspected(&self) -> bool {
         match self {
@@ -59,6 +69,8 @@ pub enum Act {
         entered: Option<Key>,
         /// Whether the application executes all of it or nothing (LIM-31).
         is_atomic: bool,
+        /// Whether its form has a token that tells a repeated order from a new one (LIM-17).
+        has_token: bool,
     },
     /// It changes the customer's own limit.
     ChangeLimit,

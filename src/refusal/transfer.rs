@@ -133,6 +133,11 @@ impl TransferRefusal {
         }
     }
 
+    /// Whether nothing has left; else the bank may have executed it.
+    pub fn is_before_forwarding(self) -> bool {
+        self != Self::OutcomeUnknown
+    }
+
     /// The sentence in Japanese and in English.
     pub(super) const fn sentences(self) -> (&'static str, &'static str) {
         match self {

@@ -46,7 +46,7 @@ impl Forward<'_> {
     /// 502, 503 or 504, the client's failure to send its body, or the visitor's loss of standing while a connection was
     /// waited for.
     pub async fn send(&self, sealed: Sealed) -> Result<Answered, Refusal> {
-        let Sealed { standing, head, host, body, length, max_body, route, mut consequence, .. } = sealed;
+        let Sealed { standing, head, host, body, length, max_body, route, mut consequence, on_trial, .. } = sealed;
         let lease = self.pool.take().await.inspect_err(|refusal| self.count(*refusal))?;
         let standing = standing.confirm(&self.trust.load(), self.clock.now())?;
         let began = Instant::now();
@@ -64,7 +64,7 @@ impl Forward<'_> {
         match answered {
             Ok(answer) => {
                 self.metrics.upstream_duration.observe(began.elapsed().as_secs_f64());
-                Ok(Answered { response: self.receive(answer, exchange), consequence, route })
+                Ok(Answered { response: self.receive(answer, exchange), consequence, on_trial, route })
             }
             Err(failure) => {
                 exchange.lease().count(&failure);

@@ -20,6 +20,7 @@ use crate::connection::body::RequestBody;
 use crate::connection::identity::VerifiedIdentity;
 use crate::connection::visit::Standing;
 use crate::domain::RequestId;
+use crate::policy::rate_limit::OnTrial;
 use crate::policy::reserve::{Consequence, Reserved};
 use crate::policy::route::Route;
 use crate::refusal::Refusal;
@@ -55,6 +56,7 @@ pub struct Sealed {
     pub(super) route: Arc<Route>,
     /// What the answer will decide.
     pub(super) consequence: Consequence,
+    pub(super) on_trial: OnTrial,
     /// Inbound fields that claimed an identity.
     pub identities_removed: u64,
 }
@@ -83,11 +85,11 @@ impl Sealer {
     /// # Errors
     /// A header name that the configuration refuses, or no randomness to sign with.
     pub fn seal(&self, reserved: Reserved, id: &RequestId, now: i64) -> Result<Sealed, Refusal> {
-        let Reserved { request, route, consequence, .. } = reserved;
+        let Reserved { request, route, consequence, on_trial, .. } = reserved;
         let (length, max_body) = (request.length, request.max_body);
         let (standing, mut parts, body, target, host) = request.into_inner();
         let digest = inspected_digest(&body);
-        if route.treatment.is_inspected() {
+        if route.treatment.markers().is_some() {
             ask_for_a_whole_plain_page(&mut parts.headers);
         }
         let mut fields = Fields::new(self.title_case);
@@ -112,7 +114,7 @@ impl Sealer {
             self.tell_identity(&mut fields, who, &assertion);
         }
         let head = RequestHead { method: parts.method, target, fields };
-        Ok(Sealed { standing, head, host, body, length, max_body, route, consequence, identities_removed })
+        Ok(Sealed { standing, head, host, body, length, max_body, route, consequence, on_trial, identities_removed })
     }
 
     fn tell_identity(&self, fields: &mut Fields, who: &VerifiedIdentity, assertion: &str) {

@@ -6,9 +6,10 @@ use http::Response;
 
 use super::body::{AnswerBody, PageRead};
 use super::outcome::{Page, Reading, Said, needs_page};
+use crate::policy::rate_limit::OnTrial;
 use crate::policy::reserve::Consequence;
 use crate::policy::route::Route;
-use crate::policy::treatment::{NumberInAnswer, Treatment};
+use crate::policy::treatment::NumberInAnswer;
 use crate::refusal::{Refusal, TransferRefusal};
 use crate::store::ledger::Outcome;
 
@@ -17,6 +18,7 @@ use crate::store::ledger::Outcome;
 pub struct Answered {
     pub(super) response: Response<AnswerBody>,
     pub(super) consequence: Consequence,
+    pub(super) on_trial: OnTrial,
     pub(super) route: Arc<Route>,
 }
 
@@ -26,14 +28,13 @@ impl Answered {
     /// # Errors
     /// The answer broke off before it could be understood: the outcome is unknown.
     pub async fn settle(self) -> Result<Response<AnswerBody>, Refusal> {
-        let Self { response, consequence, route } = self;
-        let Treatment::Inspected(rules) = &route.treatment else { return Ok(response) };
+        let Self { response, consequence, on_trial, route } = self;
+        let Some(markers) = route.treatment.markers() else { return Ok(response) };
         let number_is_in_page = match &consequence {
-            Consequence::Nothing => return Ok(response),
+            Consequence::Nothing if !on_trial.is_awaited() => return Ok(response),
             Consequence::Keep(keeping) => matches!(keeping.place, NumberInAnswer::Between(..)),
-            Consequence::Settle(_) | Consequence::Learn(_) => false,
+            Consequence::Nothing | Consequence::Settle(_) | Consequence::Learn(_) => false,
         };
-        let markers = &rules.markers;
         let (head, mut body) = response.into_parts();
         let mut read = None;
         if number_is_in_page || needs_page(&head, markers) {
@@ -51,7 +52,11 @@ impl Answered {
             Some(PageRead::TooLong) => Page::Partial,
         };
         let reading = Reading::of(&head, page, markers.charset);
-        conclude(consequence, reading.says(markers), &reading).await;
+        let said = reading.says(markers);
+        if said != Said::Failure {
+            on_trial.acquit();
+        }
+        conclude(consequence, said, &reading).await;
         Ok(Response::from_parts(head, body))
     }
 }

@@ -31,6 +31,7 @@ mod abuse;
 mod abuse_frames;
 mod abuse_http2;
 mod abuse_windows;
+mod guesses;
 mod smuggling;
 
 // What operators do and see.
@@ -43,5 +44,6 @@ mod secrets;
 mod shutdown;
 
 // What stands beside the program.
+mod amounts;
 mod tidy;
 mod verifiers;

@@ -6,7 +6,7 @@ use super::table_name;
 use crate::config::mistake::Read;
 use crate::config::section::Section;
 use crate::config::units::{Given, choice, flag, integer, text};
-use crate::policy::rate_limit::{KeyKind, Rate, Settings};
+use crate::policy::rate_limit::{Counts, KeyKind, Rate, Settings};
 use crate::policy::route::{Class, Route, Selector};
 
 const MAX_KEYS: u64 = 100_000;
@@ -18,13 +18,15 @@ pub(in crate::config) fn read_rate_limits(root: &mut Section<'_>, routes: &[Rout
     read.into_iter().collect()
 }
 
-fn read_rate_limit(mut section: Section<'_>, routes: &[Route]) -> Read<Settings> {
+fn read_rate_limit(mut section: Section<'_>, known: &[Route]) -> Read<Settings> {
     let name = section.required("name", table_name);
     let keys = [("login-id", KeyKind::LoginId), ("contract", KeyKind::Contract), ("address", KeyKind::Address)];
     let key = section.required("key", choice(&keys));
+    let counted = [("requests", Counts::Requests), ("failures", Counts::Failures)];
+    let counts = section.or("counts", Counts::Requests, choice(&counted));
     let per = section.required("rate", rate);
     let burst = section.required("burst", integer(1..=10_000_000));
-    let selected = section.required_list("routes", |given| selector(given, routes));
+    let selected = section.required_list("routes", |given| selector(given, known));
     let headers = section.or("headers", false, flag);
     let max_keys = section.or("max-keys", MAX_KEYS, integer(1..=100_000_000));
     let rate = match (per, burst) {
@@ -32,10 +34,22 @@ fn read_rate_limit(mut section: Section<'_>, routes: &[Route]) -> Read<Settings>
             .ok_or_else(|| section.mistake("rate", "is too fast or too slow to be counted".into())),
         (Err(noted), _) | (_, Err(noted)) => Err(noted),
     };
-    section.finish();
     let selected = selected?;
     let routes = if selected.iter().any(|name| name == "*") { Selector::All } else { Selector::Named(selected) };
-    Ok(Settings { name: name?.into(), key: key?, rate: rate?, routes, headers: headers?, max_keys: max_keys? })
+    let tells_failure = |route: &Route| route.treatment.markers().is_some_and(|markers| !markers.failure.is_empty());
+    if counts == Ok(Counts::Failures) && !known.iter().any(|route| routes.takes(route) && tells_failure(route)) {
+        return Err(section.mistake("counts", "needs a route with a failure marker: nothing would be counted".into()));
+    }
+    section.finish();
+    Ok(Settings {
+        name: name?.into(),
+        key: key?,
+        counts: counts?,
+        rate: rate?,
+        routes,
+        headers: headers?,
+        max_keys: max_keys?,
+    })
 }
 
 /// `"50/s"`, `"30/m"`, `"1000/h"`.

@@ -193,7 +193,7 @@ fn method(text: &str) -> Option<Method> {
 /// The route that a draft becomes among the others.
 fn build(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> Read<Route> {
     let act = act_of(draft, transfer)?;
-    let shares = |other: &&Draft<'_>| other.path == draft.path && other.methods == draft.methods;
+    let shares = |other: &&Draft<'_>| other.path == draft.path && takes_post(other) && takes_post(draft);
     let is_inspected = act != Act::Nothing
         || !draft.body.amount.is_empty()
         || draft.body.fields.is_some()
@@ -213,15 +213,18 @@ fn build(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> R
         }
         Treatment::Inspected(Box::new(InspectionRules { rules, max_body, act, markers: draft.markers.clone() }))
     } else {
-        if draft.markers.success.is_some() || !draft.markers.failure.is_empty() {
-            return Err(draft.section.mistake("success", "is not supported yet where nothing is inspected".into()));
-        }
+        let has_markers = draft.markers.success.is_some() || !draft.markers.failure.is_empty();
+        let markers = has_markers.then(|| Box::new(draft.markers.clone()));
         let file = matches!(draft.class, Class::Bulk | Class::Payroll).then_some(MAX_FILE);
-        Treatment::Streamed { max_body: draft.max_body.or(file) }
+        Treatment::Streamed { max_body: draft.max_body.or(file), markers }
     };
     let methods = if is_inspected { vec![Method::POST] } else { draft.methods.clone() };
     let (name, path) = (draft.name.as_str().into(), draft.path.clone());
     Ok(Route { name, number: 0, methods, path, class: draft.class, treatment })
+}
+
+fn takes_post(draft: &Draft<'_>) -> bool {
+    draft.methods.is_empty() || draft.methods.contains(&Method::POST)
 }
 
 fn needs_success(act: &Act) -> bool {
@@ -233,13 +236,15 @@ fn needs_success(act: &Act) -> bool {
 
 /// Routes on one path differ in their parameters and in nothing else that matters before the body is read.
 fn compare(draft: &Draft<'_>, all: &[Draft<'_>]) -> Read<()> {
-    for other in all.iter().filter(|other| other.name != draft.name && other.path == draft.path) {
-        if other.methods == draft.methods && other.body.parameters == draft.body.parameters {
+    let shares = |other: &&Draft<'_>| other.name != draft.name && other.path == draft.path && takes_post(other);
+    for other in all.iter().filter(shares) {
+        let is_rival = other.methods == draft.methods || other.methods == [Method::POST];
+        if is_rival && other.body.parameters == draft.body.parameters {
             let text = format!("nothing tells it from {}: they share path, method and parameters", other.name);
             return Err(draft.section.mistake("parameters", text));
         }
         let same = other.body.format == draft.body.format && other.max_body == draft.max_body;
-        if other.methods == draft.methods && !same {
+        if !same {
             let text =
                 format!("{} on the same path has another content-type, charset, max-fields or max-body", other.name);
             return Err(draft.section.mistake("path", text));
@@ -296,7 +301,7 @@ fn act_of(draft: &Draft<'_>, transfer: Option<&Transfer>) -> Read<Act> {
                     Some(key(Key::Transaction)?)
                 }
             };
-            Ok(Act::Commit { entered, is_atomic: draft.is_atomic })
+            Ok(Act::Commit { entered, is_atomic: draft.is_atomic, has_token: draft.body.token.is_some() })
         }
     }
 }

@@ -51,16 +51,19 @@ pub(super) fn outside(text: &str, place: Place) -> Result<Vec<Outside<'_>>, Faul
             if [&name, &value].iter().any(|bytes| bytes.iter().any(u8::is_ascii_control)) {
                 return Err(Fault::MalformedBody("a control character in the query"));
             }
+            if name.contains(&b'%') {
+                return Err(ENCODED_TWICE);
+            }
             Ok(Outside { name, value, place })
         })
         .collect()
 }
 
 /// A raw name and the place of its raw value.
-type Pair<'a> = Result<(&'a [u8], Range<usize>), Fault>;
+type Pair<'a> = (&'a [u8], Range<usize>);
 
-/// The raw names and values, pair by pair. Empty pairs (`a=1&&b=2`) are nothing to every parser.
-fn pairs(raw: &[u8]) -> Result<impl Iterator<Item = Pair<'_>>, Fault> {
+/// The pairs one by one. Empty pairs (`a=1&&b=2`) are nothing to every parser.
+fn pairs(raw: &[u8]) -> Result<impl Iterator<Item = Result<Pair<'_>, Fault>>, Fault> {
     if memchr::memchr(b';', raw).is_some() {
         return Err(Fault::MalformedBody("a semicolon between fields"));
     }
@@ -79,9 +82,11 @@ fn pairs(raw: &[u8]) -> Result<impl Iterator<Item = Pair<'_>>, Fault> {
     }))
 }
 
+const ENCODED_TWICE: Fault = Fault::MalformedBody("a name that is encoded twice");
+
 /// A name that still holds a percent sign would change again in an application that decodes twice.
 fn not_encoded_twice(name: Cow<'_, str>) -> Result<Cow<'_, str>, Fault> {
-    if name.contains('%') { Err(Fault::MalformedBody("a name that is encoded twice")) } else { Ok(name) }
+    if name.contains('%') { Err(ENCODED_TWICE) } else { Ok(name) }
 }
 
 /// `%XX` and `+` as bytes. A percent sign without two hexadecimal digits (`%8`, `%u0031`) is refused.

@@ -1,10 +1,10 @@
 //! One meaning? The bodies of inspected routes, read so that the application cannot read them otherwise, or refused.
 //!
-//! 1. [`Submission::read`] takes a request apart into names and values: [`content_type`] says whether it is what the route
-//!    declares, then [`form`], [`multipart`] or [`json`] read the bytes in the route's [`charset`].
+//! 1. [`Submission::read`] takes a request apart into names and values: `content_type` says whether it is what the route
+//!    declares, then `form`, `multipart` or `json` read the bytes in the route's [`charset`].
 //! 2. [`Submission::carries`] says whether it belongs to a route, where several share a path.
 //! 3. [`Submission::inspect`] finds what the route's [`rules`] declare, each once and in its place, and refuses every
-//!    [`name`] that an application could take for a declared one; then [`amount`] and [`date`] read the values.
+//!    `name` that an application could take for a declared one; then [`amount`] and [`date`] read the values.
 //!
 //! Pure: no I/O, no clock, nothing remembered. Deliberately absent: repairing. What is malformed is refused, never cleaned.
 //!

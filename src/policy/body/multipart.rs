@@ -20,6 +20,10 @@ pub(super) fn fields<'a>(
     charset: Charset,
     max_fields: usize,
 ) -> Result<Vec<Field<'a>>, Fault> {
+    // A parser that takes the quotes around a boundary for a part of it would find other parts.
+    if memmem::find(body, format!("--\"{boundary}").as_bytes()).is_some() {
+        return Err(Fault::MalformedBody("a boundary in quotes"));
+    }
     let delimiter = format!("--{boundary}");
     let mut delimiters = memmem::find_iter(body, &delimiter);
     if delimiters.next() != Some(0) {

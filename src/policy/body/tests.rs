@@ -275,6 +275,7 @@ fn the_number_of_fields_is_bounded_over_body_and_query() {
     let few = Settings { format: BodyFormat { max_fields: 3, ..form().format }, ..form() };
     assert_eq!(sum(&few, "?a", "amount=1&b=1"), Ok(Some(1)));
     assert_eq!(sum(&few, "?a;", "amount=1").err(), Some(Fault::MalformedBody("a semicolon between fields")));
+    assert_eq!(sum(&few, "?%2561mount=2", "amount=1"), Err(Fault::MalformedBody("a name that is encoded twice")));
     assert_eq!(sum(&few, "?a&b", "amount=1&b=1"), Err(Fault::TooManyFields));
     assert_eq!(sum(&few, ";a;b?c", "amount=1"), Err(Fault::TooManyFields));
 }

@@ -49,6 +49,11 @@ impl Rate {
         }
     }
 
+    /// The bucket as it would be without one of the requests that it let pass.
+    pub fn give_back(self, empty_at: u64) -> u64 {
+        empty_at.saturating_sub(self.interval)
+    }
+
     /// How many more requests conform at `now`.
     pub fn remaining(self, empty_at: u64, now: u64) -> u32 {
         let filled = empty_at.saturating_sub(now);

@@ -35,6 +35,16 @@ pub enum KeyKind {
     Address,
 }
 
+/// What a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counts {
+    /// Every request.
+    Requests,
+    /// Requests that the application's answer calls a failure, by the route's marker (RTL-03). One that is never answered
+    /// counts too: whoever hangs up must not guess for free.
+    Failures,
+}
+
 /// `[[rate-limit]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -42,6 +52,8 @@ pub struct Settings {
     pub name: Arc<str>,
     /// Whose requests share a bucket.
     pub key: KeyKind,
+    /// What is counted.
+    pub counts: Counts,
     /// How many, how fast.
     pub rate: Rate,
     /// Which routes.
@@ -77,6 +89,28 @@ pub struct Admitted {
     pub(super) routed: Routed,
     /// What is told of the limits, where one of them wants to be told.
     pub told: Option<Told>,
+    /// What is taken back unless the answer is a failure.
+    pub(super) on_trial: OnTrial,
+}
+
+/// A request that counts unless its answer turns out not to be a failure.
+#[derive(Debug, Default)]
+pub struct OnTrial(Vec<(Bucket, Rate)>);
+
+impl OnTrial {
+    /// Whether some limit waits for the answer.
+    pub fn is_awaited(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// The answer was no failure.
+    pub fn acquit(self) {
+        for (bucket, rate) in self.0 {
+            // Never fails: the closure always answers.
+            let _ =
+                bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |empty_at| Some(rate.give_back(empty_at)));
+        }
+    }
 }
 
 /// What a client is told of the limit that it is nearest to.
@@ -105,15 +139,20 @@ impl RateLimits {
     pub fn admit(&self, routed: Routed, now: Instant) -> Result<Admitted, Refusal> {
         let now = u64::try_from(now.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX);
         let mut told = None;
+        let mut on_trial = OnTrial::default();
         for limit in &self.limits {
             if limit.settings.routes.takes_any(routed.candidates()) {
-                let remaining = limit.take(routed.standing(), now)?;
+                let bucket = limit.bucket_of(routed.standing());
+                let remaining = limit.take(&bucket, now)?;
+                if limit.settings.counts == Counts::Failures {
+                    on_trial.0.push((bucket, limit.settings.rate));
+                }
                 if limit.settings.headers {
                     told = Some(Told { name: Arc::clone(&limit.settings.name), rate: limit.settings.rate, remaining });
                 }
             }
         }
-        Ok(Admitted { routed, told })
+        Ok(Admitted { routed, told, on_trial })
     }
 }
 
@@ -131,8 +170,7 @@ impl Limit {
         }
     }
 
-    fn take(&self, standing: &Standing, now: u64) -> Result<u32, Refusal> {
-        let bucket = self.bucket_of(standing);
+    fn take(&self, bucket: &AtomicU64, now: u64) -> Result<u32, Refusal> {
         let rate = self.settings.rate;
         let mut empty_at = bucket.load(Ordering::Relaxed);
         loop {

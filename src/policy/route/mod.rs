@@ -65,11 +65,39 @@ type Candidates = Arc<[Arc<Route>]>;
 /// All routes, found by path.
 #[derive(Debug)]
 pub struct Routes {
-    by_path: HashMap<String, Vec<(Option<Method>, Candidates)>>,
+    by_path: HashMap<String, ByMethod>,
     other: Candidates,
     /// The segments of guarded paths, in lower case.
     guards: Vec<Vec<String>>,
     enforcement: Enforcement,
+}
+
+/// The routes on one path.
+#[derive(Debug, Default)]
+struct ByMethod {
+    /// Those that name their method. They come before those that do not.
+    named: Vec<(Method, Candidates)>,
+    any: Option<Candidates>,
+}
+
+impl ByMethod {
+    fn add(&mut self, route: &Arc<Route>) {
+        let joined = |before: &[Arc<Route>]| before.iter().chain([route]).cloned().collect();
+        if route.methods.is_empty() {
+            self.any = Some(joined(self.any.as_deref().unwrap_or_default()));
+        }
+        for method in &route.methods {
+            match self.named.iter_mut().find(|(named, _)| named == method) {
+                Some((_, candidates)) => *candidates = joined(candidates),
+                None => self.named.push((method.clone(), joined(&[]))),
+            }
+        }
+    }
+
+    fn get(&self, method: &Method) -> Option<&Candidates> {
+        let named = self.named.iter().find(|(named, _)| named == method).map(|(_, candidates)| candidates);
+        named.or(self.any.as_ref())
+    }
 }
 
 /// A request whose route is known, or known to be one of a few. Only [`Routes::find`] makes one.
@@ -101,7 +129,7 @@ impl Routes {
             methods: Vec::new(),
             path: String::new(),
             class: Class::Other,
-            treatment: Treatment::Streamed { max_body: None },
+            treatment: Treatment::Streamed { max_body: None, markers: None },
         };
         let routes: Vec<Arc<Route>> = routes.into_iter().map(Arc::new).collect();
         let guarded = routes.iter().filter(|route| route.treatment.is_inspected()).map(|route| &route.path);
@@ -109,21 +137,9 @@ impl Routes {
             prefixes.iter().chain(guarded).map(|path| segments(path).map(str::to_ascii_lowercase).collect()).collect();
         guards.sort();
         guards.dedup();
-        let mut by_path: HashMap<String, Vec<(Option<Method>, Candidates)>> = HashMap::new();
+        let mut by_path: HashMap<String, ByMethod> = HashMap::new();
         for route in &routes {
-            let methods: Vec<_> = match route.methods.as_slice() {
-                [] => vec![None],
-                methods => methods.iter().cloned().map(Some).collect(),
-            };
-            let here = by_path.entry(route.path.clone()).or_default();
-            for method in methods {
-                if !here.iter().any(|(known, _)| *known == method) {
-                    let same = |other: &&Arc<Route>| {
-                        other.path == route.path && method.as_ref().is_none_or(|method| other.methods.contains(method))
-                    };
-                    here.push((method.clone(), routes.iter().filter(same).cloned().collect()));
-                }
-            }
+            by_path.entry(route.path.clone()).or_default().add(route);
         }
         Self { by_path, other: [Arc::new(other)].into(), guards, enforcement }
     }
@@ -168,9 +184,7 @@ impl Routes {
 
     fn candidates(&self, path: &str, method: &Method) -> Result<&Candidates, Refusal> {
         let here = self.by_path.get(path);
-        let found = here.and_then(|here| {
-            here.iter().find(|(taken, _)| taken.as_ref().is_none_or(|taken| taken == method)).map(|(_, routes)| routes)
-        });
+        let found = here.and_then(|here| here.get(method));
         match found {
             Some(routes) => Ok(routes),
             None if !self.is_guarded(path) => Ok(&self.other),
@@ -211,5 +225,100 @@ impl Routed {
     /// Who sends it.
     pub fn standing(&self) -> &Standing {
         self.request.standing()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::body::{self, AmountFormat, BodyFormat, BodyRules, Charset, MediaType};
+    use crate::policy::treatment::{Act, InspectionRules, Markers};
+
+    fn route(name: &str, methods: &[Method], path: &str, is_inspected: bool) -> Route {
+        let format = BodyFormat { media: MediaType::Form, charset: Charset::Utf8, max_fields: 10 };
+        let settings = body::Settings {
+            format,
+            amount: vec!["amount".into()],
+            amount_format: AmountFormat::Strict,
+            fields: None,
+            fixed: Vec::new(),
+            date: None,
+            transaction: None,
+            token: None,
+            parameters: Vec::new(),
+        };
+        let markers = Markers { success: None, failure: Vec::new(), charset: Charset::Utf8, max_page: 1 };
+        let rules = InspectionRules {
+            rules: BodyRules::new(settings).unwrap(),
+            max_body: 1,
+            act: Act::Commit { entered: None, is_atomic: false, has_token: false },
+            markers,
+        };
+        let treatment = match is_inspected {
+            true => Treatment::Inspected(Box::new(rules)),
+            false => Treatment::Streamed { max_body: None, markers: None },
+        };
+        Route {
+            name: name.into(),
+            number: 1,
+            methods: methods.to_vec(),
+            path: path.into(),
+            class: Class::Other,
+            treatment,
+        }
+    }
+
+    fn routes() -> Routes {
+        let all = vec![
+            route("page", &[], "/ib/transfer/commit.do", false),
+            route("commit", &[Method::POST], "/ib/transfer/commit.do", true),
+            route("done", &[Method::GET], "/ib/transfer/done.do", false),
+            route("elsewhere", &[Method::POST], "/pay.do", true),
+        ];
+        Routes::new(all, &["/ib/transfer/".into()], Enforcement::Enforce)
+    }
+
+    fn found(method: &Method, path: &str) -> Result<String, Refusal> {
+        routes().candidates(path, method).map(|candidates| candidates[0].name.to_string())
+    }
+
+    #[test]
+    fn a_route_that_names_its_method_is_not_shadowed() {
+        assert_eq!(found(&Method::POST, "/ib/transfer/commit.do"), Ok("commit".into()));
+        assert_eq!(found(&Method::GET, "/ib/transfer/commit.do"), Ok("page".into()));
+        assert_eq!(found(&Method::GET, "/ib/menu.do"), Ok(OTHER.into()));
+    }
+
+    #[test]
+    fn below_a_guarded_path_what_is_no_route_is_refused() {
+        let unknown = Err(Refusal::Transfer(TransferRefusal::UnknownRoute));
+        for path in [
+            "/ib/transfer",
+            "/ib/transfer/",
+            "/ib/transfer/new.do",
+            "/IB/Transfer/commit.do",
+            "/ib/transfer/commit.do/",
+            "/ib/transfer/commit.do/x",
+            "/ib/transfer./commit.do",
+            "/ib/transfer/commit.do%20",
+            "/pay.do/",
+            "/PAY.do",
+            "/pay.do/path-info",
+        ] {
+            assert_eq!(found(&Method::POST, path), unknown, "{path}");
+            assert_eq!(found(&Method::GET, path), unknown, "{path}");
+        }
+        for path in ["/ib/transfers/x.do", "/ib/transfer.do", "/pay.do2", "/x/pay.do", "/ib"] {
+            assert_eq!(found(&Method::POST, path), Ok(OTHER.into()), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_guarded_path_takes_only_its_methods() {
+        let method = Err(Refusal::Transfer(TransferRefusal::MethodNotRouted));
+        for other in [Method::GET, Method::HEAD, Method::PUT, Method::from_bytes(b"post").unwrap()] {
+            assert_eq!(found(&other, "/pay.do"), method, "{other}");
+        }
+        assert_eq!(found(&Method::POST, "/ib/transfer/done.do"), method);
     }
 }

@@ -145,26 +145,30 @@ fn what_was_asked_before_closing_is_done_and_after_it_refused() {
     });
 }
 
-/// Nobody forwards an order whose answer nobody heard.
+/// Nobody forwards an order whose answer nobody heard: whether the caller goes before the grant or after it.
 #[test]
 fn a_caller_who_goes_away_leaves_no_reservation() {
-    each_store(async |stand| {
-        let order = stand.order("hanakodt", 100);
-        let mut asking = Box::pin(stand.ledger.reserve(order.clone()));
-        // Polled once, so that it is asked; then dropped.
-        std::future::poll_fn(|context| {
-            let _ = asking.as_mut().poll(context);
-            std::task::Poll::Ready(())
-        })
-        .await;
-        drop(asking);
-        // It is taken back as soon as the writer notices; until then it counts.
-        while stand.ledger.counts().reserved > 0 || stand.state(order.id).await.is_none() {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(stand.state(order.id).await, Some(State::Released));
-        stand.granted(&stand.order("hanakodt", 100)).await;
-    });
+    for granted in [false, true] {
+        each_store(async |stand| {
+            let order = stand.order("hanakodt", 100);
+            let mut asking = Box::pin(stand.ledger.reserve(order.clone()));
+            // Polled once, so that it is asked.
+            std::future::poll_fn(|context| {
+                assert!(asking.as_mut().poll(context).is_pending());
+                std::task::Poll::Ready(())
+            })
+            .await;
+            if granted {
+                assert_eq!(stand.state(order.id).await, Some(State::Reserved));
+            }
+            drop(asking);
+            // It is taken back as soon as the writer notices; until then it counts.
+            while stand.state(order.id).await != Some(State::Released) {
+                tokio::task::yield_now().await;
+            }
+            stand.granted(&stand.order("hanakodt", 100)).await;
+        });
+    }
 }
 
 /// LIM-22: midnight in Japan opens a new budget; the old sums stay, and what is old enough goes.

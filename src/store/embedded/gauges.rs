@@ -33,6 +33,7 @@ impl Gauges {
     /// Of a ledger with this state.
     pub fn new(metrics: &Metrics, book: &Book) -> Self {
         let shown = |state: State| metrics.reservations.with_label_values(&[state.word()]);
+        let no_labels: &[&str] = &[];
         let gauges = Self {
             available: AtomicBool::new(true),
             queued: AtomicUsize::new(0),
@@ -43,8 +44,8 @@ impl Gauges {
             not_accepted: Mutex::new(None),
             shown_reserved: shown(State::Reserved),
             shown_unknown: shown(State::Unknown),
-            shown_available: metrics.ledger_available.clone(),
-            commit_seconds: metrics.ledger_commit_duration.clone(),
+            shown_available: metrics.ledger_available.with_label_values(no_labels),
+            commit_seconds: metrics.ledger_commit_duration.with_label_values(no_labels),
         };
         gauges.shown_available.set(1);
         gauges.publish(book, None);

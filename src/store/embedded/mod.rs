@@ -13,6 +13,7 @@
 mod book;
 mod desk;
 mod entries;
+mod export;
 mod gauges;
 mod open;
 mod operation;
@@ -38,10 +39,13 @@ use jiff::Timestamp;
 use redb::ReadTransaction;
 use tokio::sync::oneshot;
 
+pub use self::export::Transfers;
+
 use self::desk::{Desk, Occasion, OpenDatabase, guarded};
+use self::export::beside;
 use self::gauges::Gauges;
 use self::operation::{Operation, Reply};
-use self::shelf::{Failure, Place};
+use self::shelf::Failure;
 use self::writer::Writer;
 use super::ledger::{
     Counts, Decision, Entered, Entry, Mark, Order, ReconcileError, Settlement, State, Statement, StoreError, Transfer,
@@ -49,9 +53,6 @@ use super::ledger::{
 };
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::operator::metrics::Metrics;
-
-/// How many transfers an export holds in memory at a time.
-const CHUNK: usize = 1_000;
 
 /// Sums go back at least so far, whatever is configured (LIM-22).
 const LEAST_RETENTION_DAYS: u16 = 40;
@@ -166,6 +167,7 @@ impl Embedded {
             carried: Vec::new(),
             abandoned: Vec::new(),
             retry_at: Instant::now(),
+            next_at: Instant::now(),
         };
         let thread = thread::Builder::new()
             .name("ledger".into())
@@ -293,7 +295,7 @@ impl Embedded {
     /// When the store cannot answer.
     pub async fn transfers(&self, from: JstDate, to: JstDate) -> Result<Transfers, StoreError> {
         let view = self.ask(Operation::Read).await?;
-        Ok(Transfers { view: Arc::new(view), next: Some((from.to_number(), 0)), to })
+        Ok(Transfers::of(view, from, to))
     }
 
     /// Which store this is, and how far it has come.
@@ -395,38 +397,5 @@ impl Drop for Shared {
         {
             tracing::error!("the ledger's writer panicked");
         }
-    }
-}
-
-/// An export: a view that stands still, read in chunks. While it lives the file cannot reuse room: read it or drop it.
-#[derive(Debug)]
-pub struct Transfers {
-    view: Arc<ReadTransaction>,
-    next: Option<Place>,
-    to: JstDate,
-}
-
-impl Transfers {
-    /// The next of them, in the order of their reservation; empty at the end.
-    ///
-    /// # Errors
-    /// When the store cannot answer.
-    pub async fn next_chunk(&mut self) -> Result<Vec<Transfer>, StoreError> {
-        let Some(from) = self.next else { return Ok(Vec::new()) };
-        let (view, to) = (Arc::clone(&self.view), self.to);
-        let (chunk, next) = beside(move || read::chunk(&view, from, to, CHUNK)).await?;
-        self.next = next;
-        Ok(chunk)
-    }
-}
-
-async fn beside<T: Send + 'static>(
-    look: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, StoreError> {
-    let looked = tokio::task::spawn_blocking(move || guarded(look)).await;
-    match looked {
-        Ok(Ok(found)) => Ok(found),
-        Ok(Err(failure)) => Err(StoreError::Unavailable(failure.to_string())),
-        Err(_) => Err(StoreError::Unavailable("the runtime is shutting down".into())),
     }
 }

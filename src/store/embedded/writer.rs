@@ -21,6 +21,10 @@ const BATCH: usize = 512;
 /// How long settlements alone wait for company: nobody waits for them, and each fdatasync costs the others one.
 const COMPANY: Duration = Duration::from_millis(2);
 
+/// From the beginning of one transaction to the next, at least: who comes meanwhile shares its cost. Who comes alone does
+/// not wait.
+const PACE: Duration = Duration::from_millis(2);
+
 /// The thread's state.
 pub(super) struct Writer {
     pub queue: Receiver<Operation>,
@@ -37,6 +41,8 @@ pub(super) struct Writer {
     /// Reservations whose grant nobody heard.
     pub abandoned: Vec<Settlement>,
     pub retry_at: Instant,
+    /// Before then no transaction begins, unless nobody could join it.
+    pub next_at: Instant,
 }
 
 /// How a turn ends.
@@ -73,6 +79,7 @@ impl Writer {
         let mut deadline = None;
         if self.carried.is_empty() && self.abandoned.is_empty() {
             let first = self.queue.recv().ok()?;
+            std::thread::sleep(self.next_at.saturating_duration_since(Instant::now()));
             deadline = (!first.is_urgent()).then(|| Instant::now() + COMPANY);
             batch.push(first);
         }
@@ -102,6 +109,7 @@ impl Writer {
         let (carried, abandoned) = (&self.carried, &self.abandoned);
         let (mut acted, mut operations) = (Acted::default(), batch.into_iter());
         let begun = Instant::now();
+        self.next_at = begun + PACE;
         let outcome = guarded(|| {
             desk.act(|book, shelf| {
                 for settlement in carried {

@@ -59,6 +59,7 @@ fn frames_that_parsers_read_in_two_ways_are_refused() {
         format!("--X\r\n{disposition}\r\n\r\n1\r\n--Xy\r\n2\r\n--X--"),
         format!("--X\r\n{disposition}\r\n\r\n1--X\r\n--X--"),
         format!("--X\r\n{disposition}\r\n1\r\n--X--"),
+        format!("--X\r\n{disposition}\r\n\r\n1\r\n--\"X\"\r\n\r\n--X--"),
         format!("--X\r\n{disposition}\r\n\r\n1\r\n--X--\r\n--X\r\n{disposition}\r\n\r\n2\r\n--X--"),
     ] {
         assert!(matches!(read(body.as_bytes(), Charset::Utf8), Err(Fault::MalformedBody(_))), "{body:?}");

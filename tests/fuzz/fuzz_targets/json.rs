@@ -1,0 +1,5 @@
+//! Any bytes as a JSON body.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| sekisho_fuzz::read(sekisho::policy::body::MediaType::Json, data));

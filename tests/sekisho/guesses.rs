@@ -1,0 +1,71 @@
+//! Who guesses is slowed down; who merely logs in is not (RTL-03).
+
+use crate::support::{Reply, TestGateway};
+
+const LIMIT: &str = r#"
+    [[rate-limit]]
+    name = "guesses"
+    key = "login-id"
+    counts = "failures"
+    rate = "1/h"
+    burst = 3
+    routes = ["login"]
+
+    [[route]]
+    name = "login"
+    method = "POST"
+    path = "/ib/login.do"
+    class = "login"
+    charset = "windows-31j"
+    success = { status = 302, location = "/ib/menu.do" }
+    failure = { status = 200, contains = "<p>BLGI900</p>" }
+"#;
+
+fn wrong() -> Reply {
+    Reply::Bytes(Reply::bytes_of("200 OK", &[], b"<html><p>BLGI900</p></html>"))
+}
+
+fn right() -> Reply {
+    Reply::Bytes(Reply::bytes_of("302 Found", &[("Location", "/ib/menu.do")], b""))
+}
+
+#[tokio::test]
+async fn failures_are_counted_and_successes_are_not() {
+    let gateway = TestGateway::builder().layer(LIMIT).spawn().await;
+    let (guesser, other) = (gateway.enrol("hanakodt"), gateway.enrol("tarokodt"));
+    let mut connection = guesser.connect().await;
+    for reply in [right(), wrong(), right(), wrong(), right(), right(), wrong()] {
+        gateway.backend.next(reply);
+        let answer = connection.submit("/ib/login.do", "password=guess").await;
+        assert_ne!(answer.status, 429);
+    }
+    let heard = gateway.backend.count();
+
+    let refused = connection.submit("/ib/login.do", "password=guess").await;
+    assert_eq!(refused.status, 429);
+    assert!(refused.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().unwrap() > 1000), "{refused:?}");
+    assert_eq!(gateway.backend.count(), heard, "the application hears no more guesses");
+    assert_eq!(connection.get("/ib/menu.do").await.status, 200, "other pages go on");
+
+    gateway.backend.next(right());
+    assert_eq!(other.connect().await.submit("/ib/login.do", "password=known").await.status, 302);
+    let limited = gateway.operator.metric("sekisho_rate_limited_total", &[("limit", "guesses")]).await;
+    assert!((limited - 1.0).abs() < f64::EPSILON);
+}
+
+/// Hanging up before the answer would make every guess free.
+#[tokio::test]
+async fn who_hangs_up_is_counted() {
+    let gateway = TestGateway::builder().layer(LIMIT).spawn().await;
+    let guesser = gateway.enrol("hanakodt");
+    for number in 1..=3 {
+        gateway.backend.next(Reply::Silence);
+        let mut connection = guesser.connect().await;
+        let head = "POST /ib/login.do HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx";
+        connection.send_raw(head.as_bytes()).await.unwrap();
+        gateway.backend.wait_for(number).await;
+    }
+    let answer = guesser.connect().await.submit("/ib/login.do", "password=guess").await;
+    assert_eq!(answer.status, 429);
+    assert_eq!(gateway.backend.count(), 3);
+}
