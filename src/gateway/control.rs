@@ -104,9 +104,9 @@ fn control_of(shared: &Arc<Shared>) -> Control {
     });
     let desk = shared.money.ledger.clone().map(|ledger| {
         let (audit, metrics) = (shared.money.audit.clone(), Arc::clone(&shared.metrics));
-        Desk::new(ledger, audit, metrics, Arc::clone(&shared.clock), Arc::clone(&shared.rules))
+        Desk::new(ledger, audit, metrics, Arc::clone(&shared.clock))
     });
-    Control { reload, desk }
+    Control { reload, rules: Arc::clone(&shared.rules), desk }
 }
 
 /// Accepts and serves, on either of the two; `peer` is what `answer` may know of who came.

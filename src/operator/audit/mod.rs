@@ -21,7 +21,7 @@ pub mod verify;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;

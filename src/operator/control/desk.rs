@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
@@ -13,12 +12,12 @@ use super::Refused;
 use super::export::{Export, Format};
 use super::order::{By, OwnLimit, Reconcile};
 use super::view;
-use crate::domain::{Clock, ContractId, JstDate, LoginId, TransferId};
-use crate::operator::audit::{Action, Audit, OperatorAct, Record, StoreMark, TransferState};
+use crate::domain::{Clock, ContractId, JstDate, LoginId, TransferId, Yen};
+use crate::operator::audit::{Action, Audit, OperatorAct, Outcome, Record, StoreMark, TransferState};
 use crate::operator::metrics::Metrics;
-use crate::pipeline::Rules;
+use crate::policy::ceiling;
 use crate::store::Ledger;
-use crate::store::ledger::{ReconcileError, Verdict};
+use crate::store::ledger::{ReconcileError, StoreError, Verdict};
 
 /// The ledger, and what acting on it takes.
 #[derive(Debug, Clone)]
@@ -27,21 +26,14 @@ pub struct Desk {
     audit: Audit,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
-    rules: Arc<ArcSwap<Rules>>,
     /// Acts come one after another, and the end of the gateway after the last.
     acting: Arc<Mutex<()>>,
 }
 
 impl Desk {
     /// The desk of a ledger.
-    pub fn new(
-        ledger: Ledger,
-        audit: Audit,
-        metrics: Arc<Metrics>,
-        clock: Arc<dyn Clock>,
-        rules: Arc<ArcSwap<Rules>>,
-    ) -> Self {
-        Self { ledger, audit, metrics, clock, rules, acting: Arc::default() }
+    pub fn new(ledger: Ledger, audit: Audit, metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
+        Self { ledger, audit, metrics, clock, acting: Arc::default() }
     }
 
     /// Waits until the act under way is on record.
@@ -49,15 +41,18 @@ impl Desk {
         drop(self.acting.lock().await);
     }
 
-    /// A contract's day; today where none is named.
-    pub(super) async fn show(&self, contract: ContractId, day: Option<JstDate>) -> Result<Value, Refused> {
+    /// A contract's day, today where none is named, and what is left of it by the rules in force.
+    pub(super) async fn show(
+        &self,
+        contract: ContractId,
+        day: Option<JstDate>,
+        rules: Option<&ceiling::Settings>,
+    ) -> Result<Value, Refused> {
         let day = day.unwrap_or_else(|| JstDate::of(self.clock.now()));
         // Until a registry says otherwise, a contract is the one login ID of its name.
         let members: Vec<LoginId> = LoginId::parse(contract.as_str()).into_iter().collect();
         let statement = self.ledger.statement(contract.clone(), members.into(), day).await?;
-        let rules = self.rules.load_full();
-        let settings = rules.treasury.as_ref().map(|treasury| &treasury.settings);
-        let mut answer = view::statement(&contract, day, &statement, settings);
+        let mut answer = view::statement(&contract, day, &statement, rules);
         answer["awaits_acceptance"] = json!(self.ledger.awaits_acceptance().as_deref());
         Ok(answer)
     }
@@ -68,30 +63,37 @@ impl Desk {
         Ok(json!({ "transfers": transfers.iter().map(view::transfer).collect::<Vec<_>>() }))
     }
 
-    /// Settles an unknown transfer by what was found out.
+    /// Settles an unknown transfer by what was found out. Who did it stands in the ledger too, written with the state.
     pub(super) async fn reconcile(&self, id: TransferId, order: Reconcile) -> Result<Value, Refused> {
         let _turn = self.acting.lock().await;
         self.can_record().await?;
         let Reconcile { verdict, by } = order;
-        let settled = self.ledger.reconcile(id, verdict, by.reason.clone(), self.clock.now()).await;
-        let transfer = settled.map_err(|error| match error {
-            ReconcileError::NotFound(_) => Refused::NotFound(error.to_string()),
-            ReconcileError::NotUnknown(_) => Refused::Conflict(error.to_string()),
-            ReconcileError::Store(error) => error.into(),
-        })?;
-        self.metrics.count_transfer(transfer.state.word(), transfer.amount);
+        let why = format!("{}: {}", by.operator, by.reason);
         let state = match verdict {
             Verdict::Committed => TransferState::Committed,
             Verdict::Released => TransferState::Released,
         };
+        let act =
+            Record { transfer: Some(id.to_string().into()), ..self.act(OperatorAct::TransferReconciled(state), by) };
+        let transfer = match self.ledger.reconcile(id, verdict, why, self.clock.now()).await {
+            Ok(transfer) => transfer,
+            Err(refused @ (ReconcileError::NotFound(_) | ReconcileError::NotUnknown(_))) => {
+                self.audit.record(Record { outcome: Outcome::Failure, ..act });
+                return Err(match refused {
+                    ReconcileError::NotFound(_) => Refused::NotFound(refused.to_string()),
+                    ReconcileError::NotUnknown(_) | ReconcileError::Store(_) => Refused::Conflict(refused.to_string()),
+                });
+            }
+            Err(ReconcileError::Store(error)) => return Err(self.doubt(act, &error)),
+        };
+        self.metrics.count_transfer(transfer.state.word(), transfer.amount);
         let record = Record {
             login_id: Some(transfer.login_id.clone()),
             contract: Some(transfer.contract.clone()),
             route: Some(transfer.route.as_str().into()),
             amount: Some(transfer.amount),
-            transfer: Some(id.to_string().into()),
             day: transfer.debits.first().map(|(_, day)| *day),
-            ..self.act(OperatorAct::TransferReconciled(state), by)
+            ..act
         };
         self.record(record).await?;
         Ok(view::transfer(&transfer))
@@ -102,11 +104,13 @@ impl Desk {
         let _turn = self.acting.lock().await;
         self.can_record().await?;
         let OwnLimit { own, by } = order;
-        self.ledger.learn_own_limit(contract.clone(), own, self.clock.now()).await?;
-        let answer = json!({ "contract": contract.as_str(), "own_limit": own.map(|own| own.get()) });
         let act = self.act(OperatorAct::OwnLimitSet, by);
-        self.record(Record { contract: Some(contract), amount: own, ..act }).await?;
-        Ok(answer)
+        let act = Record { contract: Some(contract.clone()), amount: own, ..act };
+        let answer = json!({ "contract": contract.as_str(), "own_limit": own.map(Yen::get) });
+        match self.ledger.learn_own_limit(contract, own, self.clock.now()).await {
+            Ok(()) => self.record(act).await.map(|()| answer),
+            Err(error) => Err(self.doubt(act, &error)),
+        }
     }
 
     /// Takes the store and the present clock for the right ones (LIM-41).
@@ -114,9 +118,12 @@ impl Desk {
         let _turn = self.acting.lock().await;
         self.can_record().await?;
         let waited = self.ledger.awaits_acceptance();
-        self.ledger.accept(self.clock.now()).await?;
-        tracing::warn!(operator = by.operator, reason = by.reason, "the store is accepted: money moves again");
-        self.record(self.act(OperatorAct::StoreAccepted, by)).await?;
+        let act = self.act(OperatorAct::StoreAccepted, by);
+        if let Err(error) = self.ledger.accept(self.clock.now()).await {
+            return Err(self.doubt(act, &error));
+        }
+        tracing::warn!(operator = act.operator.as_deref(), "the store is accepted: money moves");
+        self.record(Record { store: Some(self.mark()), ..act }).await?;
         let mark = self.ledger.mark();
         Ok(json!({ "store": &*mark.store, "sequence": mark.sequence, "waited": waited.as_deref() }))
     }
@@ -139,23 +146,30 @@ impl Desk {
 
     /// Whether an act could be recorded now. Asked before anything is done.
     async fn can_record(&self) -> Result<(), Refused> {
-        if !self.audit.is_writable() {
-            return Err(Refused::Unavailable("the audit log cannot be written: nothing was done".into()));
-        }
-        let refused = |unwritten| Refused::Unavailable(format!("{unwritten}: nothing was done"));
-        self.flush().await.map_err(refused)
+        let refused = |why: &str| Refused::Unavailable(format!("{why}: nothing was done"));
+        self.flush().await.map_err(|unwritten| refused(&unwritten))?;
+        if self.audit.is_writable() { Ok(()) } else { Err(refused("the audit log cannot be written")) }
     }
 
     /// What every record of an act holds. A store that waits to be accepted must not become the one that the audit log knows.
     fn act(&self, act: OperatorAct, by: By) -> Record {
-        let mark = self.ledger.mark();
-        let mark = StoreMark { id: mark.store, sequence: mark.sequence };
         Record {
             reason: Some(by.reason.into()),
             operator: Some(by.operator.into()),
-            store: self.ledger.awaits_acceptance().is_none().then_some(mark),
+            store: self.ledger.awaits_acceptance().is_none().then(|| self.mark()),
             ..Record::new(Action::Operator(act))
         }
+    }
+
+    fn mark(&self) -> StoreMark {
+        let mark = self.ledger.mark();
+        StoreMark { id: mark.store, sequence: mark.sequence }
+    }
+
+    /// A store that fails may have kept what it was asked for: that it was asked is on record, and nothing is learnt from it.
+    fn doubt(&self, act: Record, error: &StoreError) -> Refused {
+        self.audit.record(Record { outcome: Outcome::Unknown, store: None, ..act });
+        Refused::Unavailable(format!("{error}; look whether it was done before you try again"))
     }
 
     async fn record(&self, record: Record) -> Result<(), Refused> {
@@ -173,3 +187,6 @@ impl Desk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
@@ -41,6 +42,7 @@ use self::export::Format;
 use self::order::{By, OwnLimit, Reconcile};
 pub use self::target::encoded;
 use crate::domain::{ContractId, JstDate, TransferId};
+use crate::pipeline::Rules;
 use crate::store::ledger::StoreError;
 
 /// Far more than any order needs.
@@ -59,6 +61,8 @@ pub type Answer = Either<Full<Bytes>, Export>;
 pub struct Control {
     /// Behind `POST /reload`.
     pub reload: Reload,
+    /// The ceiling in force.
+    pub rules: Arc<ArcSwap<Rules>>,
     /// Behind `/ledger/…`; none where the configuration has no `[transfer]`.
     pub desk: Option<Desk>,
 }
@@ -161,18 +165,21 @@ impl Control {
             }
             Verb::Ledger(verb) => {
                 let no_ledger = || Refused::NotFound("the configuration has no [transfer]: there is no ledger".into());
-                verb.follow(self.desk.as_ref().ok_or_else(no_ledger)?, body, user).await
+                verb.follow(self.desk.as_ref().ok_or_else(no_ledger)?, &self.rules.load_full(), body, user).await
             }
         }
     }
 }
 
 impl LedgerVerb {
-    async fn follow(self, desk: &Desk, body: &[u8], user: Option<u32>) -> Result<Done, Refused> {
+    async fn follow(self, desk: &Desk, rules: &Rules, body: &[u8], user: Option<u32>) -> Result<Done, Refused> {
         let signed = |by: By| By { operator: signed(Some(&by.operator), user), ..by };
         let answer = match self {
             Self::Unknown => desk.unknown().await?,
-            Self::Show(contract, day) => desk.show(contract, day).await?,
+            Self::Show(contract, day) => {
+                let ceiling = rules.treasury.as_ref().map(|treasury| &treasury.settings);
+                desk.show(contract, day, ceiling).await?
+            }
             Self::Reconcile(id) => {
                 let order = Reconcile::read(body)?;
                 desk.reconcile(id, Reconcile { by: signed(order.by), ..order }).await?

@@ -64,13 +64,23 @@ impl Disk for FaultyDisk {
 }
 
 /// A log on a disk whose faults the test holds.
-struct Faulty {
-    bench: Bench,
+pub(in crate::operator) struct Faulty {
+    pub(in crate::operator) bench: Bench,
     faults: Arc<Mutex<Faults>>,
-    audit: Audit,
+    pub(in crate::operator) audit: Audit,
 }
 
 impl Faulty {
+    /// A log that can be written until it is told otherwise.
+    pub(in crate::operator) fn good() -> Self {
+        Self::new(|_, _| {})
+    }
+
+    /// The disk takes nothing more, or everything again.
+    pub(in crate::operator) fn is_full(&self, full: bool) {
+        self.faults().space = full.then_some(0);
+    }
+
     fn new(prepare: impl FnOnce(&mut Settings, &mut Faults)) -> Self {
         let mut bench = Bench::new();
         // Only an awaited attempt or the test itself reaches the disk.

@@ -1,6 +1,6 @@
 //! The audit log as an auditor finds it: real files, read again.
 
-mod faults;
+pub(in crate::operator) mod faults;
 mod lines;
 mod rotation;
 mod stores;
@@ -21,7 +21,7 @@ use crate::domain::{LoginId, ManualClock, Yen};
 use crate::operator::metrics::Metrics;
 
 /// A directory with one audit log, and a gateway's way to it.
-struct Bench {
+pub(in crate::operator) struct Bench {
     directory: TempDir,
     settings: Settings,
     clock: Arc<ManualClock>,
@@ -62,7 +62,7 @@ impl Bench {
     }
 
     /// The lines that are JSON, parsed.
-    fn records(&self) -> Vec<Value> {
+    pub(in crate::operator) fn records(&self) -> Vec<Value> {
         let content = self.content();
         content.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
     }
