@@ -249,7 +249,7 @@ fn demand_of(rules: &InspectionRules, inspection: &Inspection, login_id: Option<
                 claim,
                 date: inspection.date,
                 token: token.map(|token| EntryKey::of(&["token", login_id.as_str(), token])),
-                fails_whole: *is_atomic || inspection.amounts.len() <= 1,
+                fails_whole: *is_atomic || (entered.is_none() && inspection.amounts.len() <= 1),
             })
         }
         Act::ChangeLimit => Ok(Demand::ChangeLimit { limits: inspection.amounts.clone() }),

@@ -67,7 +67,7 @@ pub enum Act {
     Commit {
         /// Where the amount stands; `None`: in its own fields.
         entered: Option<Key>,
-        /// Whether the application executes all of it or nothing (LIM-31).
+        /// Whether the application executes all of it or nothing (LIM-31); known of an entered amount, which may be a sum.
         is_atomic: bool,
         /// Whether its form has a token that tells a repeated order from a new one (LIM-17).
         has_token: bool,

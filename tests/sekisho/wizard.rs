@@ -1,8 +1,8 @@
 //! Amounts on one screen, executed by another: the wizard, its tabs and its short cuts (LIM-18, LIM-33, A39).
 
-use sekisho::demo::bank::{Execution, Fault, Gate};
+use sekisho::demo::bank::{Execution, Fault, Gate, Lists};
 
-use crate::support::{MoneyStory, Payer, Said};
+use crate::support::{MoneyStory, Payer, Said, TestGateway};
 
 /// The bank's wizard. Its first screen answers to a second name, which is guarded too.
 const WIZARD: &str = r#"
@@ -183,4 +183,33 @@ async fn entries_live_as_long_as_the_banks_sessions_and_no_longer() {
     story.clock.advance(12 * 3600 + 1);
     assert_eq!(execute(&mut again, "").await, Said::refused(403, "no_entry"));
     story.close().await;
+}
+
+/// LIM-31 over two screens: the commit has no lines to count, the screen before it had.
+#[tokio::test]
+async fn a_list_that_was_entered_and_fails_at_its_last_line_stays_counted() {
+    for atomic in [false, true] {
+        let several = "[[route]]\nname = \"entry\"\namount = [\"kingaku*\"]\n";
+        let plan = MoneyStory::plan().layer(WIZARD).layer(several);
+        let plan = plan.layer(format!("[[route]]\nname = \"execute\"\natomic = {atomic}\n"));
+        let lists = if atomic { Lists::Atomic } else { Lists::LineByLine };
+        let story = plan.bank(|bank| bank.lists = lists).open().await;
+        let mut hanako = story.payer("hanakodt");
+        let form = "kingaku1=50000000&payee1=yamada&kingaku2=49999999&payee2=yamada&kingaku3=1&payee3=reject";
+        assert_eq!(hanako.submit("/ib/transfer/entry.do", form).await, entered());
+        assert_eq!(execute(&mut hanako, "").await, Said::failed());
+        let (moved, counted) = if atomic { (0, 0) } else { (99_999_999, 100_000_000) };
+        assert_eq!((story.executed_today("hanakodt"), hanako.counted().await), (moved, counted), "atomic: {atomic}");
+        story.close().await;
+    }
+}
+
+/// The ledger keeps an entered amount, not the day beside it: what it could not hold is a mistake.
+#[tokio::test]
+async fn a_wizard_cannot_count_on_the_day_that_was_entered() {
+    for basis in ["designated", "both"] {
+        let basis = format!("[transfer]\nday-basis = \"{basis}\"\n");
+        let mistake = TestGateway::builder().layer(WIZARD).layer(basis).try_spawn().await.err().unwrap();
+        assert!(mistake.contains("route.execute.step"), "{mistake}");
+    }
 }

@@ -9,6 +9,7 @@ use crate::config::section::Section;
 use crate::config::units::{choice, flag, integer, parsed_by, size, text};
 use crate::operator::metrics::{MAX_ROUTES, OTHER_ROUTE};
 use crate::policy::body::{self, AmountFormat, BodyFormat, BodyRules, Charset, DateFormat, MediaType, ParameterValue};
+use crate::policy::ceiling::DayBasis;
 use crate::policy::route::{Class, Route, Step};
 use crate::policy::treatment::{Act, InspectionRules, Key, Marker, Markers, NumberInAnswer, Treatment};
 
@@ -192,7 +193,7 @@ fn method(text: &str) -> Option<Method> {
 
 /// The route that a draft becomes among the others.
 fn build(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> Read<Route> {
-    let act = act_of(draft, transfer)?;
+    let act = act_of(draft, all, transfer)?;
     let is_inspected = is_inspected(draft, &act, all);
     let post = draft.methods.is_empty() || draft.methods == [Method::POST];
     let treatment = if is_inspected {
@@ -267,7 +268,7 @@ fn commits_alone(draft: &Draft<'_>, act: &Act, all: &[Draft<'_>], transfer: Opti
         Act::Commit { .. } | Act::Nothing | Act::Enter { .. } | Act::ChangeLimit => return Ok(()),
     }
     for other in all.iter().filter(|other| other.name != draft.name && other.path == draft.path) {
-        if !is_inspected(other, &act_of(other, transfer)?, all) {
+        if !is_inspected(other, &act_of(other, all, transfer)?, all) {
             let text = format!("{} is on the same path without a body: the application may commit there", other.name);
             return Err(draft.section.mistake("path", text));
         }
@@ -275,8 +276,14 @@ fn commits_alone(draft: &Draft<'_>, act: &Act, all: &[Draft<'_>], transfer: Opti
     Ok(())
 }
 
+/// Whether a screen brings several amounts for another one to commit together.
+fn enters_several(draft: &Draft<'_>) -> bool {
+    let several = draft.body.amount.len() > 1 || draft.body.amount.iter().any(|name| name.contains('*'));
+    several && matches!(draft.step, Step::Entry | Step::Request)
+}
+
 /// What a request on the route means for the ledger.
-fn act_of(draft: &Draft<'_>, transfer: Option<&Transfer>) -> Read<Act> {
+fn act_of(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> Read<Act> {
     let section = &draft.section;
     let missing = |key: &str| section.mistake(key, "is missing".into());
     let has_amount = !draft.body.amount.is_empty();
@@ -323,7 +330,15 @@ fn act_of(draft: &Draft<'_>, transfer: Option<&Transfer>) -> Read<Act> {
                     Some(key(Key::Transaction)?)
                 }
             };
-            Ok(Act::Commit { entered, is_atomic: draft.is_atomic, has_token: draft.body.token.is_some() })
+            if entered.is_some() && transfer.ceiling.day_basis != DayBasis::Accepted {
+                let text = "commits what was entered before, and the day that was entered with it is not known: \
+                            only day-basis = \"accepted\" holds here";
+                return Err(section.mistake("step", text.into()));
+            }
+            // How many lines a screen before summed, nobody knows here.
+            let is_one_order = entered.is_some() && !all.iter().any(enters_several);
+            let is_atomic = draft.is_atomic || is_one_order;
+            Ok(Act::Commit { entered, is_atomic, has_token: draft.body.token.is_some() })
         }
     }
 }

@@ -70,17 +70,20 @@ pub(super) fn entry(transaction: &str) -> String {
 }
 
 /// Its second: the amount is in the session, not in the form.
-pub(super) fn confirm(draft: &Draft, transaction: Option<&str>, token: &str) -> String {
+pub(super) fn confirm(drafts: &[Draft], transaction: Option<&str>, token: &str) -> String {
     let transaction = transaction.map_or_else(String::new, |number| hidden("transaction", number));
-    let day = draft.designated.map_or_else(|| "本日".to_owned(), |day| day.to_string());
-    let content = format!(
-        "<table>\n<tr><th>お受取人</th><td>{}</td></tr>\n<tr><th>金額</th><td>{} 円</td></tr>\n\
-         <tr><th>振込指定日</th><td>{day}</td></tr>\n</table>\n{}",
-        escape(&draft.payee),
-        draft.amount,
-        form("/ib/transfer/execute.do", FORM, &(transaction + &hidden("token", token)), "実行")
-    );
-    frame("BTRE002", "振込 確認", &content)
+    let rows = |draft: &Draft| {
+        let day = draft.designated.map_or_else(|| "本日".to_owned(), |day| day.to_string());
+        format!(
+            "<tr><th>お受取人</th><td>{}</td></tr>\n<tr><th>金額</th><td>{} 円</td></tr>\n\
+             <tr><th>振込指定日</th><td>{day}</td></tr>\n",
+            escape(&draft.payee),
+            draft.amount,
+        )
+    };
+    let rows: String = drafts.iter().map(rows).collect();
+    let form = form("/ib/transfer/execute.do", FORM, &(transaction + &hidden("token", token)), "実行");
+    frame("BTRE002", "振込 確認", &format!("<table>\n{rows}</table>\n{form}"))
 }
 
 /// What a contract ordered; what is meant for a later day can be cancelled.

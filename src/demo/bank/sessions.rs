@@ -39,32 +39,32 @@ pub(super) struct Session {
     pub(super) login_id: Option<String>,
     /// For whom 証明書取得 began.
     pub(super) issue_to: Option<String>,
-    /// The latest transfer entered, until another is.
-    pub(super) entered: Option<Draft>,
-    /// Transfers entered, by the hidden number of their form.
-    entries: Vec<(String, Draft)>,
+    /// The latest form entered, until another is: one transfer, or several lines.
+    entered: Vec<Draft>,
+    /// Forms entered, by their hidden number.
+    entries: Vec<(String, Vec<Draft>)>,
     tokens: Vec<String>,
 }
 
 impl Session {
-    /// Keeps a transfer until it is executed.
-    pub(super) fn enter(&mut self, transaction: Option<&str>, draft: Draft) {
+    /// Keeps what was entered until it is executed.
+    pub(super) fn enter(&mut self, transaction: Option<&str>, drafts: Vec<Draft>) {
         if let Some(transaction) = transaction {
             self.entries.retain(|(other, _)| other != transaction);
             if self.entries.len() == MAX_ENTRIES {
                 self.entries.remove(0);
             }
-            self.entries.push((transaction.to_owned(), draft.clone()));
+            self.entries.push((transaction.to_owned(), drafts.clone()));
         }
-        self.entered = Some(draft);
+        self.entered = drafts;
     }
 
-    /// The transfer of that number, or the latest where no number is given. It stays, so a second execution finds it again.
-    pub(super) fn entry(&self, transaction: Option<&str>) -> Option<&Draft> {
-        match transaction {
-            Some(transaction) => self.entries.iter().find(|(other, _)| other == transaction).map(|(_, draft)| draft),
-            None => self.entered.as_ref(),
-        }
+    /// What was entered under that number, or latest where no number is given; empty where nothing was. It stays, so a
+    /// second execution finds it again.
+    pub(super) fn entry(&self, transaction: Option<&str>) -> &[Draft] {
+        let Some(transaction) = transaction else { return &self.entered };
+        let found = self.entries.iter().find(|(other, _)| other == transaction);
+        found.map(|(_, drafts)| drafts.as_slice()).unwrap_or_default()
     }
 
     /// A form token that will be good once.

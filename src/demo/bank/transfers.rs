@@ -47,39 +47,42 @@ impl Desk {
 
     /// Executes the lines that are filled in, together or one after the other, as the switch says.
     pub(super) fn execute_lines(&mut self, visit: &Visit<'_>, by: &Signature) -> Result<(), Failure> {
-        let filled = |line: &u8| visit.parameters.filled(&format!("kingaku{line}")).is_some();
-        let lines: Vec<u8> = (1..=LINES).filter(filled).collect();
-        if lines.is_empty() {
-            return Err(Failure::AmountMissing);
-        }
-        let draft =
-            |desk: &Self, line: &u8| desk.draft(&visit.parameters, &format!("kingaku{line}"), &format!("payee{line}"));
+        let lines = self.lines(&visit.parameters);
         match self.switches.lists {
-            Lists::LineByLine => {
-                for line in &lines {
-                    let draft = draft(self, line)?;
-                    self.books.execute(by, &draft, OrderClass::Transfer)?;
-                }
-            }
-            Lists::Atomic => {
-                let drafts = lines.iter().map(|line| draft(self, line)).collect::<Result<Vec<_>, _>>()?;
-                self.books.accepts(&by.login_id, &drafts)?;
-                for draft in &drafts {
-                    self.books.execute(by, draft, OrderClass::Transfer)?;
-                }
-            }
+            // Each is read when its turn comes.
+            Lists::LineByLine if lines.is_empty() => Err(Failure::AmountMissing),
+            Lists::LineByLine => lines.into_iter().try_for_each(|draft| self.execute_all(&[draft?], by)),
+            Lists::Atomic => self.execute_all(&lines.into_iter().collect::<Result<Vec<_>, _>>()?, by),
         }
-        Ok(())
     }
 
-    /// The wizard's first step: keeps what was entered in the session and shows it. Without an amount, the empty form.
-    pub(super) fn enter(&mut self, visit: &Visit<'_>) -> Result<Reply, Failure> {
-        if visit.parameters.first("amount").is_none() {
-            return Ok(page(forms::entry(&random_name())));
+    /// The lines that are filled in, each as far as it can be read.
+    fn lines(&self, parameters: &Parameters) -> Vec<Result<Draft, Failure>> {
+        let filled = |line: &u8| parameters.filled(&format!("kingaku{line}")).is_some();
+        let draft = |line| self.draft(parameters, &format!("kingaku{line}"), &format!("payee{line}"));
+        (1..=LINES).filter(filled).map(draft).collect()
+    }
+
+    fn execute_all(&mut self, drafts: &[Draft], by: &Signature) -> Result<(), Failure> {
+        match (self.switches.lists, drafts) {
+            (_, []) => return Err(Failure::AmountMissing),
+            (Lists::Atomic, drafts) => self.books.accepts(&by.login_id, drafts)?,
+            (Lists::LineByLine, _) => {}
         }
-        let draft = self.draft(&visit.parameters, "amount", "payee")?;
+        drafts.iter().try_for_each(|draft| self.books.execute(by, draft, OrderClass::Transfer).map(drop))
+    }
+
+    /// The wizard's first step: keeps what was entered in the session, one transfer or several lines, and shows it. Without
+    /// an amount, the empty form.
+    pub(super) fn enter(&mut self, visit: &Visit<'_>) -> Result<Reply, Failure> {
+        let lines = self.lines(&visit.parameters);
+        let drafts = match visit.parameters.first("amount") {
+            Some(_) => vec![self.draft(&visit.parameters, "amount", "payee")?],
+            None if lines.is_empty() => return Ok(page(forms::entry(&random_name()))),
+            None => lines.into_iter().collect::<Result<_, _>>()?,
+        };
         let session = self.sessions.open(&visit.session);
-        session.enter(visit.parameters.filled("transaction"), draft);
+        session.enter(visit.parameters.filled("transaction"), drafts);
         self.confirm(visit)
     }
 
@@ -87,8 +90,11 @@ impl Desk {
     pub(super) fn confirm(&mut self, visit: &Visit<'_>) -> Result<Reply, Failure> {
         let transaction = visit.parameters.filled("transaction");
         let session = self.sessions.open(&visit.session);
-        let draft = session.entry(transaction).cloned().ok_or(Failure::NothingEntered)?;
-        Ok(page(forms::confirm(&draft, transaction, &session.give_token())))
+        let token = session.give_token();
+        match session.entry(transaction) {
+            [] => Err(Failure::NothingEntered),
+            drafts => Ok(page(forms::confirm(drafts, transaction, &token))),
+        }
     }
 
     /// The third carries no amount: executes what was entered under that number, or what was entered last. It stays
@@ -96,9 +102,9 @@ impl Desk {
     pub(super) fn execute_entered(&mut self, visit: &Visit<'_>, by: &Signature) -> Result<Reply, Failure> {
         self.spend_token(visit)?;
         let session = self.sessions.find(&visit.session);
-        let entry = session.and_then(|session| session.entry(visit.parameters.filled("transaction")));
-        let draft = entry.cloned().ok_or(Failure::NothingEntered)?;
-        self.books.execute(by, &draft, OrderClass::Transfer)?;
+        let drafts = session.map(|session| session.entry(visit.parameters.filled("transaction")).to_vec());
+        let drafts = drafts.filter(|drafts| !drafts.is_empty()).ok_or(Failure::NothingEntered)?;
+        self.execute_all(&drafts, by)?;
         Ok(Reply::Redirect(DONE.to_owned()))
     }
 
