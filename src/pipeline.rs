@@ -9,7 +9,7 @@
 //! | [`Understood`](crate::connection::request::Understood) | the head has one meaning | `request::understand` |
 //! | [`Routed`](crate::policy::route::Routed) | what it is for | `Routes::find` |
 //! | [`Admitted`](crate::policy::rate_limit::Admitted) | not too often | `RateLimits::admit` |
-//! | [`Inspected`](crate::policy::inspect::Inspected) | its body has one meaning, where that matters | `inspect` |
+//! | [`Inspected`] | its body has one meaning, where that matters | `inspect` |
 //! | [`Reserved`](crate::policy::reserve::Reserved) | the ledger grants it, where it moves money | `reserve` |
 //! | [`Sealed`](crate::upstream::seal::Sealed) | scrubbed, told who sends it, signed | `Sealer::seal` |
 //! | [`Answered`](crate::upstream::settle::Answered) | the bank has answered | `Forward::send` |
