@@ -221,7 +221,8 @@ fn demand_of(rules: &InspectionRules, inspection: &Inspection, login_id: Option<
         let number = || inspection.transaction.as_deref().filter(|number| !number.is_empty()).ok_or(missing);
         match key {
             Key::LoginId => Ok(EntryKey::of(&["login-id", login_id.as_str()])),
-            Key::Transaction => Ok(EntryKey::of(&["transaction", login_id.as_str(), number()?])),
+            // Whoever entered it: with another's session, the application commits what stands in that session.
+            Key::Transaction => Ok(EntryKey::of(&["transaction", number()?])),
             Key::Order | Key::AnsweredOrder(_) => Ok(order_key(number()?)),
         }
     };

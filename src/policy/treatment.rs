@@ -81,7 +81,7 @@ pub enum Act {
 pub enum Key {
     /// The customer's: the largest amount that the login ID has entered (LIM-33).
     LoginId,
-    /// The login ID's, for the transaction that a field of the form names.
+    /// Anybody's who names the transaction, in a field of the form.
     Transaction,
     /// Anybody's who knows the order: the one that a field of the form names (LIM-19).
     Order,

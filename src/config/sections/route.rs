@@ -292,7 +292,12 @@ fn act_of(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> 
         Some(Transaction::Answer(_)) => {
             Err(section.mistake("transaction", "must be a field here: the answer comes too late".into()))
         }
-        None => Ok(Key::LoginId),
+        None => {
+            let open = "without it an entry is kept for its login ID: with another customer's session, which is not bound to a \
+                        certificate yet, more could be committed than was entered";
+            section.warn("transaction", open.into());
+            Ok(Key::LoginId)
+        }
     };
     let Some(transfer) = transfer else {
         let is_about_money = draft.class.moves_money() || draft.class == Class::LimitChange;

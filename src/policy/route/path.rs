@@ -88,6 +88,10 @@ fn canonical_name(name: &str) -> Result<String, AmbiguousPath> {
             b'\\' => return Err(AmbiguousPath),
             b'%' => {
                 let byte = decoded(&mut bytes)?;
+                // An overlong UTF-8 form of an ASCII character, which old decoders take for it.
+                if matches!(byte, 0xc0 | 0xc1) && bytes.clone().next() == Some(b'%') {
+                    return Err(AmbiguousPath);
+                }
                 if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
                     canonical.push(char::from(byte));
                 } else {
@@ -166,6 +170,8 @@ mod tests {
             "/ib/%00",
             "/ib/commit.do%00.html",
             "/ib/%252e%252e/transfer",
+            "/ib%c0%aftransfer",
+            "/ib/%C1%A3ommit.do",
             "/ib/%0a",
             "/ib/%7f",
             "/ib/commit.do%3bx",
