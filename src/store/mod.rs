@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod contract;
 pub mod embedded;
+mod gauges;
 pub mod ledger;
 
 use std::path::PathBuf;

@@ -11,15 +11,14 @@
 //! ends by itself, and a way to lower a sum other than by releasing a transfer.
 
 mod book;
-mod desk;
+pub(super) mod desk;
 mod entries;
-mod gauges;
 mod open;
 mod operation;
 mod read;
-mod record;
+pub(super) mod record;
 mod rules;
-mod shelf;
+pub(super) mod shelf;
 mod sums;
 mod writer;
 
@@ -39,10 +38,10 @@ use redb::ReadTransaction;
 use tokio::sync::oneshot;
 
 use self::desk::{Desk, Occasion, OpenDatabase, guarded};
-use self::gauges::Gauges;
 use self::operation::{Operation, Reply};
 use self::shelf::{Failure, Place};
 use self::writer::Writer;
+use super::gauges::Gauges;
 use super::ledger::{
     Counts, Decision, Entered, Entry, Mark, Order, ReconcileError, Settlement, State, Statement, StoreError, Transfer,
     Verdict,
@@ -151,7 +150,8 @@ impl Embedded {
                 OpenError::Unusable { path: path(), source: failure.into() }
             }
         })?;
-        let gauges = Arc::new(Gauges::new(&settings.metrics, desk.book()));
+        let gauges = Arc::new(Gauges::new(&settings.metrics, true));
+        gauges.publish(desk.book().mark().sequence, desk.book().counts(), None);
         let mark = desk.book().mark();
         let store = mark.store.clone();
         let (sender, queue) = mpsc::channel();
