@@ -144,7 +144,7 @@ fn read(layers: &Layers, versions: Versions, report: &Report, clock: &dyn Clock)
     let known_transfer = transfer.as_ref().ok().and_then(Option::as_ref);
     let routes = route::read_routes(&mut root, known_transfer);
     let rate_limits = rate_limit::read_rate_limits(&mut root, routes.as_deref().unwrap_or_default());
-    let store = transfer::read_store(&mut root, state_directory);
+    let store = sections::store::read_store(&mut root, state_directory);
     let audit = transfer::read_audit(&mut root);
     let has_strangers = addresses.iter().any(|listener| matches!(listener.authentication, Authentication::Password));
     if known_transfer.is_some() && has_strangers {

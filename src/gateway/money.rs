@@ -8,8 +8,8 @@ use crate::domain::Clock;
 use crate::operator::audit::{Action, Audit, OpenError, Record, StoreMark, TransferState};
 use crate::operator::metrics::Metrics;
 use crate::policy::reserve::Treasury;
-use crate::store::ledger::{StoreError, Transfer};
-use crate::store::{self, Ledger, embedded};
+use crate::store::ledger::{Mark, StoreError, Transfer};
+use crate::store::{self, Ledger, embedded, redis};
 
 /// Why money cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,9 @@ pub enum MoneyError {
     /// The store.
     #[error(transparent)]
     Store(#[from] embedded::OpenError),
+    /// The store that is shared.
+    #[error(transparent)]
+    Shared(#[from] redis::OpenError),
     /// The store was opened, and then did not answer.
     #[error(transparent)]
     Ledger(#[from] StoreError),
@@ -49,19 +52,12 @@ impl Money {
         if config.transfer.is_none() {
             return Ok(Self { ledger: None, audit });
         }
-        let store::Settings::Embedded { path, retention_days } = &config.store;
-        make_directory_of(path)?;
-        let settings = embedded::Settings {
-            retention_days: *retention_days,
-            ..embedded::Settings::new(path.clone(), Arc::clone(metrics))
-        };
-        let opened = embedded::Embedded::open(&settings, clock.now())?;
-        let ledger = Ledger::Embedded(opened.ledger);
+        let (ledger, recovered) = open_store(config, metrics, clock, audit.last_store())?;
         compare(&ledger, audit.last_store())?;
         if let Some(reason) = ledger.awaits_acceptance() {
             tracing::error!(%reason, "the store waits for an operator to accept it: no money moves");
         }
-        for transfer in &opened.recovered {
+        for transfer in &recovered {
             tell_recovered(transfer, &ledger, &audit, metrics);
         }
         Ok(Self { ledger: Some(ledger), audit })
@@ -89,6 +85,38 @@ impl Money {
             metrics: Arc::clone(metrics),
             clock: Arc::clone(clock),
         }))
+    }
+}
+
+/// Opens the store, and tells what was reserved when the last process ended.
+fn open_store(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    clock: &Arc<dyn Clock>,
+    known: Option<&StoreMark>,
+) -> Result<(Ledger, Vec<Transfer>), MoneyError> {
+    match &config.store {
+        store::Settings::Embedded { path, retention_days } => {
+            make_directory_of(path)?;
+            let settings = embedded::Settings {
+                retention_days: *retention_days,
+                ..embedded::Settings::new(path.clone(), Arc::clone(metrics))
+            };
+            let opened = embedded::Embedded::open(&settings, clock.now())?;
+            Ok((Ledger::Embedded(opened.ledger), opened.recovered))
+        }
+        store::Settings::Redis(settings) => {
+            make_directory_of(&settings.journal)?;
+            let tolerance = config.transfer.as_ref().map(|transfer| transfer.ceiling.backend_clock_skew);
+            let usual = redis::Surroundings::new(Arc::clone(metrics), Arc::clone(clock));
+            let around = redis::Surroundings {
+                clock_tolerance: tolerance.unwrap_or(usual.clock_tolerance),
+                known: known.map(|known| Mark { store: Arc::clone(&known.id), sequence: known.sequence }),
+                ..usual
+            };
+            let opened = redis::Redis::open(settings, around, clock.now())?;
+            Ok((Ledger::Redis(opened.ledger), opened.recovered))
+        }
     }
 }
 

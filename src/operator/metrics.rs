@@ -76,6 +76,10 @@ pub struct Metrics {
     pub ledger_commit_duration: HistogramVec,
     /// `sekisho_ledger_available`: 0 while money is refused because the ledger does not answer
     pub ledger_available: IntGaugeVec,
+    /// `sekisho_ledger_members_waiting`: gateways that have yet to replay their journal into the shared store
+    pub ledger_members_waiting: IntGauge,
+    /// `sekisho_ledger_clock_skew_seconds`: the gateway's clock less that of the shared store
+    pub ledger_clock_skew: IntGauge,
     /// `sekisho_log_lines_suppressed_total`
     pub log_lines_suppressed: IntCounter,
     /// What the audit log counts.
@@ -232,6 +236,12 @@ impl Metrics {
                 &[],
             )?,
             ledger_available: register.gauges("ledger_available", "Whether the ledger of transfers answers.", &[])?,
+            ledger_members_waiting: register.gauge(
+                "ledger_members_waiting",
+                "Gateways that have yet to replay their journal into the shared store; money waits for them.",
+            )?,
+            ledger_clock_skew: register
+                .gauge("ledger_clock_skew_seconds", "The gateway's clock less that of the shared store.")?,
             log_lines_suppressed: register.counter(
                 "log_lines_suppressed_total",
                 "Log lines about refused handshakes left out because there were too many.",

@@ -6,7 +6,9 @@
 #[cfg(test)]
 mod contract;
 pub mod embedded;
+mod gauges;
 pub mod ledger;
+pub mod redis;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,8 +16,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use self::ledger::{
-    Counts, Decision, Entered, Entry, Mark, Order, ReconcileError, Settlement, State, Statement, StoreError, Transfer,
-    Verdict,
+    Counts, Decision, Entered, Entry, Mark, Member, Order, ReconcileError, Settlement, State, Statement, StoreError,
+    Transfer, Verdict,
 };
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 
@@ -29,6 +31,8 @@ pub enum Settings {
         /// For how many days settled transfers and sums are kept.
         retention_days: u16,
     },
+    /// `redis`: a server that several gateways share.
+    Redis(redis::Settings),
 }
 
 /// The ledger of transfers, in the store that the institution chose.
@@ -36,6 +40,8 @@ pub enum Settings {
 pub enum Ledger {
     /// In a file of this gateway.
     Embedded(embedded::Embedded),
+    /// In a server that several gateways share.
+    Redis(redis::Redis),
 }
 
 /// An export, read in chunks.
@@ -43,6 +49,8 @@ pub enum Ledger {
 pub enum Transfers {
     /// From a file of this gateway.
     Embedded(embedded::Transfers),
+    /// From a server that several gateways share.
+    Redis(redis::Transfers),
 }
 
 impl Ledger {
@@ -54,6 +62,7 @@ impl Ledger {
     pub async fn reserve(&self, order: Order) -> Result<Decision, StoreError> {
         match self {
             Self::Embedded(ledger) => ledger.reserve(order).await,
+            Self::Redis(ledger) => ledger.reserve(order).await,
         }
     }
 
@@ -61,6 +70,7 @@ impl Ledger {
     pub fn settle(&self, settlement: Settlement) {
         match self {
             Self::Embedded(ledger) => ledger.settle(settlement),
+            Self::Redis(ledger) => ledger.settle(settlement),
         }
     }
 
@@ -71,6 +81,7 @@ impl Ledger {
     pub async fn settle_and_wait(&self, settlement: Settlement) -> Result<Option<State>, StoreError> {
         match self {
             Self::Embedded(ledger) => ledger.settle_and_wait(settlement).await,
+            Self::Redis(ledger) => ledger.settle_and_wait(settlement).await,
         }
     }
 
@@ -81,6 +92,7 @@ impl Ledger {
     pub async fn enter(&self, entry: Entry) -> Result<Entered, StoreError> {
         match self {
             Self::Embedded(ledger) => ledger.enter(entry).await,
+            Self::Redis(ledger) => ledger.enter(entry).await,
         }
     }
 
@@ -96,6 +108,7 @@ impl Ledger {
     ) -> Result<(), StoreError> {
         match self {
             Self::Embedded(ledger) => ledger.learn_own_limit(contract, own, at).await,
+            Self::Redis(ledger) => ledger.learn_own_limit(contract, own, at).await,
         }
     }
 
@@ -112,6 +125,7 @@ impl Ledger {
     ) -> Result<Transfer, ReconcileError> {
         match self {
             Self::Embedded(ledger) => ledger.reconcile(id, verdict, reason, at).await,
+            Self::Redis(ledger) => ledger.reconcile(id, verdict, reason, at).await,
         }
     }
 
@@ -122,6 +136,7 @@ impl Ledger {
     pub async fn accept(&self, at: Timestamp) -> Result<(), StoreError> {
         match self {
             Self::Embedded(ledger) => ledger.accept(at).await,
+            Self::Redis(ledger) => ledger.accept(at).await,
         }
     }
 
@@ -132,6 +147,7 @@ impl Ledger {
     pub async fn require_acceptance(&self, reason: String) -> Result<(), StoreError> {
         match self {
             Self::Embedded(ledger) => ledger.require_acceptance(reason).await,
+            Self::Redis(ledger) => ledger.require_acceptance(reason).await,
         }
     }
 
@@ -147,6 +163,7 @@ impl Ledger {
     ) -> Result<Statement, StoreError> {
         match self {
             Self::Embedded(ledger) => ledger.statement(contract, members, day).await,
+            Self::Redis(ledger) => ledger.statement(contract, members, day).await,
         }
     }
 
@@ -157,6 +174,7 @@ impl Ledger {
     pub async fn transfer(&self, id: TransferId) -> Result<Option<Transfer>, StoreError> {
         match self {
             Self::Embedded(ledger) => ledger.transfer(id).await,
+            Self::Redis(ledger) => ledger.transfer(id).await,
         }
     }
 
@@ -167,6 +185,7 @@ impl Ledger {
     pub async fn unknown(&self) -> Result<Vec<Transfer>, StoreError> {
         match self {
             Self::Embedded(ledger) => ledger.unknown().await,
+            Self::Redis(ledger) => ledger.unknown().await,
         }
     }
 
@@ -177,6 +196,7 @@ impl Ledger {
     pub async fn transfers(&self, from: JstDate, to: JstDate) -> Result<Transfers, StoreError> {
         match self {
             Self::Embedded(ledger) => Ok(Transfers::Embedded(ledger.transfers(from, to).await?)),
+            Self::Redis(ledger) => Ok(Transfers::Redis(ledger.transfers(from, to).await?)),
         }
     }
 
@@ -184,6 +204,7 @@ impl Ledger {
     pub fn mark(&self) -> Mark {
         match self {
             Self::Embedded(ledger) => ledger.mark(),
+            Self::Redis(ledger) => ledger.mark(),
         }
     }
 
@@ -191,6 +212,7 @@ impl Ledger {
     pub fn is_available(&self) -> bool {
         match self {
             Self::Embedded(ledger) => ledger.is_available(),
+            Self::Redis(ledger) => ledger.is_available(),
         }
     }
 
@@ -198,6 +220,7 @@ impl Ledger {
     pub fn awaits_acceptance(&self) -> Option<Arc<str>> {
         match self {
             Self::Embedded(ledger) => ledger.awaits_acceptance(),
+            Self::Redis(ledger) => ledger.awaits_acceptance(),
         }
     }
 
@@ -205,6 +228,29 @@ impl Ledger {
     pub fn counts(&self) -> Counts {
         match self {
             Self::Embedded(ledger) => ledger.counts(),
+            Self::Redis(ledger) => ledger.counts(),
+        }
+    }
+
+    /// The gateways that share the store, and whether money waits for one of them (LIM-39); none where it is not shared.
+    ///
+    /// # Errors
+    /// When the ledger is closed.
+    pub async fn members(&self) -> Result<Vec<Member>, StoreError> {
+        match self {
+            Self::Embedded(_) => Ok(Vec::new()),
+            Self::Redis(ledger) => ledger.members().await,
+        }
+    }
+
+    /// Gives up a gateway that shares the store and will not come back (LIM-39). Whether there was such a one.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn write_off(&self, member: &str, at: Timestamp) -> Result<bool, StoreError> {
+        match self {
+            Self::Embedded(_) => Ok(false),
+            Self::Redis(ledger) => ledger.write_off(member, at).await,
         }
     }
 
@@ -212,6 +258,7 @@ impl Ledger {
     pub async fn close(&self) {
         match self {
             Self::Embedded(ledger) => ledger.close().await,
+            Self::Redis(ledger) => ledger.close().await,
         }
     }
 }
@@ -224,6 +271,7 @@ impl Transfers {
     pub async fn next_chunk(&mut self) -> Result<Vec<Transfer>, StoreError> {
         match self {
             Self::Embedded(transfers) => transfers.next_chunk().await,
+            Self::Redis(transfers) => transfers.next_chunk().await,
         }
     }
 }

@@ -206,7 +206,7 @@ fn check_accepts_what_pki_dev_makes() {
 #[test]
 fn check_tells_every_mistake_at_once() {
     let directory = development();
-    let bad = "workers = 0\n[limits]\nidle-timeout = \"soon\"\nmax-patience = 3\n[trust]\nca = [\"absent.pem\"]\n[store]\nkind = \"redis\"\n";
+    let bad = "workers = 0\n[limits]\nidle-timeout = \"soon\"\nmax-patience = 3\n[trust]\nca = [\"absent.pem\"]\n[store]\nkind = \"postgres\"\n";
     std::fs::write(directory.path().join("bad.toml"), bad).unwrap();
     for command in ["check", "run"] {
         let output = sekisho(&[command, "--config", "config.toml", "--config", "bad.toml"], directory.path());

@@ -6,6 +6,7 @@ pub(super) mod listener;
 pub(super) mod process;
 pub(super) mod rate_limit;
 pub(super) mod route;
+pub(super) mod store;
 pub(super) mod transfer;
 pub(super) mod trust;
 pub(super) mod upstream;

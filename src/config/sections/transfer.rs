@@ -1,7 +1,6 @@
-//! `[transfer]`, `[store]` and `[audit]`: the ceiling, and where it is kept.
+//! `[transfer]` and `[audit]`: the ceiling, and what is told of it.
 
 use std::ops::RangeInclusive;
-use std::path::Path;
 use std::time::Duration;
 
 use super::TIMEOUT;
@@ -13,13 +12,12 @@ use crate::operator::audit;
 use crate::policy::ceiling::{DayBasis, Settings};
 use crate::policy::route::{CanonicalPath, Class, Enforcement};
 use crate::store::ledger::OverLimit;
-use crate::{store, upstream};
+use crate::upstream;
 
 const BACKEND_CLOCK_SKEW: Duration = Duration::from_secs(5);
 const ENTRY_LIFETIME: Duration = Duration::from_secs(12 * 3600);
 const APPROVAL_LIFETIME: Duration = Duration::from_secs(31 * 86_400);
 const LIFETIME: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(400 * 86_400);
-const RETENTION_DAYS: u16 = 400;
 const MAX_SKEW: Duration = Duration::from_secs(3600);
 
 /// `[transfer]` as values: what the policy is, and what only reading routes needs.
@@ -129,21 +127,6 @@ pub(super) fn canonical_path(given: Given<'_>) -> Result<String, String> {
         Some(_) => Ok(text),
         None => Err(format!("{text:?} is not a path in its canonical form, such as \"/ib/transfer/commit.do\"")),
     }
-}
-
-/// Reads `[store]`; without one it is the embedded store in the state directory.
-pub(in crate::config) fn read_store(root: &mut Section<'_>, state_directory: &Path) -> Read<store::Settings> {
-    let default = state_directory.join("sekisho.redb");
-    let Some(mut section) = root.optional_table("store")? else {
-        return Ok(store::Settings::Embedded { path: default, retention_days: RETENTION_DAYS });
-    };
-    let kind = section.required("kind", choice(&[("embedded", ())]));
-    let path = section.path();
-    let path = section.or("path", default, path);
-    let retention_days = section.or("retention-days", RETENTION_DAYS, integer(40..=36_500));
-    section.finish();
-    kind?;
-    Ok(store::Settings::Embedded { path: path?, retention_days: retention_days? })
 }
 
 /// Reads `[audit]`, if it is there.

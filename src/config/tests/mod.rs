@@ -2,6 +2,7 @@
 
 mod layering;
 mod mistakes;
+mod store;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

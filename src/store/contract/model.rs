@@ -20,6 +20,8 @@ use crate::store::ledger::{
 };
 
 const CASES: u32 = 100;
+/// Of a shared server: each step goes over a socket.
+const CASES_OF_REDIS: u32 = 5;
 /// Schedules that run side by side in each case.
 const CUSTOMERS: usize = 100;
 const LIMIT: u64 = 100;
@@ -319,12 +321,10 @@ impl World {
     }
 }
 
-/// 10,000 schedules in all.
-#[test]
-fn no_schedule_executes_more_than_the_limit() {
+fn no_schedule_of(kind: Kind, cases: u32) {
     let rounds = vec((event(), vec(step(), CUSTOMERS)), 3..6);
-    proptest!(Config { cases: CASES, failure_persistence: None, ..Config::default() }, |(rounds in rounds)| {
-        for kind in Kind::ALL { run(async {
+    proptest!(Config { cases, failure_persistence: None, ..Config::default() }, |(rounds in rounds)| {
+        run(async {
             let name = |number| format!("customer{number}");
             let customers = (0..CUSTOMERS).map(|number| Customer { name: name(number), entered: None, orders: vec![] });
             let mut world = World { stand: Stand::new(kind), customers: customers.collect(), latest: None };
@@ -333,6 +333,22 @@ fn no_schedule_executes_more_than_the_limit() {
                 world.act_all(steps).await;
             }
             world.check().await;
-        }); }
+        });
     });
+}
+
+/// 10,000 schedules in all.
+#[test]
+fn no_schedule_executes_more_than_the_limit() {
+    no_schedule_of(Kind::Embedded, CASES);
+}
+
+#[test]
+fn no_schedule_executes_more_than_the_limit_in_redis() {
+    no_schedule_of(Kind::Redis, CASES_OF_REDIS);
+}
+
+#[test]
+fn no_schedule_executes_more_than_the_limit_in_a_cluster() {
+    no_schedule_of(Kind::RedisCluster, CASES_OF_REDIS);
 }

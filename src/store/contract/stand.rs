@@ -15,15 +15,19 @@ use crate::store::ledger::{
     Basis, Bounds, Claim, Debit, Decision, Denied, Entered, Entry, EntryKey, Grant, Holder, Mode, Order, Outcome,
     OverLimit, Settlement, State, Transfer,
 };
+use crate::store::redis::tests::server;
 
 /// The stores that keep the contract.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
     Embedded,
+    Redis,
+    /// Reached through a server of the cluster that does not hold our keys.
+    RedisCluster,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 1] = [Self::Embedded];
+    pub(crate) const ALL: [Self; 3] = [Self::Embedded, Self::Redis, Self::RedisCluster];
 }
 
 /// Tells a story about each store.
@@ -43,6 +47,8 @@ pub(crate) struct Stand {
     pub now: Timestamp,
     kind: Kind,
     directory: tempfile::TempDir,
+    /// What the keys of this story begin with, where the store is shared.
+    prefix: String,
 }
 
 pub(crate) fn noon() -> Timestamp {
@@ -58,15 +64,16 @@ pub(crate) fn settings(path: PathBuf) -> embedded::Settings {
 impl Stand {
     pub fn new(kind: Kind) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let (ledger, recovered) = open(kind, &directory, noon());
+        let prefix = server::some_prefix();
+        let (ledger, recovered) = open(kind, &directory, &prefix, noon());
         assert!(recovered.is_empty());
-        Self { ledger, now: noon(), kind, directory }
+        Self { ledger, now: noon(), kind, directory, prefix }
     }
 
     /// The process dies and comes back; what was reserved and nobody settled.
     pub async fn restart(&mut self) -> Vec<Transfer> {
         self.ledger.close().await;
-        let (ledger, recovered) = open(self.kind, &self.directory, self.now);
+        let (ledger, recovered) = open(self.kind, &self.directory, &self.prefix, self.now);
         self.ledger = ledger;
         recovered
     }
@@ -136,13 +143,17 @@ impl Stand {
     }
 }
 
-fn open(kind: Kind, directory: &tempfile::TempDir, at: Timestamp) -> (Ledger, Vec<Transfer>) {
-    match kind {
+fn open(kind: Kind, directory: &tempfile::TempDir, prefix: &str, at: Timestamp) -> (Ledger, Vec<Transfer>) {
+    let servers = match kind {
         Kind::Embedded => {
             let opened = Embedded::open(&settings(directory.path().join("ledger.redb")), at).unwrap();
-            (Ledger::Embedded(opened.ledger), opened.recovered)
+            return (Ledger::Embedded(opened.ledger), opened.recovered);
         }
-    }
+        Kind::Redis => [server::plain()],
+        Kind::RedisCluster => [&server::cluster()[1]],
+    };
+    let opened = server::open(&server::settings(&servers, prefix, &directory.path().join("journal.redb")), at);
+    (Ledger::Redis(opened.ledger), opened.recovered)
 }
 
 pub(crate) fn yen(amount: u64) -> Yen {

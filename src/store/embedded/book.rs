@@ -16,8 +16,8 @@ use super::shelf::{Failure, Place, Shelf, Standing};
 use super::sums::Sums;
 use crate::domain::{ContractId, JstDate, TransferId, Yen};
 use crate::store::ledger::{
-    Basis, Claim, Debit, Decision, Denied, Entered, Entry, Grant, Mark, Mode, Order, Outcome, ReconcileError,
-    Settlement, State, StoreError, Transfer, Verdict,
+    Claim, Counts, Debit, Decision, Denied, Entered, Entry, Grant, Mark, Mode, Order, ReconcileError, Settlement,
+    State, StoreError, Transfer, Verdict,
 };
 
 /// How much of the past is looked through in one transaction.
@@ -119,7 +119,7 @@ impl Book {
         };
         let same = transfer.login_id == order.holder.login_id
             && transfer.contract == order.holder.contract
-            && transfer.debits == unique(&order.debits).map(|debit| (debit.basis, debit.day)).collect::<Vec<_>>()
+            && transfer.debits == order.unique_debits().map(|debit| (debit.basis, debit.day)).collect::<Vec<_>>()
             && same_amount;
         Ok(Some(match transfer.state {
             State::Reserved if same => Decision::Granted(Grant {
@@ -142,7 +142,7 @@ impl Book {
         amount: Yen,
     ) -> Result<Option<Vec<(Debit, Yen)>>, Failure> {
         let mut sums = Vec::with_capacity(order.debits.len());
-        for debit in unique(&order.debits) {
+        for debit in order.unique_debits() {
             let used = self.sums.get(shelf, &order.holder.login_id, debit.basis, debit.day)?;
             let Some(sum) = used.checked_add(amount) else { return Ok(None) };
             sums.push((*debit, sum));
@@ -161,7 +161,7 @@ impl Book {
                 login_id: order.holder.login_id.clone(),
                 route: order.route.as_ref().into(),
                 amount,
-                debits: unique(&order.debits).map(|debit| (debit.basis, debit.day)).collect(),
+                debits: order.unique_debits().map(|debit| (debit.basis, debit.day)).collect(),
                 state: State::Reserved,
                 why: String::new(),
                 reserved_at: order.at,
@@ -184,14 +184,7 @@ impl Book {
             return Ok(shelf.find(settlement.id)?.map(|(_, record)| record.transfer.state));
         };
         let state = record.transfer.state;
-        let next = match (state, settlement.outcome) {
-            (State::Reserved, outcome) => outcome.state(),
-            // The application's late yes costs nothing to believe. Its late no would free money: that is for people.
-            (State::Unknown, Outcome::Committed) => State::Committed,
-            (State::Unknown, Outcome::Released | Outcome::Unknown) => return Ok(Some(state)),
-            // Not among the open ones.
-            (State::Committed | State::Released, _) => return Ok(Some(state)),
-        };
+        let Some(next) = state.after(settlement.outcome) else { return Ok(Some(state)) };
         self.close(shelf, settlement.id, next, settlement.why, settlement.at)?;
         Ok(Some(next))
     }
@@ -334,6 +327,11 @@ impl Book {
         }
     }
 
+    /// How many transfers are not settled for good.
+    pub fn counts(&self) -> Counts {
+        self.open.counts()
+    }
+
     /// Where the store stands.
     pub fn mark(&self) -> Mark {
         Mark { store: self.standing.store.clone(), sequence: self.standing.sequence }
@@ -378,13 +376,4 @@ impl Book {
         }
         Ok(())
     }
-}
-
-/// Each sum once, also where an order names it twice.
-fn unique(debits: &[Debit]) -> impl Iterator<Item = &Debit> {
-    let key = |debit: &Debit| -> (Basis, JstDate) { (debit.basis, debit.day) };
-    debits.iter().enumerate().filter_map(move |(at, debit)| {
-        let seen = debits[..at].iter().any(|earlier| key(earlier) == key(debit));
-        (!seen).then_some(debit)
-    })
 }

@@ -15,7 +15,7 @@ const CACHE_BYTES: usize = 64 << 20;
 
 /// When a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Occasion {
+pub(in crate::store) enum Occasion {
     /// At the start: what is not there is made.
     Start,
     /// After a failure: what is not there has been taken away, and an empty store must not take its place.
@@ -23,10 +23,10 @@ pub(super) enum Occasion {
 }
 
 /// How the file is opened: a function, so that tests can put a failing disk under it.
-pub(super) type OpenDatabase = Box<dyn FnMut(Occasion) -> Result<Database, Failure> + Send>;
+pub(in crate::store) type OpenDatabase = Box<dyn FnMut(Occasion) -> Result<Database, Failure> + Send>;
 
 /// Opens a file that only we can read, under an exclusive lock.
-pub(super) fn in_file(path: PathBuf) -> OpenDatabase {
+pub(in crate::store) fn in_file(path: PathBuf) -> OpenDatabase {
     Box::new(move |occasion| match occasion {
         Occasion::Start => {
             make(&path).map_err(redb::DatabaseError::from)?;
@@ -44,7 +44,7 @@ fn make(path: &Path) -> std::io::Result<()> {
 }
 
 /// With our settings.
-pub(super) fn builder() -> Builder {
+pub(in crate::store) fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES);
     builder
@@ -103,6 +103,6 @@ impl Desk {
 }
 
 /// Runs something that reads the file. The database panics at some kinds of damage; here that is an error like others.
-pub(super) fn guarded<T>(act: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+pub(in crate::store) fn guarded<T>(act: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(act)).unwrap_or(Err(Failure::Panic))
 }

@@ -11,16 +11,15 @@
 //! ends by itself, and a way to lower a sum other than by releasing a transfer.
 
 mod book;
-mod desk;
+pub(super) mod desk;
 mod entries;
 mod export;
-mod gauges;
 mod open;
 mod operation;
 mod read;
-mod record;
+pub(super) mod record;
 mod rules;
-mod shelf;
+pub(super) mod shelf;
 mod sums;
 mod writer;
 
@@ -43,10 +42,10 @@ pub use self::export::Transfers;
 
 use self::desk::{Desk, Occasion, OpenDatabase, guarded};
 use self::export::beside;
-use self::gauges::Gauges;
 use self::operation::{Operation, Reply};
 use self::shelf::Failure;
 use self::writer::Writer;
+use super::gauges::Gauges;
 use super::ledger::{
     Counts, Decision, Entered, Entry, Mark, Order, ReconcileError, Settlement, State, Statement, StoreError, Transfer,
     Verdict,
@@ -152,7 +151,9 @@ impl Embedded {
                 OpenError::Unusable { path: path(), source: failure.into() }
             }
         })?;
-        let gauges = Arc::new(Gauges::new(&settings.metrics, desk.book()));
+        let gauges = Arc::new(Gauges::new(&settings.metrics, true));
+        let book = desk.book();
+        gauges.publish(book.mark().sequence, book.counts(), book.standing.not_accepted.as_deref(), None);
         let mark = desk.book().mark();
         let store = mark.store.clone();
         let (sender, queue) = mpsc::channel();

@@ -12,7 +12,7 @@ const VERSION: u8 = 1;
 
 /// A transfer with what the ledger must know again after a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Record {
+pub(in crate::store) struct Record {
     /// What others see.
     pub transfer: Transfer,
     /// The entry that it commits: locked while nobody knows how it ended.
@@ -24,7 +24,7 @@ pub(super) struct Record {
 /// What the file holds does not make sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the store is damaged: {0}")]
-pub(super) struct Damage(pub &'static str);
+pub(in crate::store) struct Damage(pub &'static str);
 
 impl Record {
     /// As it is stored.
@@ -84,27 +84,27 @@ impl Record {
 }
 
 /// A moment as numbers: seconds since 1970 and nanoseconds.
-pub(super) fn moment_numbers(moment: Timestamp) -> (i64, i32) {
+pub(in crate::store) fn moment_numbers(moment: Timestamp) -> (i64, i32) {
     (moment.as_second(), moment.subsec_nanosecond())
 }
 
 /// The reverse.
-pub(super) fn moment_of((seconds, nanoseconds): (i64, i32)) -> Result<Timestamp, Damage> {
+pub(in crate::store) fn moment_of((seconds, nanoseconds): (i64, i32)) -> Result<Timestamp, Damage> {
     Timestamp::new(seconds, nanoseconds).map_err(|_| Damage("a moment"))
 }
 
 /// An amount that was stored.
-pub(super) fn yen_of(stored: u64) -> Result<Yen, Damage> {
+pub(in crate::store) fn yen_of(stored: u64) -> Result<Yen, Damage> {
     Yen::new(stored).ok_or(Damage("an amount"))
 }
 
 /// A day that was stored.
-pub(super) fn day_of(stored: u32) -> Result<JstDate, Damage> {
+pub(in crate::store) fn day_of(stored: u32) -> Result<JstDate, Damage> {
     JstDate::from_number(stored).ok_or(Damage("a day"))
 }
 
 /// As it is stored, here and in the keys of sums.
-pub(super) const fn basis_octet(basis: Basis) -> u8 {
+pub(in crate::store) const fn basis_octet(basis: Basis) -> u8 {
     match basis {
         Basis::Accepted => 0,
         Basis::Designated => 1,
@@ -133,14 +133,14 @@ fn state_of(stored: u8) -> Result<State, Damage> {
 }
 
 /// A moment as the file's other rows hold it too.
-pub(super) fn put_moment(out: &mut Vec<u8>, moment: Timestamp) {
+pub(in crate::store) fn put_moment(out: &mut Vec<u8>, moment: Timestamp) {
     let (seconds, nanoseconds) = moment_numbers(moment);
     out.extend(seconds.to_be_bytes());
     out.extend(nanoseconds.to_be_bytes());
 }
 
 /// Something that may be absent.
-pub(super) fn put_option<T>(out: &mut Vec<u8>, value: Option<T>, put: impl FnOnce(&mut Vec<u8>, T)) {
+pub(in crate::store) fn put_option<T>(out: &mut Vec<u8>, value: Option<T>, put: impl FnOnce(&mut Vec<u8>, T)) {
     out.push(u8::from(value.is_some()));
     if let Some(value) = value {
         put(out, value);
@@ -157,7 +157,7 @@ fn put_length(out: &mut Vec<u8>, length: usize) {
 }
 
 /// Takes values off the front.
-pub(super) struct Reader<'a>(pub &'a [u8]);
+pub(in crate::store) struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
     fn take(&mut self, count: usize) -> Result<&'a [u8], Damage> {

@@ -16,13 +16,13 @@ use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::store::ledger::{Basis, EntryKey, State};
 
 /// The day of acceptance and the number in the order of reservation.
-pub(super) type Place = (u32, u64);
+pub(in crate::store) type Place = (u32, u64);
 
-pub(super) const TRANSFERS: TableDefinition<'_, Place, &[u8]> = TableDefinition::new("transfers");
-pub(super) const PLACES: TableDefinition<'_, &[u8; 16], Place> = TableDefinition::new("places");
-pub(super) const OPEN: TableDefinition<'_, Place, ()> = TableDefinition::new("open");
-pub(super) const SUMS: TableDefinition<'_, &[u8], u64> = TableDefinition::new("sums");
-pub(super) const OWN_LIMITS: TableDefinition<'_, &str, (u64, i64, i32)> = TableDefinition::new("own-limits");
+pub(in crate::store) const TRANSFERS: TableDefinition<'_, Place, &[u8]> = TableDefinition::new("transfers");
+pub(in crate::store) const PLACES: TableDefinition<'_, &[u8; 16], Place> = TableDefinition::new("places");
+pub(in crate::store) const OPEN: TableDefinition<'_, Place, ()> = TableDefinition::new("open");
+pub(in crate::store) const SUMS: TableDefinition<'_, &[u8], u64> = TableDefinition::new("sums");
+pub(in crate::store) const OWN_LIMITS: TableDefinition<'_, &str, (u64, i64, i32)> = TableDefinition::new("own-limits");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const ENTRIES: TableDefinition<'_, &[u8; 32], (u64, i64, i32)> = TableDefinition::new("entries");
 
@@ -31,7 +31,7 @@ const FORMAT: u32 = 1;
 
 /// Why the file does not take part.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(in crate::store) enum Failure {
     /// The disk, or the database on it.
     #[error(transparent)]
     Disk(Box<redb::Error>),
@@ -62,7 +62,7 @@ failure_from!(StorageError, TableError, TransactionError, CommitError, DatabaseE
 
 /// What is true of the store as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(in crate::store) struct Standing {
     /// Its name: random, made with it.
     pub store: Arc<str>,
     /// Grows with every reservation.
@@ -74,7 +74,7 @@ pub(super) struct Standing {
 }
 
 /// The tables, open in one transaction.
-pub(super) struct Shelf<'t> {
+pub(in crate::store) struct Shelf<'t> {
     meta: Table<'t, &'static str, &'static [u8]>,
     transfers: Table<'t, Place, &'static [u8]>,
     places: Table<'t, &'static [u8; 16], Place>,
@@ -221,6 +221,45 @@ impl<'t> Shelf<'t> {
         Ok(())
     }
 
+    /// Every contract's own limit, and when it was learned.
+    pub fn own_limits(&self) -> Result<Vec<(ContractId, Yen, Timestamp)>, Failure> {
+        let mut found = Vec::new();
+        for row in self.own_limits.iter()? {
+            let (contract, value) = row?;
+            let contract = ContractId::parse(contract.value()).ok_or(Damage("a contract"))?;
+            let (own, seconds, nanoseconds) = value.value();
+            found.push((contract, yen_of(own)?, moment_of((seconds, nanoseconds))?));
+        }
+        Ok(found)
+    }
+
+    /// Who else shares the store that this file is the journal of, one to a line.
+    pub fn members(&self) -> Result<Vec<String>, Failure> {
+        let Some(row) = self.meta.get("members")? else { return Ok(Vec::new()) };
+        let text = str::from_utf8(row.value()).map_err(|_| Damage("the members"))?;
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    /// Keeps them.
+    pub fn put_members(&mut self, members: &[String]) -> Result<(), Failure> {
+        self.changed = true;
+        self.meta.insert("members", members.join("\n").as_bytes())?;
+        Ok(())
+    }
+
+    /// Some of the transfers from a place on, and where to go on.
+    pub fn records(&self, from: Place, most: usize) -> Result<(Vec<Record>, Option<Place>), Failure> {
+        let mut found = Vec::new();
+        for row in self.transfers.range(from..)? {
+            let (place, stored) = row?;
+            if found.len() == most {
+                return Ok((found, Some(place.value())));
+            }
+            found.push(Record::decode(stored.value())?);
+        }
+        Ok((found, None))
+    }
+
     /// Every amount that was entered, and until when it holds.
     pub fn entries(&self) -> Result<Vec<(EntryKey, Yen, Timestamp)>, Failure> {
         let mut found = Vec::new();
@@ -289,7 +328,7 @@ impl<'t> Shelf<'t> {
 }
 
 /// Under what a sum stands: the day, which sum of it, whose.
-pub(super) fn sum_key(day: JstDate, basis: Basis, login_id: &LoginId) -> Vec<u8> {
+pub(in crate::store) fn sum_key(day: JstDate, basis: Basis, login_id: &LoginId) -> Vec<u8> {
     let mut key = day.to_number().to_be_bytes().to_vec();
     key.push(basis_octet(basis));
     key.extend(login_id.as_str().as_bytes());
@@ -297,6 +336,6 @@ pub(super) fn sum_key(day: JstDate, basis: Basis, login_id: &LoginId) -> Vec<u8>
 }
 
 /// The day of a place.
-pub(super) fn place_day(place: Place) -> Result<JstDate, Damage> {
+pub(in crate::store) fn place_day(place: Place) -> Result<JstDate, Damage> {
     day_of(place.0)
 }

@@ -10,9 +10,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 use super::desk::{Desk, Occasion, OpenDatabase, guarded};
-use super::gauges::Gauges;
 use super::operation::{Acted, Answer, Operation, Reply};
 use super::shelf::Failure;
+use crate::store::gauges::Gauges;
 use crate::store::ledger::{Decision, Mark, Settlement};
 
 /// The most that one transaction takes.
@@ -126,7 +126,10 @@ impl Writer {
                 self.carried.clear();
                 self.abandoned.clear();
                 self.mark = desk.book().mark();
-                self.gauges.publish(desk.book(), wrote.then(|| begun.elapsed()));
+                let committed_in = wrote.then(|| begun.elapsed());
+                let book = desk.book();
+                let waits = book.standing.not_accepted.as_deref();
+                self.gauges.publish(self.mark.sequence, book.counts(), waits, committed_in);
                 self.answer(acted.answers)
             }
             Err(failure) => {
@@ -162,7 +165,7 @@ impl Writer {
     }
 
     fn fail(&mut self, failure: &Failure) {
-        self.gauges.fail(failure);
+        self.gauges.fail(failure.to_string());
         if let Some(desk) = self.desk.take() {
             // The database writes when it is closed, which fails on the same disk.
             let _ = guarded(|| {

@@ -72,3 +72,14 @@ pub struct Counts {
     /// Waiting for an operator.
     pub unknown: u64,
 }
+
+/// A gateway that shares the store with this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its journal's name.
+    pub name: Arc<str>,
+    /// Whether it is this one.
+    pub is_this: bool,
+    /// Whether it has put back what the store may have lost; money waits for all of them (LIM-39).
+    pub has_replayed: bool,
+}

@@ -33,6 +33,15 @@ pub struct Order {
 }
 
 impl Order {
+    /// Each sum once, also where the order names it twice.
+    pub fn unique_debits(&self) -> impl Iterator<Item = &Debit> {
+        let key = |debit: &Debit| -> (Basis, JstDate) { (debit.basis, debit.day) };
+        self.debits.iter().enumerate().filter_map(move |(at, debit)| {
+            let seen = self.debits[..at].iter().any(|earlier| key(earlier) == key(debit));
+            (!seen).then_some(debit)
+        })
+    }
+
     /// The end of an order that never left.
     pub fn withdrawal(&self, why: &'static str) -> Settlement {
         Settlement { id: self.id, outcome: Outcome::Released, why, at: self.at }

@@ -34,6 +34,16 @@ impl State {
         }
     }
 
+    /// The state that follows when the application is heard; `None` where what it says changes nothing.
+    pub const fn after(self, outcome: Outcome) -> Option<Self> {
+        match (self, outcome) {
+            (Self::Reserved, outcome) => Some(outcome.state()),
+            // Its late yes costs nothing to believe. Its late no would free money: that is for people.
+            (Self::Unknown, Outcome::Committed) => Some(Self::Committed),
+            (Self::Unknown, Outcome::Released | Outcome::Unknown) | (Self::Committed | Self::Released, _) => None,
+        }
+    }
+
     /// Whether a transfer in this state uses up the limit.
     pub const fn counts(self) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! What the writer lets everybody see without asking it.
+//! What the one who writes lets everybody see without asking it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use prometheus::{Histogram, IntGauge};
 
-use super::book::Book;
-use super::shelf::Failure;
 use crate::operator::metrics::Metrics;
 use crate::store::ledger::{Counts, State, StoreError};
 
@@ -30,12 +28,12 @@ pub(super) struct Gauges {
 }
 
 impl Gauges {
-    /// Of a ledger with this state.
-    pub fn new(metrics: &Metrics, book: &Book) -> Self {
+    /// Of a ledger that takes part, or that has yet to begin.
+    pub fn new(metrics: &Metrics, available: bool) -> Self {
         let shown = |state: State| metrics.reservations.with_label_values(&[state.word()]);
         let no_labels: &[&str] = &[];
         let gauges = Self {
-            available: AtomicBool::new(true),
+            available: AtomicBool::new(available),
             queued: AtomicUsize::new(0),
             sequence: AtomicU64::new(0),
             reserved: AtomicU64::new(0),
@@ -47,18 +45,16 @@ impl Gauges {
             shown_available: metrics.ledger_available.with_label_values(no_labels),
             commit_seconds: metrics.ledger_commit_duration.with_label_values(no_labels),
         };
-        gauges.shown_available.set(1);
-        gauges.publish(book, None);
+        gauges.shown_available.set(i64::from(available));
         gauges
     }
 
     /// After a transaction.
-    pub fn publish(&self, book: &Book, committed_in: Option<Duration>) {
-        let counts = book.open.counts();
-        self.sequence.store(book.mark().sequence, Ordering::Release);
+    pub fn publish(&self, sequence: u64, counts: Counts, not_accepted: Option<&str>, committed_in: Option<Duration>) {
+        self.sequence.store(sequence, Ordering::Release);
         self.reserved.store(counts.reserved, Ordering::Release);
         self.unknown.store(counts.unknown, Ordering::Release);
-        self.publish_acceptance(book.standing.not_accepted.as_deref());
+        self.publish_acceptance(not_accepted);
         self.shown_reserved.set(i64::try_from(counts.reserved).unwrap_or(i64::MAX));
         self.shown_unknown.set(i64::try_from(counts.unknown).unwrap_or(i64::MAX));
         if let Some(duration) = committed_in {
@@ -74,9 +70,8 @@ impl Gauges {
     }
 
     /// The store does not take part.
-    pub fn fail(&self, failure: &Failure) {
+    pub fn fail(&self, now: String) {
         let mut reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = failure.to_string();
         // Once for each cause, not once for each attempt.
         if self.available.swap(false, Ordering::AcqRel) || *reason != now {
             tracing::error!(reason = %now, "the ledger is not available: money is refused");
@@ -89,7 +84,7 @@ impl Gauges {
     pub fn recover(&self) {
         self.available.store(true, Ordering::Release);
         self.shown_available.set(1);
-        tracing::warn!("the ledger is available again");
+        tracing::warn!("the ledger is available");
     }
 
     /// It will not take part again.

@@ -1,0 +1,327 @@
+//! What the script answers, read into the ledger's words. What has another shape is an error, and never a grant.
+
+use std::collections::HashMap;
+
+use redis::Value;
+
+use super::link::Failure;
+use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
+use crate::store::embedded::record::Record;
+use crate::store::embedded::shelf::Place;
+use crate::store::ledger::{Basis, Denied, EntryKey, State, Statement, Transfer, Used, Whose};
+
+/// What became of an order.
+#[derive(Debug)]
+pub(super) enum Reserved {
+    /// Nothing is on record where the amount is zero.
+    Granted(Yen, Option<Denied>),
+    Denied(Denied),
+    /// The sum is larger than what can be counted.
+    Uncountable,
+}
+
+/// What became of an entry.
+#[derive(Debug)]
+pub(super) enum Entered {
+    Kept(Yen, jiff::Timestamp),
+    InUse,
+    Full,
+}
+
+/// What became of an operator's word.
+#[derive(Debug)]
+pub(super) enum Reconciled {
+    Done(Box<Record>),
+    None,
+    NotUnknown(State),
+}
+
+/// How the store stands after a batch.
+#[derive(Debug)]
+pub(super) struct Status {
+    pub sequence: u64,
+    pub reserved: u64,
+    pub unknown: u64,
+    /// The last day that has ended.
+    pub ended: Option<JstDate>,
+}
+
+/// Who shares the store, and in which epoch.
+#[derive(Debug)]
+pub(super) struct Fleet {
+    pub session: String,
+    pub epoch: String,
+    pub is_open: bool,
+    pub sequence: u64,
+    /// The server's clock.
+    pub time: jiff::Timestamp,
+    /// Each with the epoch that it has replayed its journal in.
+    pub members: Vec<(String, String)>,
+}
+
+const NONSENSE: Failure = Failure::Nonsense("not the shape that was expected");
+
+/// Takes an answer apart. Before anything else: whether the server takes us for who we are.
+pub(super) fn parts(answer: Value) -> Result<Vec<Value>, Failure> {
+    match answer {
+        Value::Array(parts) => match parts.first() {
+            Some(Value::BulkString(word)) if word == b"stale" || word == b"closed" => Err(Failure::Stale),
+            _ => Ok(parts),
+        },
+        Value::ServerError(error) => Err(Failure::Refused(error.to_string())),
+        _ => Err(NONSENSE),
+    }
+}
+
+/// Reads the values of an array one after the other.
+struct Parts(std::vec::IntoIter<Value>);
+
+impl Parts {
+    fn of(answer: Value) -> Result<Self, Failure> {
+        Ok(Self(parts(answer)?.into_iter()))
+    }
+
+    fn text(&mut self) -> Result<String, Failure> {
+        match self.0.next() {
+            Some(Value::BulkString(text)) => String::from_utf8(text).map_err(|_| NONSENSE),
+            _ => Err(NONSENSE),
+        }
+    }
+
+    fn number(&mut self) -> Result<u64, Failure> {
+        self.text()?.parse().map_err(|_| NONSENSE)
+    }
+
+    fn yen(&mut self) -> Result<Yen, Failure> {
+        Yen::new(self.number()?).ok_or(NONSENSE)
+    }
+
+    fn day(&mut self) -> Result<JstDate, Failure> {
+        day(&self.text()?)
+    }
+
+    fn moment(&mut self) -> Result<jiff::Timestamp, Failure> {
+        let microseconds = self.text()?.parse().map_err(|_| NONSENSE)?;
+        jiff::Timestamp::from_microsecond(microseconds).map_err(|_| NONSENSE)
+    }
+
+    fn array(&mut self) -> Result<Vec<Value>, Failure> {
+        match self.0.next() {
+            Some(Value::Array(found)) => Ok(found),
+            _ => Err(NONSENSE),
+        }
+    }
+
+    fn rest_is_empty(&self) -> bool {
+        self.0.as_slice().is_empty()
+    }
+}
+
+pub(super) fn reserved(answer: Value) -> Result<Reserved, Failure> {
+    let mut from = Parts::of(answer)?;
+    match &*from.text()? {
+        "granted" => {
+            let amount = from.yen()?;
+            let would_deny = if from.rest_is_empty() { None } else { Some(denied(&mut from)?) };
+            Ok(Reserved::Granted(amount, would_deny))
+        }
+        "denied" => Ok(Reserved::Denied(denied(&mut from)?)),
+        "uncountable" => Ok(Reserved::Uncountable),
+        _ => Err(NONSENSE),
+    }
+}
+
+fn denied(from: &mut Parts) -> Result<Denied, Failure> {
+    Ok(match &*from.text()? {
+        "over_limit" => {
+            let whose = match &*from.text()? {
+                "contract" => Whose::Contract,
+                "login_id" => Whose::LoginId,
+                _ => return Err(NONSENSE),
+            };
+            Denied::OverLimit { whose, day: from.day()?, limit: from.yen()?, used: from.yen()? }
+        }
+        "above_ceiling" => Denied::OwnLimitAboveCeiling { own: from.yen()?, ceiling: from.yen()? },
+        "duplicate" => Denied::Duplicate,
+        "too_many" => Denied::TooManyInFlight,
+        "no_entry" => Denied::NoEntry,
+        "in_use" => Denied::EntryInUse,
+        "clock" => Denied::ClockBehind { recorded: from.moment()? },
+        _ => return Err(NONSENSE),
+    })
+}
+
+pub(super) fn entered(answer: Value) -> Result<Entered, Failure> {
+    let mut from = Parts::of(answer)?;
+    match &*from.text()? {
+        "kept" => Ok(Entered::Kept(from.yen()?, from.moment()?)),
+        "in_use" => Ok(Entered::InUse),
+        "full" => Ok(Entered::Full),
+        _ => Err(NONSENSE),
+    }
+}
+
+/// Where a transfer stands; `None` where there is none.
+pub(super) fn settled(answer: Value) -> Result<Option<State>, Failure> {
+    let word = Parts::of(answer)?.text()?;
+    if word == "none" { Ok(None) } else { state(&word).map(Some) }
+}
+
+pub(super) fn reconciled(answer: Value) -> Result<Reconciled, Failure> {
+    let mut from = Parts::of(answer)?;
+    match &*from.text()? {
+        "none" => Ok(Reconciled::None),
+        "not_unknown" => Ok(Reconciled::NotUnknown(state(&from.text()?)?)),
+        "done" => {
+            let id = from.text()?;
+            Ok(Reconciled::Done(Box::new(record(&id, from.array()?)?.0)))
+        }
+        _ => Err(NONSENSE),
+    }
+}
+
+pub(super) fn done(answer: Value) -> Result<(), Failure> {
+    match &*Parts::of(answer)?.text()? {
+        "done" => Ok(()),
+        _ => Err(NONSENSE),
+    }
+}
+
+/// Whether there was such a member.
+pub(super) fn written_off(answer: Value) -> Result<bool, Failure> {
+    match &*Parts::of(answer)?.text()? {
+        "done" => Ok(true),
+        "none" => Ok(false),
+        _ => Err(NONSENSE),
+    }
+}
+
+pub(super) fn transfer(id: TransferId, answer: Value) -> Result<Option<Transfer>, Failure> {
+    let fields = parts(answer)?;
+    if fields.is_empty() { Ok(None) } else { Ok(Some(record(&id.to_string(), fields)?.0.transfer)) }
+}
+
+/// Transfers with their place in the order of reservation.
+pub(super) fn rows(answer: Value) -> Result<Vec<(Record, u64)>, Failure> {
+    parts(answer)?.into_iter().map(row).collect()
+}
+
+fn row(answer: Value) -> Result<(Record, u64), Failure> {
+    let mut from = Parts::of(answer)?;
+    let id = from.text()?;
+    record(&id, from.array()?)
+}
+
+pub(super) fn statement(answer: Value) -> Result<Statement, Failure> {
+    let mut from = Parts::of(answer)?;
+    let own = from.text()?;
+    let own = if own.is_empty() { None } else { Some(yen(&own)?) };
+    let used = from.array()?.into_iter().map(|sum| {
+        let mut sum = Parts::of(sum)?;
+        let login_id = LoginId::parse(&sum.text()?).ok_or(NONSENSE)?;
+        Ok(Used { login_id, basis: basis(&sum.text()?)?, amount: sum.yen()? })
+    });
+    let used = used.collect::<Result<_, Failure>>()?;
+    let mut found: Vec<(Record, u64)> = from.array()?.into_iter().map(row).collect::<Result<_, _>>()?;
+    found.sort_unstable_by_key(|(_, sequence)| *sequence);
+    let transfers = found.into_iter().map(|(record, _)| record.transfer).collect();
+    Ok(Statement { used, own_limit: own, transfers })
+}
+
+/// Some of an export, and where to go on.
+pub(super) fn chunk(answer: Value) -> Result<(Vec<Transfer>, Option<Place>), Failure> {
+    let mut from = Parts::of(answer)?;
+    if from.rest_is_empty() {
+        return Ok((Vec::new(), None));
+    }
+    let on = from.day()?.to_number();
+    let found: Vec<(Record, u64)> = from.array()?.into_iter().map(row).collect::<Result<_, _>>()?;
+    let next = found.last().map(|(_, sequence)| (on, sequence + 1));
+    Ok((found.into_iter().map(|(record, _)| record.transfer).collect(), next))
+}
+
+/// Where forgetting goes on; `None` when all that is old is gone.
+pub(super) fn pruned(answer: Value) -> Result<Option<Place>, Failure> {
+    let mut from = Parts::of(answer)?;
+    if from.rest_is_empty() { Ok(None) } else { Ok(Some((from.day()?.to_number(), from.number()?))) }
+}
+
+pub(super) fn status(answer: Value) -> Result<Status, Failure> {
+    let mut from = Parts::of(answer)?;
+    let (sequence, reserved, unknown, ended) = (from.number()?, from.number()?, from.number()?, from.text()?);
+    let ended = if ended.is_empty() { None } else { Some(day(&ended)?) };
+    Ok(Status { sequence, reserved, unknown, ended })
+}
+
+pub(super) fn fleet(answer: Value) -> Result<Fleet, Failure> {
+    let mut from = Parts::of(answer)?;
+    if from.text()? != "fleet" {
+        return Err(NONSENSE);
+    }
+    let (session, epoch, open, sequence) = (from.text()?, from.text()?, from.text()?, from.number()?);
+    let mut time = Parts(from.array()?.into_iter());
+    let (seconds, microseconds) = (time.number()?, time.number()?);
+    let time = i64::try_from(seconds).ok().zip(i32::try_from(microseconds).ok());
+    let time = time.and_then(|(seconds, micros)| jiff::Timestamp::new(seconds, micros * 1000).ok()).ok_or(NONSENSE)?;
+    let mut flat = Parts(from.array()?.into_iter());
+    let mut members = Vec::new();
+    while !flat.rest_is_empty() {
+        members.push((flat.text()?, flat.text()?));
+    }
+    members.sort_unstable();
+    Ok(Fleet { session, epoch, is_open: open == "1", sequence, time, members })
+}
+
+/// A transfer out of its fields, and its number in the order of reservation.
+fn record(id: &str, flat: Vec<Value>) -> Result<(Record, u64), Failure> {
+    let mut from = Parts(flat.into_iter());
+    let mut fields = HashMap::new();
+    while !from.rest_is_empty() {
+        fields.insert(from.text()?, from.text()?);
+    }
+    let mut take = |name: &str| fields.remove(name).ok_or(Failure::Nonsense("a transfer lacks a field"));
+    let debits = take("debits")?;
+    let debits = debits.split(' ').map(|debit| {
+        let (of, on) = debit.split_once(':').ok_or(NONSENSE)?;
+        Ok((basis(of)?, day(on)?))
+    });
+    let settled_at = take("settled-at")?;
+    let transfer = Transfer {
+        id: TransferId::parse(id).ok_or(NONSENSE)?,
+        contract: ContractId::parse(&take("contract")?).ok_or(NONSENSE)?,
+        login_id: LoginId::parse(&take("login")?).ok_or(NONSENSE)?,
+        route: take("route")?,
+        amount: yen(&take("amount")?)?,
+        debits: debits.collect::<Result<_, Failure>>()?,
+        state: state(&take("state")?)?,
+        why: take("why")?,
+        reserved_at: take("reserved-at")?.parse().map_err(|_| NONSENSE)?,
+        settled_at: if settled_at.is_empty() { None } else { Some(settled_at.parse().map_err(|_| NONSENSE)?) },
+    };
+    let record = Record { transfer, entry: key(&take("entry")?)?, token: key(&take("token")?)? };
+    Ok((record, take("sequence")?.parse().map_err(|_| NONSENSE)?))
+}
+
+fn key(text: &str) -> Result<Option<EntryKey>, Failure> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.map(|bytes| Some(EntryKey::from_bytes(bytes))).ok_or(NONSENSE)
+}
+
+fn yen(text: &str) -> Result<Yen, Failure> {
+    text.parse().ok().and_then(Yen::new).ok_or(NONSENSE)
+}
+
+fn day(text: &str) -> Result<JstDate, Failure> {
+    text.parse().ok().and_then(JstDate::from_number).ok_or(NONSENSE)
+}
+
+fn state(word: &str) -> Result<State, Failure> {
+    State::ALL.into_iter().find(|state| state.word() == word).ok_or(NONSENSE)
+}
+
+fn basis(word: &str) -> Result<Basis, Failure> {
+    [Basis::Accepted, Basis::Designated].into_iter().find(|basis| super::call::basis(*basis) == word).ok_or(NONSENSE)
+}

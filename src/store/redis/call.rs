@@ -1,0 +1,267 @@
+//! What is asked of the script: each verb with its arguments, as text.
+
+use jiff::Timestamp;
+
+use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
+use crate::store::embedded::record::Record;
+use crate::store::embedded::shelf::Place;
+use crate::store::ledger::{
+    Basis, Bounds, Claim, Entry, EntryKey, Mode, Order, OverLimit, Settlement, State, Transfer, Verdict,
+};
+
+/// The whole script.
+pub(super) const SCRIPT: &str = concat!(
+    include_str!("script/common.lua"),
+    include_str!("script/reserve.lua"),
+    include_str!("script/settle.lua"),
+    include_str!("script/read.lua"),
+    include_str!("script/fleet.lua"),
+);
+
+/// Who asks, and what it takes the store for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Caller {
+    /// The gateway: its journal's name.
+    pub member: String,
+    /// Counted by Redis; calls of an earlier connection that arrive late are refused. Empty before the first answer.
+    pub session: String,
+    /// The store's present life, between two losses.
+    pub epoch: String,
+    /// How far the store had come when it was heard of last.
+    pub seen: u64,
+}
+
+/// One call, ready to be sent.
+#[derive(Debug, Clone)]
+pub(super) struct Call(Vec<String>);
+
+impl Call {
+    /// As the script reads them.
+    pub fn arguments(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl Caller {
+    /// A verb that needs nothing else.
+    pub fn plain(&self, verb: &str) -> Call {
+        self.call(verb, [])
+    }
+
+    fn call(&self, verb: &str, arguments: impl IntoIterator<Item = String>) -> Call {
+        let mut all =
+            vec![verb.to_owned(), self.member.clone(), self.session.clone(), self.epoch.clone(), self.seen.to_string()];
+        all.extend(arguments);
+        Call(all)
+    }
+
+    /// Decides an order. `asker` is this call's own name: the same call sent twice is not asked twice.
+    pub fn reserve(&self, order: &Order, asker: &str) -> Call {
+        let (stated, entry) = match order.claim {
+            Claim::Stated(amount) => (amount.to_string(), String::new()),
+            Claim::Entered(key) => (String::new(), hexadecimal(&key)),
+        };
+        let Bounds { in_flight_per_login_id, in_flight_per_contract, per_login_id, over_limit, clock_tolerance } =
+            &order.bounds;
+        let mut arguments = vec![
+            order.id.to_string(),
+            asker.to_owned(),
+            order.holder.contract.as_str().to_owned(),
+            order.holder.login_id.as_str().to_owned(),
+            order.route.to_string(),
+            stated,
+            entry,
+            microseconds(order.at),
+            order.at.to_string(),
+            day(JstDate::of(order.at)),
+            order.token.as_ref().map(hexadecimal).unwrap_or_default(),
+            in_flight_per_login_id.to_string(),
+            in_flight_per_contract.to_string(),
+            per_login_id.map(|limit| limit.to_string()).unwrap_or_default(),
+            match over_limit {
+                OverLimit::Clamp => "clamp",
+                OverLimit::BlockTransfers => "block",
+            }
+            .to_owned(),
+            clock_tolerance.as_micros().to_string(),
+            match order.mode {
+                Mode::Enforce => "enforce",
+                Mode::Observe => "observe",
+            }
+            .to_owned(),
+            order.holder.members.len().to_string(),
+        ];
+        arguments.extend(order.holder.members.iter().map(|member| member.as_str().to_owned()));
+        for debit in order.unique_debits() {
+            arguments.extend([basis(debit.basis).to_owned(), day(debit.day), debit.ceiling.to_string()]);
+        }
+        self.call("reserve", arguments)
+    }
+
+    /// Settles a transfer.
+    pub fn settle(&self, settlement: &Settlement) -> Call {
+        let state = settlement.outcome.state().word();
+        self.end("settle", settlement.id, state, settlement.why, settlement.at)
+    }
+
+    /// Takes back a reservation whose grant nobody heard.
+    pub fn abandon(&self, settlement: &Settlement, asker: &str) -> Call {
+        self.end("abandon", settlement.id, asker, settlement.why, settlement.at)
+    }
+
+    /// An operator's word.
+    pub fn reconcile(&self, id: TransferId, verdict: Verdict, reason: &str, at: Timestamp) -> Call {
+        self.end("reconcile", id, verdict.state().word(), reason, at)
+    }
+
+    fn end(&self, verb: &str, id: TransferId, how: &str, why: &str, at: Timestamp) -> Call {
+        self.call(
+            verb,
+            [id.to_string(), how.into(), why.into(), microseconds(at), at.to_string(), day(JstDate::of(at))],
+        )
+    }
+
+    /// Keeps an amount that another screen will commit.
+    pub fn enter(&self, entry: &Entry) -> Call {
+        self.call(
+            "enter",
+            [
+                hexadecimal(&entry.key),
+                entry.amount.to_string(),
+                microseconds(entry.at),
+                day(JstDate::of(entry.at)),
+                microseconds(entry.until),
+            ],
+        )
+    }
+
+    /// Keeps a customer's own limit.
+    pub fn learn(&self, contract: &ContractId, own: Option<Yen>, at: Timestamp) -> Call {
+        let own = own.map(|own| own.to_string()).unwrap_or_default();
+        self.call("learn", [contract.as_str().into(), own, microseconds(at)])
+    }
+
+    /// The clock is right.
+    pub fn accept(&self, at: Timestamp) -> Call {
+        self.call("accept", [microseconds(at), day(JstDate::of(at))])
+    }
+
+    /// One transfer.
+    pub fn transfer(&self, id: TransferId) -> Call {
+        self.call("transfer", [id.to_string()])
+    }
+
+    /// Some unknown ones behind a sequence.
+    pub fn unknown(&self, after: u64, most: usize) -> Call {
+        self.call("unknown", [after.to_string(), most.to_string()])
+    }
+
+    /// A contract's day.
+    pub fn statement(&self, contract: &ContractId, members: &[LoginId], of: JstDate) -> Call {
+        let members = members.iter().map(|member| member.as_str().to_owned());
+        self.call("statement", [day(of), contract.as_str().into()].into_iter().chain(members))
+    }
+
+    /// Some of an export.
+    pub fn chunk(&self, from: Place, to: JstDate, most: usize) -> Call {
+        self.call("chunk", [from.0.to_string(), from.1.to_string(), day(to), most.to_string()])
+    }
+
+    /// Forgets some of what was accepted before a day.
+    pub fn prune(&self, before: JstDate, from: Place, most: usize) -> Call {
+        self.call("prune", [day(before), from.0.to_string(), from.1.to_string(), most.to_string()])
+    }
+
+    /// Comes to the store, or looks how it is: with the name of a new epoch should it need one, and who else is known.
+    pub fn join(&self, new_epoch: &str, grace_milliseconds: u128, known: &[String]) -> Call {
+        let arguments = [new_epoch.to_owned(), grace_milliseconds.to_string()];
+        self.call("join", arguments.into_iter().chain(known.iter().cloned()))
+    }
+
+    /// Gives another gateway up.
+    pub fn write_off(&self, member: &str, at: Timestamp) -> Call {
+        self.call("write_off", [member.into(), microseconds(at), at.to_string(), day(JstDate::of(at))])
+    }
+
+    /// Puts back a transfer that this gateway remembers.
+    pub fn restore(&self, record: &Record) -> Call {
+        let Transfer { id, contract, login_id, route, amount, debits, state, why, reserved_at, settled_at } =
+            &record.transfer;
+        let debits: Vec<String> = debits.iter().map(|(of, on)| format!("{}:{}", basis(*of), day(*on))).collect();
+        let moment = settled_at.map_or(*reserved_at, |settled_at| settled_at.max(*reserved_at));
+        let fields: [(&str, String); 16] = [
+            ("contract", contract.as_str().into()),
+            ("login", login_id.as_str().into()),
+            ("route", route.clone()),
+            ("amount", amount.to_string()),
+            ("debits", debits.join(" ")),
+            ("state", state.word().into()),
+            ("why", why.clone()),
+            ("day", day(JstDate::of(*reserved_at))),
+            ("reserved-at", reserved_at.to_string()),
+            ("settled-at", settled_at.map(|at| at.to_string()).unwrap_or_default()),
+            ("entry", record.entry.as_ref().map(hexadecimal).unwrap_or_default()),
+            ("token", record.token.as_ref().map(hexadecimal).unwrap_or_default()),
+            ("owner", self.member.clone()),
+            ("asker", String::new()),
+            ("moment", microseconds(moment)),
+            ("moment-day", day(JstDate::of(moment))),
+        ];
+        let fields = fields.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+        self.call("restore", [id.to_string()].into_iter().chain(fields))
+    }
+
+    /// Puts back an amount of an earlier screen.
+    pub fn restore_entry(&self, key: &EntryKey, amount: Yen, until: Timestamp) -> Call {
+        self.call("restore_entry", [hexadecimal(key), amount.to_string(), microseconds(until)])
+    }
+
+    /// Puts back a customer's own limit.
+    pub fn restore_own(&self, contract: &ContractId, own: Yen, at: Timestamp) -> Call {
+        self.call("restore_own", [contract.as_str().into(), own.to_string(), microseconds(at)])
+    }
+}
+
+/// The order as it is on record once it is granted.
+pub(super) fn record_of(order: &Order, amount: Yen) -> Record {
+    Record {
+        transfer: Transfer {
+            id: order.id,
+            contract: order.holder.contract.clone(),
+            login_id: order.holder.login_id.clone(),
+            route: order.route.as_ref().into(),
+            amount,
+            debits: order.unique_debits().map(|debit| (debit.basis, debit.day)).collect(),
+            state: State::Reserved,
+            why: String::new(),
+            reserved_at: order.at,
+            settled_at: None,
+        },
+        entry: match order.claim {
+            Claim::Stated(_) => None,
+            Claim::Entered(key) => Some(key),
+        },
+        token: order.token,
+    }
+}
+
+/// The word for a sum in keys and fields.
+pub(super) const fn basis(basis: Basis) -> &'static str {
+    match basis {
+        Basis::Accepted => "accepted",
+        Basis::Designated => "designated",
+    }
+}
+
+fn hexadecimal(key: &EntryKey) -> String {
+    data_encoding::HEXLOWER.encode(key.as_bytes())
+}
+
+/// A number that a script can compare: exact until the year 2255.
+fn microseconds(moment: Timestamp) -> String {
+    moment.as_microsecond().to_string()
+}
+
+fn day(day: JstDate) -> String {
+    day.to_number().to_string()
+}

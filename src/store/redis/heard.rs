@@ -1,0 +1,230 @@
+//! What one batch has come to: the answers, held back until they are durable, and what the journal must learn.
+
+use redis::Value;
+
+use super::answer::{self, Reconciled, Reserved};
+use super::call::record_of;
+use super::journal::{Change, Sequences};
+use super::link::Failure;
+use super::operation::{Operation, Reply};
+use crate::domain::Yen;
+use crate::store::ledger::{
+    Decision, Denied, Entered, Grant, Mark, Order, Outcome, ReconcileError, Settlement, State, StoreError,
+};
+
+/// What leaves at the end of a batch.
+pub(super) enum Answer {
+    Granted { order: Box<Order>, asker: String, reply: Reply<Decision>, amount: Yen, would_deny: Option<Denied> },
+    Other(Box<dyn FnOnce() + Send>),
+}
+
+/// What one batch has come to so far.
+#[derive(Default)]
+pub(super) struct Heard {
+    pub changes: Vec<Change>,
+    pub sequences: Sequences,
+    pub answers: Vec<Answer>,
+    /// What Redis must hear again.
+    pub carried: Vec<Operation>,
+    /// The first thing that went wrong.
+    pub trouble: Option<Failure>,
+    /// The journal could not be written: every waiter hears that the store does not answer.
+    pub is_forgotten: bool,
+}
+
+impl Answer {
+    /// Sends it. A grant that nobody hears is to be taken back: nobody forwards it.
+    pub fn send(self, mark: &Mark, sequences: &Sequences) -> Option<Operation> {
+        match self {
+            Self::Granted { order, asker, reply, amount, would_deny } => {
+                let sequence = sequences.get(&order.id).copied().unwrap_or(mark.sequence);
+                let grant = Grant { amount, mark: Mark { store: mark.store.clone(), sequence }, would_deny };
+                let unheard = reply.send(Ok(Decision::Granted(grant))).is_err();
+                unheard.then(|| Operation::Abandon(order.withdrawal("abandoned"), asker))
+            }
+            Self::Other(send) => {
+                send();
+                None
+            }
+        }
+    }
+}
+
+impl Heard {
+    /// Keeps an answer.
+    pub fn answer<T: Send + 'static, E: Send + 'static>(&mut self, reply: Reply<T, E>, answer: Result<T, E>) {
+        // Whoever has gone needs no answer.
+        self.answers.push(Answer::Other(Box::new(move || drop(reply.send(answer)))));
+    }
+
+    /// Keeps a reply that will have no answer; when it is dropped, its waiter reads why.
+    fn drop_later<T: Send + 'static, E: Send + 'static>(&mut self, reply: Reply<T, E>) {
+        self.answers.push(Answer::Other(Box::new(move || drop(reply))));
+    }
+
+    fn settled<T: Send + 'static>(&mut self, reply: Reply<T>, answer: Result<T, Failure>) {
+        match answer {
+            Ok(answer) => self.answer(reply, Ok(answer)),
+            Err(failure) => {
+                self.trouble.get_or_insert(failure);
+                self.drop_later(reply);
+            }
+        }
+    }
+
+    /// Redis is away, and was not asked.
+    pub fn refuse(&mut self, operation: Operation) {
+        match operation {
+            Operation::Reserve(_, _, reply) => self.drop_later(reply),
+            operation => self.put_off(operation),
+        }
+    }
+
+    /// Nobody knows whether Redis did it, or Redis is away. Settlements wait for it; orders are refused, and what Redis
+    /// may have reserved is taken back.
+    pub fn put_off(&mut self, operation: Operation) {
+        match operation {
+            Operation::Settle(settlement, reply) => {
+                self.changes.push(Change::Settled(settlement.clone()));
+                self.carried.push(Operation::Settle(settlement, None));
+                if let Some(reply) = reply {
+                    self.drop_later(reply);
+                }
+            }
+            Operation::Abandon(..) => self.carried.push(operation),
+            Operation::Reserve(order, asker, reply) => {
+                self.carried.push(Operation::Abandon(order.withdrawal("store_error"), asker));
+                self.drop_later(reply);
+            }
+            Operation::Enter(_, reply) => self.drop_later(reply),
+            Operation::Learn(_, _, _, reply)
+            | Operation::Accept(_, reply)
+            | Operation::RequireAcceptance(_, reply)
+            | Operation::Close(Some(reply)) => self.drop_later(reply),
+            Operation::Reconcile(_, _, _, _, reply) => self.drop_later(reply),
+            Operation::Transfer(_, reply) => self.drop_later(reply),
+            Operation::Unknown(_, reply) => self.drop_later(reply),
+            Operation::Statement(_, _, _, reply) => self.drop_later(reply),
+            Operation::Chunk(_, _, reply) => self.drop_later(reply),
+            Operation::Members(reply) => self.drop_later(reply),
+            Operation::WriteOff(_, _, reply) => self.drop_later(reply),
+            Operation::Close(None) => {}
+        }
+    }
+
+    /// Grants that are not durable enough are none.
+    pub fn take_back(&mut self, failure: Failure) {
+        for answer in std::mem::take(&mut self.answers) {
+            match answer {
+                Answer::Granted { order, asker, reply, .. } => {
+                    self.put_off(Operation::Reserve(order, asker, reply));
+                }
+                Answer::Other(_) => self.answers.push(answer),
+            }
+        }
+        self.trouble.get_or_insert(failure);
+    }
+
+    /// Takes in what Redis answers to an operation.
+    pub fn hear(&mut self, operation: Operation, said: Value) {
+        match operation {
+            Operation::Reserve(order, asker, reply) => self.reserved(order, asker, reply, said),
+            Operation::Settle(settlement, reply) => match answer::settled(said) {
+                Ok(state) => {
+                    self.changes.push(Change::Settled(settlement));
+                    if let Some(reply) = reply {
+                        self.answer(reply, Ok(state));
+                    }
+                }
+                Err(failure) => self.not_heard(Operation::Settle(settlement, reply), failure),
+            },
+            Operation::Abandon(settlement, asker) => match answer::settled(said) {
+                Ok(state) => self.abandoned(settlement, state),
+                Err(failure) => self.not_heard(Operation::Abandon(settlement, asker), failure),
+            },
+            Operation::Enter(entry, reply) => {
+                let entered = answer::entered(said);
+                if let Ok(answer::Entered::Kept(amount, until)) = &entered {
+                    self.changes.push(Change::Entered(entry.key, *amount, *until));
+                }
+                match entered {
+                    Ok(answer::Entered::Kept(amount, _)) => self.answer(reply, Ok(Entered::Kept(amount))),
+                    Ok(answer::Entered::InUse) => self.answer(reply, Ok(Entered::InUse)),
+                    Ok(answer::Entered::Full) => {
+                        let full = StoreError::Unavailable("too many amounts wait for their commit".into());
+                        self.answer(reply, Err(full));
+                    }
+                    Err(failure) => self.settled(reply, Err(failure)),
+                }
+            }
+            Operation::Learn(contract, own, at, reply) => {
+                let done = answer::done(said);
+                if done.is_ok() {
+                    self.changes.push(Change::Learned(contract, own, at));
+                }
+                self.settled(reply, done);
+            }
+            Operation::Reconcile(id, _, _, _, reply) => match answer::reconciled(said) {
+                Ok(Reconciled::Done(record)) => {
+                    self.answer(reply, Ok(record.transfer.clone()));
+                    self.changes.push(Change::Reconciled(*record));
+                }
+                Ok(Reconciled::None) => self.answer(reply, Err(ReconcileError::NotFound(id))),
+                Ok(Reconciled::NotUnknown(state)) => self.answer(reply, Err(ReconcileError::NotUnknown(state))),
+                Err(failure) => {
+                    self.trouble.get_or_insert(failure);
+                    self.drop_later(reply);
+                }
+            },
+            Operation::Accept(_, reply) => {
+                let done = answer::done(said);
+                if done.is_ok() {
+                    self.changes.push(Change::NotAccepted(None));
+                }
+                self.settled(reply, done);
+            }
+            Operation::Transfer(id, reply) => self.settled(reply, answer::transfer(id, said)),
+            Operation::Unknown(_, reply) => {
+                let found = answer::rows(said).map(|rows| {
+                    let last = rows.last().map(|(_, sequence)| *sequence);
+                    (rows.into_iter().map(|(record, _)| record.transfer).collect(), last)
+                });
+                self.settled(reply, found);
+            }
+            Operation::Statement(_, _, _, reply) => self.settled(reply, answer::statement(said)),
+            Operation::Chunk(_, _, reply) => self.settled(reply, answer::chunk(said)),
+            Operation::WriteOff(_, _, reply) => self.settled(reply, answer::written_off(said)),
+            // Answered without Redis.
+            Operation::RequireAcceptance(..) | Operation::Members(_) | Operation::Close(_) => self.put_off(operation),
+        }
+    }
+
+    fn not_heard(&mut self, operation: Operation, failure: Failure) {
+        self.trouble.get_or_insert(failure);
+        self.put_off(operation);
+    }
+
+    fn reserved(&mut self, order: Box<Order>, asker: String, reply: Reply<Decision>, said: Value) {
+        match answer::reserved(said) {
+            Ok(Reserved::Granted(amount, would_deny)) => {
+                // Where nothing is known that could count, nothing is on record either.
+                if amount != Yen::ZERO {
+                    self.changes.push(Change::Reserved(record_of(&order, amount)));
+                }
+                self.answers.push(Answer::Granted { order, asker, reply, amount, would_deny });
+            }
+            Ok(Reserved::Denied(denied)) => self.answer(reply, Ok(Decision::Denied(denied))),
+            Ok(Reserved::Uncountable) => {
+                let large = StoreError::Unavailable("the sum is larger than what can be counted".into());
+                self.answer(reply, Err(large));
+            }
+            Err(failure) => self.not_heard(Operation::Reserve(order, asker, reply), failure),
+        }
+    }
+
+    fn abandoned(&mut self, settlement: Settlement, state: Option<State>) {
+        if state == Some(State::Released) {
+            self.changes.push(Change::Settled(Settlement { outcome: Outcome::Released, ..settlement }));
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! The ledger in Redis, shared by several gateways (OPS-12), with a journal on the disk of each (LIM-24).
+//!
+//! ```text
+//! requests ─ reserve, enter ─┐              ┌─ one pipeline    link, call, answer; the rules are in script/*.lua
+//! pipeline ─ settle ─────────┼─▶ queue ─▶ clerk ─ one fdatasync   journal
+//! operators ─ reconcile … ───┘              └─ answer everybody
+//! ```
+//!
+//! **One slot.** All keys share one hash tag. Sums belong to login IDs and are added per contract when deciding
+//! (LIM-36), and a login ID may move from one contract to another: with a slot per contract no script could see both.
+//! On a cluster one primary serves the ledger, and a failover moves it; one primary decides far more orders than a
+//! bank has.
+//!
+//! **Redis may forget.** Replication is asynchronous, disks are replaced, somebody types `FLUSHALL`. So the store has an
+//! *epoch*: its life between two losses. Each call names the epoch that the gateway knows, and the script refuses it
+//! unless that is the store's, the server is the very process that the epoch began with, in the same role, and the
+//! sequence has not gone back. Then the first who sees it begins the next epoch, in which money stands still until
+//! every member of the fleet has replayed its journal and said so (LIM-39). Who must come is known from Redis, and where
+//! Redis knows nothing, from the journals: a new member begins an epoch too, so that nobody moves money before
+//! everybody else has noted that it exists. An empty Redis waits a little besides, for those that no journal names.
+//! A gateway that will not come back is written off by an operator.
+//!
+//! What this makes of common acts: a restart of Redis, a failover, its first replica, a moved slot or a new gateway stop
+//! money for about a second, as long as all gateways run. A gateway that is down at such a moment stops it until it
+//! is back or written off; otherwise the others go on without it.
+//!
+//! **Order of things.** Redis grants, then the journal is written, then (where `replicas` is set) replicas have it, and
+//! only then the caller hears of it. A process that dies in between leaves a reservation that nobody forwarded; it is
+//! owned by that gateway, which makes it unknown when it comes back. Nobody else touches it.
+//!
+//! Deliberately absent: expiry of anything that counts, a clock of Redis in any decision, a retry that nobody sees.
+
+mod answer;
+mod call;
+mod clerk;
+mod fleet;
+mod heard;
+mod journal;
+mod link;
+mod operation;
+mod verbs;
+
+#[cfg(test)]
+pub(super) mod tests;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rustls::pki_types::CertificateDer;
+use tokio::runtime;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
+
+use self::call::Caller;
+use self::clerk::{Clerk, Habits};
+use self::journal::{Change, Journal};
+use self::link::Way;
+use self::operation::Operation;
+pub use self::verbs::Transfers;
+use super::embedded::desk;
+use super::embedded::shelf::Failure;
+use super::gauges::Gauges;
+use super::ledger::{Counts, Mark, Transfer};
+use crate::domain::Clock;
+use crate::operator::metrics::Metrics;
+
+/// Sums go back at least so far, whatever is configured (LIM-22).
+const LEAST_RETENTION_DAYS: u16 = 40;
+
+/// A server's place in the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// A name, or an address.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+/// What Redis knows us by. It stands in no log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    /// The content of a file.
+    pub fn new(password: String) -> Self {
+        Self(password)
+    }
+
+    /// To be sent to Redis, and nowhere else.
+    fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// `[store]` of kind `redis`, as values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Tried in this order: the first that is a primary, or names the one that holds our keys.
+    pub servers: Vec<Server>,
+    /// The CAs that may vouch for them; without any, nothing is encrypted.
+    pub ca: Option<Vec<CertificateDer<'static>>>,
+    /// The name to log in with, where that is not `default`.
+    pub username: Option<String>,
+    /// Its password.
+    pub password: Option<Password>,
+    /// The file of the journal.
+    pub journal: PathBuf,
+    /// What all keys begin with, in braces: one institution's.
+    pub prefix: String,
+    /// How long an answer may take.
+    pub response_timeout: Duration,
+    /// How many replicas must have a reservation before it is granted (LIM-39).
+    pub replicas: u32,
+    /// For how many days settled transfers and sums are kept, at least 40.
+    pub retention_days: u16,
+}
+
+/// What surrounds a ledger in Redis.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// What the ledger shows.
+    pub metrics: Arc<Metrics>,
+    /// The gateway's clock.
+    pub clock: Arc<dyn Clock>,
+    /// How far the clock of Redis may be from it before an alarm is raised (DESIGN 4.11).
+    pub clock_tolerance: Duration,
+    /// What the audit log knows of the journal; one that has not come so far waits for an operator (LIM-41).
+    pub known: Option<Mark>,
+    /// How many may wait; who comes then is refused at once.
+    pub max_queue: usize,
+    /// How long to wait before Redis is asked again after a failure.
+    pub retry: Duration,
+    /// How often the gateway looks whether the store is still what it was, and who else shares it.
+    pub look: Duration,
+    /// How long an empty Redis waits for gateways that no journal names: several times `look`.
+    pub grace: Duration,
+}
+
+impl Surroundings {
+    /// The usual ones.
+    pub fn new(metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            metrics,
+            clock,
+            clock_tolerance: Duration::from_secs(5),
+            known: None,
+            max_queue: 4096,
+            retry: Duration::from_secs(1),
+            look: Duration::from_secs(1),
+            grace: Duration::from_secs(4),
+        }
+    }
+}
+
+/// Why the ledger cannot be opened. A Redis that is away is no reason: money waits for it.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Its journal cannot.
+    #[error(transparent)]
+    Journal(#[from] super::embedded::OpenError),
+    /// The CAs cannot be used.
+    #[error("the store's ca: {0}")]
+    Tls(String),
+    /// The system refuses a thread.
+    #[error("the ledger's thread: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// A ledger that was just opened.
+#[derive(Debug)]
+pub struct Opened {
+    /// The ledger.
+    pub ledger: Redis,
+    /// What this gateway had reserved when its last process ended, and is unknown now.
+    pub recovered: Vec<Transfer>,
+    /// Whether the journal is new (LIM-41).
+    pub is_new: bool,
+}
+
+/// The ledger. Copies are the same ledger; it is closed with the last one.
+#[derive(Debug, Clone)]
+pub struct Redis(Arc<Shared>);
+
+struct Shared {
+    queue: UnboundedSender<Operation>,
+    gauges: Arc<Gauges>,
+    store: Arc<str>,
+    max_queue: usize,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis").field("store", &self.store).field("gauges", &self.gauges).finish_non_exhaustive()
+    }
+}
+
+impl Redis {
+    /// Opens the journal, and asks Redis once. If it does not take part, the ledger waits for it.
+    ///
+    /// # Errors
+    /// When another process uses the journal, or it cannot be read or written.
+    pub fn open(settings: &Settings, around: Surroundings, at: Timestamp) -> Result<Opened, OpenError> {
+        let path = || settings.journal.clone();
+        let way = Way::new(settings).map_err(|failure| OpenError::Tls(failure.to_string()))?;
+        let (mut journal, recovered, is_new) =
+            Journal::open(desk::in_file(path()), at).map_err(|failure| unusable(path(), failure))?;
+        let mark = journal.mark();
+        if let Some(reason) = around.known.as_ref().and_then(|known| is_older(known, &mark)) {
+            let changes = [Change::NotAccepted(Some(reason))];
+            journal.write(&changes).map_err(|failure| unusable(path(), failure))?;
+        }
+        let gauges = Arc::new(Gauges::new(&around.metrics, false));
+        gauges.publish(mark.sequence, Counts::default(), journal.not_accepted(), None);
+        let (sender, queue) = unbounded_channel();
+        let max_queue = around.max_queue;
+        let clerk = Clerk {
+            queue,
+            way,
+            journal,
+            gauges: Arc::clone(&gauges),
+            caller: Caller { member: mark.store.to_string(), ..Caller::default() },
+            link: None,
+            is_open: false,
+            left_behind: Some(recovered),
+            members: Vec::new(),
+            carried: Vec::new(),
+            unwritten: Vec::new(),
+            pruned: None,
+            next_look: Instant::now(),
+            habits: Habits {
+                replicas: settings.replicas,
+                retention_days: i32::from(settings.retention_days.max(LEAST_RETENTION_DAYS)),
+                retry: around.retry,
+                look: around.look,
+                grace: around.grace,
+                clock: around.clock,
+                clock_tolerance: around.clock_tolerance,
+                metrics: around.metrics,
+            },
+        };
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let (begun, first) = mpsc::channel();
+        let thread =
+            thread::Builder::new().name("ledger".into()).spawn(move || runtime.block_on(clerk.run(at, begun)))?;
+        // A clerk that has gone tells nothing, and every call says that its writer has ended.
+        let recovered = first.recv().unwrap_or_default();
+        let shared = Shared { queue: sender, gauges, store: mark.store, max_queue, thread: Mutex::new(Some(thread)) };
+        Ok(Opened { ledger: Self(Arc::new(shared)), recovered, is_new })
+    }
+}
+
+/// Why a journal is not the one that is known, or older (LIM-41).
+fn is_older(known: &Mark, found: &Mark) -> Option<String> {
+    if known.store != found.store {
+        Some(format!("the audit log knows the store {}, this is {}", known.store, found.store))
+    } else if found.sequence < known.sequence {
+        Some(format!("the audit log knows reservation {}, the store has come to {}", known.sequence, found.sequence))
+    } else {
+        None
+    }
+}
+
+fn unusable(path: PathBuf, failure: Failure) -> OpenError {
+    match failure {
+        Failure::Disk(error) if matches!(*error, redb::Error::DatabaseAlreadyOpen) => {
+            super::embedded::OpenError::InUse { path }.into()
+        }
+        Failure::Disk(_) | Failure::Damage(_) | Failure::Format(_) | Failure::Replaced | Failure::Panic => {
+            super::embedded::OpenError::Unusable { path, source: failure.into() }.into()
+        }
+    }
+}

@@ -1,0 +1,90 @@
+-- From the reservation to the end: the application's word, an operator's, and what owners find again after a restart.
+
+-- The transfer and what belongs to its moment: ARGV[8] why, [9] microseconds, [10] text, [11] day.
+local function settle(id, transfer, state)
+  close(id, transfer, state, ARGV[8], ARGV[10])
+  note(ARGV[9], ARGV[11])
+end
+
+function verbs.settle()
+  local id, outcome = ARGV[6], ARGV[7]
+  local transfer = row(base .. 'transfer:' .. id)
+  if not transfer then return { 'none' } end
+  -- The application's late yes costs nothing to believe. Its late no would free money: that is for people.
+  if transfer.state == 'reserved' or transfer.state == 'unknown' and outcome == 'committed' then
+    settle(id, transfer, outcome)
+  end
+  return { transfer.state }
+end
+
+-- Takes back a reservation whose grant nobody heard, unless somebody else asked for it as well.
+function verbs.abandon()
+  local id, asker = ARGV[6], ARGV[7]
+  local transfer = row(base .. 'transfer:' .. id)
+  if not transfer then return { 'none' } end
+  if transfer.state == 'reserved' and transfer.asker == asker then settle(id, transfer, 'released') end
+  return { transfer.state }
+end
+
+function verbs.reconcile()
+  local id, verdict = ARGV[6], ARGV[7]
+  local transfer = row(base .. 'transfer:' .. id)
+  if not transfer then return { 'none' } end
+  if transfer.state ~= 'unknown' then return { 'not_unknown', transfer.state } end
+  settle(id, transfer, verdict)
+  return { 'done', id, call('HGETALL', base .. 'transfer:' .. id) }
+end
+
+-- An operator takes this store and the present clock for the right ones.
+function free.accept()
+  call('HSET', meta, 'latest', ARGV[6], 'latest-day', ARGV[7])
+  call('HDEL', meta, 'ended')
+  return { 'done' }
+end
+
+-- What the caller owns and has not settled for good.
+function free.owned()
+  local found = {}
+  for _, list in ipairs({ reserved, unknown }) do
+    for _, id in ipairs(call('ZRANGE', list, 0, -1)) do
+      if call('HGET', base .. 'transfer:' .. id, 'owner') == member then
+        found[#found + 1] = { id, call('HGETALL', base .. 'transfer:' .. id) }
+      end
+    end
+  end
+  return found
+end
+
+-- A transfer as a journal remembers it: whatever is known of it, the further state holds. Released and then committed
+-- is a contradiction that counts.
+local RANK = { reserved = 0, unknown = 1, released = 2, committed = 3 }
+
+function free.restore()
+  local id, remembered = ARGV[6], {}
+  for at = 7, #ARGV, 2 do remembered[ARGV[at]] = ARGV[at + 1] end
+  local moment, day = remembered.moment, remembered['moment-day']
+  remembered.moment, remembered['moment-day'] = nil, nil
+  local transfer = row(base .. 'transfer:' .. id)
+  if not transfer then
+    record(id, remembered)
+  elseif RANK[remembered.state] > RANK[transfer.state] then
+    close(id, transfer, remembered.state, remembered.why, remembered['settled-at'])
+  end
+  note(moment, day)
+  return { 'done' }
+end
+
+function free.restore_entry()
+  local key, amount, until_moment = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+  local before, end_before = string.match(call('HGET', base .. 'entries', key) or '0 0', '(%d+) (%d+)')
+  amount, until_moment = math.max(amount, tonumber(before)), math.max(until_moment, tonumber(end_before))
+  call('HSET', base .. 'entries', key, digits(amount) .. ' ' .. digits(until_moment))
+  call('ZADD', base .. 'entry-ends', digits(until_moment), key)
+  return { 'done' }
+end
+
+function free.restore_own()
+  local before = string.match(call('HGET', base .. 'own', ARGV[6]) or '0 ', '(%d+) ')
+  if tonumber(ARGV[8]) > tonumber(before) then call('HSET', base .. 'own', ARGV[6], ARGV[8] .. ' ' .. ARGV[7]) end
+  return { 'done' }
+end

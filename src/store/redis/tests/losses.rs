@@ -1,0 +1,194 @@
+//! Redis forgets (LIM-24, A44): whatever it acknowledged is counted again before money moves.
+
+use super::server::{self, RunningServer};
+use super::site::{Site, available, granted, over, refused, settlement, state, unavailable, used};
+use crate::domain::Yen;
+use crate::store::contract::stand::{noon, run, yen};
+use crate::store::ledger::{Claim, Decision, Denied, Entered, Entry, EntryKey, Outcome, State, Verdict};
+
+/// Forty committed, thirty on their way, twenty unknown, and ten that were released.
+async fn history(gateway: &super::super::Redis) -> [crate::store::ledger::Order; 4] {
+    let orders = [
+        granted(gateway, 40).await,
+        granted(gateway, 30).await,
+        granted(gateway, 20).await,
+        granted(gateway, 10).await,
+    ];
+    for (order, outcome) in
+        [(&orders[0], Outcome::Committed), (&orders[2], Outcome::Unknown), (&orders[3], Outcome::Released)]
+    {
+        gateway.settle_and_wait(settlement(order.id, outcome)).await.unwrap();
+    }
+    orders
+}
+
+async fn as_it_was(gateway: &super::super::Redis, orders: &[crate::store::ledger::Order; 4]) {
+    assert_eq!(used(gateway).await, 90);
+    let states = [State::Committed, State::Reserved, State::Unknown, State::Released];
+    for (order, expected) in orders.iter().zip(states) {
+        assert_eq!(state(gateway, order.id).await, Some(expected));
+    }
+    assert_eq!((gateway.counts().reserved, gateway.counts().unknown), (1, 1));
+    over(gateway, 11, 90).await;
+    assert_eq!(gateway.reserve(orders[0].clone()).await, Ok(Decision::Denied(Denied::Duplicate)));
+}
+
+#[test]
+fn what_a_dead_server_had_on_its_disk_is_still_there() {
+    let mut site = Site::with(&["--appendfsync", "always"]);
+    run(async {
+        let gateway = site.gateway("a");
+        let orders = history(&gateway).await;
+        site.kill();
+        unavailable(&gateway).await;
+        refused(&gateway).await;
+        site.start_again();
+        available(&gateway).await;
+        as_it_was(&gateway, &orders).await;
+    });
+}
+
+#[test]
+fn a_server_that_lost_its_disk_is_told_again() {
+    let mut site = Site::new();
+    run(async {
+        let gateway = site.gateway("a");
+        let orders = history(&gateway).await;
+        site.kill();
+        unavailable(&gateway).await;
+        site.start_empty();
+        available(&gateway).await;
+        as_it_was(&gateway, &orders).await;
+        gateway.settle_and_wait(settlement(orders[1].id, Outcome::Released)).await.unwrap();
+        granted(&gateway, 40).await;
+    });
+}
+
+/// Nothing breaks the connection: the very next order must see it.
+#[test]
+fn after_flushall_no_order_finds_an_empty_sum() {
+    let site = Site::new();
+    run(async {
+        let gateway = site.gateway("a");
+        let orders = history(&gateway).await;
+        for flush in [["FLUSHALL", "SYNC"], ["FLUSHALL", "ASYNC"]] {
+            site.server.ask(&flush);
+            refused(&gateway).await;
+            available(&gateway).await;
+            as_it_was(&gateway, &orders).await;
+        }
+    });
+}
+
+#[test]
+fn a_script_that_was_flushed_is_sent_again() {
+    let site = Site::new();
+    run(async {
+        let gateway = site.gateway("a");
+        granted(&gateway, 60).await;
+        site.server.ask(&["SCRIPT", "FLUSH"]);
+        over(&gateway, 41, 60).await;
+        site.server.ask(&["SCRIPT", "FLUSH"]);
+        granted(&gateway, 40).await;
+        assert!(gateway.is_available());
+    });
+}
+
+/// Entries, own limits and an operator's word are put back too; what is committed is not committed again.
+#[test]
+fn everything_that_decides_is_told_again() {
+    let mut site = Site::new();
+    run(async {
+        let gateway = site.gateway("a");
+        let key = EntryKey::of(&["session"]);
+        let until = "2013-06-01T00:00:00Z".parse().unwrap();
+        let entry = Entry { key, amount: yen(70), at: noon(), until };
+        assert_eq!(gateway.enter(entry).await, Ok(Entered::Kept(yen(70))));
+        let order = granted(&gateway, 20).await;
+        gateway.learn_own_limit(order.holder.contract.clone(), Some(yen(80)), noon()).await.unwrap();
+        gateway.settle_and_wait(settlement(order.id, Outcome::Unknown)).await.unwrap();
+        gateway.reconcile(order.id, Verdict::Released, "asked the branch".into(), noon()).await.unwrap();
+        site.kill();
+        unavailable(&gateway).await;
+        site.start_empty();
+        available(&gateway).await;
+        let told = gateway.transfer(order.id).await.unwrap().unwrap();
+        assert_eq!((told.state, &*told.why), (State::Released, "asked the branch"));
+        let mut commit = super::site::order(1);
+        commit.claim = Claim::Entered(key);
+        let Ok(Decision::Granted(grant)) = gateway.reserve(commit).await else { panic!("it was denied") };
+        assert_eq!(grant.amount, yen(70));
+        let used = Yen::new(70).unwrap();
+        let own = Denied::OverLimit {
+            whose: crate::store::ledger::Whose::Contract,
+            day: super::site::today(),
+            limit: yen(80),
+            used,
+        };
+        assert_eq!(gateway.reserve(super::site::order(11)).await, Ok(Decision::Denied(own)));
+        let entry = Entry { amount: yen(1), ..entry };
+        assert_eq!(gateway.enter(entry).await, Ok(Entered::InUse));
+    });
+}
+
+/// The settlement is in the journal; Redis hears of it when it is back, also from the next process.
+#[test]
+fn a_settlement_outlives_redis_and_the_process() {
+    let mut site = Site::with(&["--appendfsync", "always"]);
+    run(async {
+        let gateway = site.gateway("a");
+        let (first, second) = (granted(&gateway, 10).await, granted(&gateway, 20).await);
+        site.kill();
+        let told = gateway.settle_and_wait(settlement(first.id, Outcome::Committed)).await;
+        assert!(told.is_err());
+        gateway.settle(settlement(second.id, Outcome::Released));
+        gateway.close().await;
+        drop(gateway);
+        let later = site.opened("a");
+        assert!(later.recovered.is_empty());
+        assert!(!later.ledger.is_available());
+        site.start_again();
+        available(&later.ledger).await;
+        assert_eq!(state(&later.ledger, first.id).await, Some(State::Committed));
+        assert_eq!(state(&later.ledger, second.id).await, Some(State::Released));
+        assert_eq!(used(&later.ledger).await, 10);
+    });
+}
+
+/// LIM-39: what the replica never heard of is put back before money moves on the new primary.
+#[test]
+fn a_replica_that_lagged_is_told_what_it_missed() {
+    let site = Site::new();
+    let place = site.path("replica");
+    std::fs::create_dir(&place).unwrap();
+    let primary = site.server.port.to_string();
+    let replica = RunningServer::start(&place, &["--appendonly", "yes", "--replicaof", "127.0.0.1", &primary]);
+    while !server::told(&replica.ask(&["INFO", "replication"])).contains("master_link_status:up") {
+        std::thread::yield_now();
+    }
+    run(async {
+        // The gateway is never sent to the replica while there is a primary.
+        let settings = server::settings(&[&replica, &site.server], &site.prefix, &site.path("a"));
+        let mut strict = settings.clone();
+        (strict.replicas, strict.journal) = (1, site.path("b"));
+        let gateway = server::open(&settings, noon()).ledger;
+        available(&gateway).await;
+        granted(&gateway, 30).await;
+        let other = server::open(&strict, noon()).ledger;
+        available(&other).await;
+        available(&gateway).await;
+        granted(&other, 30).await;
+        replica.send("-STOP");
+        granted(&gateway, 30).await;
+        // Who wants a replica to have it is refused, and nothing is left behind.
+        refused(&other).await;
+        site.kill();
+        unavailable(&gateway).await;
+        replica.send("-CONT");
+        replica.ask(&["REPLICAOF", "NO", "ONE"]);
+        available(&gateway).await;
+        assert_eq!(used(&gateway).await, 90);
+        over(&gateway, 11, 90).await;
+        granted(&gateway, 10).await;
+    });
+}

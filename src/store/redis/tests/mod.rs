@@ -1,0 +1,8 @@
+//! What only a shared server can suffer: losing what it acknowledged, a failover, a fleet with somebody missing.
+
+mod chaos;
+mod fleet;
+mod losses;
+mod reaching;
+pub(in crate::store) mod server;
+pub(in crate::store) mod site;

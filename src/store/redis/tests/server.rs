@@ -1,0 +1,175 @@
+//! A real `redis-server` for the tests, which ends with the process that started it.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::super::{Opened, Redis, Server, Settings, Surroundings};
+use crate::domain::ManualClock;
+use crate::operator::metrics::Metrics;
+
+/// Starts the server, tells its process ID, and ends it when our end of the pipe is closed: also when we are killed.
+const KEEPER: &str = r#"
+redis-server "$@" --logfile "" --protected-mode no &
+server=$!
+echo "server $server"
+cat >/dev/null
+kill -9 $server 2>/dev/null
+rm -rf "$GONE_AFTERWARDS"
+"#;
+
+/// A running server.
+pub(in crate::store) struct RunningServer {
+    keeper: Child,
+    pub id: i32,
+    pub port: u16,
+}
+
+impl RunningServer {
+    /// Starts one on a free port with its files in a directory, and returns when it answers.
+    pub fn start(directory: &Path, arguments: &[&str]) -> Self {
+        Self::start_on(free_port(), directory, arguments)
+    }
+
+    /// The same on a port where one was before.
+    pub fn start_on(port: u16, directory: &Path, arguments: &[&str]) -> Self {
+        Self::start_with(port, directory, arguments, "")
+    }
+
+    fn start_with(port: u16, directory: &Path, arguments: &[&str], gone_afterwards: &str) -> Self {
+        let found = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status();
+        assert!(found.is_ok(), "redis-server is missing: apt-get install redis-server");
+        let mut keeper = Command::new("sh")
+            .args(["-c", KEEPER, "sh", "--bind", "127.0.0.1", "--port", &port.to_string()])
+            .args(["--dir", directory.to_str().unwrap(), "--save", ""])
+            .args(arguments)
+            .env("GONE_AFTERWARDS", gone_afterwards)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(keeper.stdout.take().unwrap()).lines();
+        let (mut id, mut heard) = (0, Vec::new());
+        loop {
+            let line = lines.next().unwrap_or_else(|| panic!("{heard:#?}")).unwrap();
+            if let Some(told) = line.strip_prefix("server ") {
+                id = told.parse().unwrap();
+            }
+            if line.contains("Ready to accept connections") {
+                break;
+            }
+            heard.push(line);
+        }
+        // What it says later has to go somewhere.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { keeper, id, port }
+    }
+
+    pub fn send(&self, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.id.to_string()]).status().unwrap().success());
+    }
+
+    /// Asks it something.
+    pub fn ask(&self, words: &[&str]) -> redis::Value {
+        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).unwrap();
+        let mut connection = client.get_connection().unwrap();
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]).query(&mut connection).unwrap()
+    }
+
+    fn address(&self) -> Server {
+        Server { host: "127.0.0.1".into(), port: self.port }
+    }
+}
+
+impl Drop for RunningServer {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        drop(self.keeper.wait());
+    }
+}
+
+pub(in crate::store) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A directory that the keeper of the server in it removes: what is shared by all tests is never dropped.
+fn kept_directory() -> PathBuf {
+    tempfile::tempdir().unwrap().keep()
+}
+
+/// The server that the tests of this process share: each has a prefix of its own.
+pub(in crate::store) fn plain() -> &'static RunningServer {
+    static SERVER: OnceLock<RunningServer> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let directory = kept_directory();
+        let gone = directory.to_str().unwrap();
+        RunningServer::start_with(free_port(), &directory, &["--appendonly", "yes"], gone)
+    })
+}
+
+/// A cluster of one server that holds every slot, and beside it one that holds none and sends everybody there.
+pub(in crate::store) fn cluster() -> &'static [RunningServer; 2] {
+    static SERVERS: OnceLock<[RunningServer; 2]> = OnceLock::new();
+    SERVERS.get_or_init(|| {
+        let [(holder, bus), (other, _)] = [(); 2].map(|()| {
+            let (directory, bus) = (kept_directory(), free_port().to_string());
+            let arguments = ["--appendonly", "yes", "--cluster-enabled", "yes", "--cluster-port", &bus];
+            let gone = directory.to_str().unwrap();
+            (RunningServer::start_with(free_port(), &directory, &arguments, gone), bus)
+        });
+        holder.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+        other.ask(&["CLUSTER", "MEET", "127.0.0.1", &holder.port.to_string(), &bus]);
+        for server in [&holder, &other] {
+            while !told(&server.ask(&["CLUSTER", "INFO"])).contains("cluster_state:ok") {
+                std::thread::yield_now();
+            }
+        }
+        [holder, other]
+    })
+}
+
+/// An answer as text.
+pub(in crate::store) fn told(answer: &redis::Value) -> String {
+    redis::from_redis_value_ref(answer).unwrap()
+}
+
+/// A prefix that no other test has.
+pub(in crate::store) fn some_prefix() -> String {
+    uuid::Uuid::now_v7().simple().to_string()
+}
+
+/// A gateway's settings: at these servers, with a journal in a directory.
+pub(in crate::store) fn settings(servers: &[&RunningServer], prefix: &str, journal: &Path) -> Settings {
+    Settings {
+        servers: servers.iter().map(|server| server.address()).collect(),
+        ca: None,
+        username: None,
+        password: None,
+        journal: journal.to_owned(),
+        prefix: prefix.to_owned(),
+        response_timeout: Duration::from_secs(2),
+        replicas: 0,
+        retention_days: 400,
+    }
+}
+
+/// Everything fast, and nobody to wait for.
+pub(in crate::store) fn surroundings(at: Timestamp) -> Surroundings {
+    let metrics = Arc::new(Metrics::new(std::iter::empty()).unwrap());
+    Surroundings {
+        retry: Duration::from_millis(5),
+        look: Duration::from_millis(50),
+        grace: Duration::ZERO,
+        ..Surroundings::new(metrics, Arc::new(ManualClock::at(at)))
+    }
+}
+
+pub(in crate::store) fn open(settings: &Settings, at: Timestamp) -> Opened {
+    Redis::open(settings, surroundings(at), at).unwrap()
+}

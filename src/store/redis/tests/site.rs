@@ -1,0 +1,150 @@
+//! A server and the gateways that share it, with the verbs of the stories told about them.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::super::{Opened, Redis, Settings};
+use super::server::{self, RunningServer};
+use crate::domain::{ContractId, JstDate, LoginId, RequestId, TransferId};
+use crate::store::contract::stand::{bounds, debit, noon, yen};
+use crate::store::ledger::{
+    Claim, Decision, Denied, Holder, Mode, Order, Outcome, Settlement, State, StoreError, Whose,
+};
+
+const LOGIN_ID: &str = "hanakodt";
+
+/// A server of this story's own, and what is needed to start it again.
+pub(in crate::store) struct Site {
+    pub directory: tempfile::TempDir,
+    pub server: RunningServer,
+    pub prefix: String,
+    lives: u32,
+}
+
+impl Site {
+    pub fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// With more arguments for the server.
+    pub fn with(arguments: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let arguments = [&["--appendonly", "yes"], arguments].concat();
+        let server = RunningServer::start(directory.path(), &arguments);
+        Self { directory, server, prefix: server::some_prefix(), lives: 0 }
+    }
+
+    /// The server dies, without a last word.
+    pub fn kill(&self) {
+        self.server.send("-9");
+    }
+
+    /// It is started again, with what it wrote to its disk.
+    pub fn start_again(&mut self) {
+        let port = self.server.port;
+        self.server = RunningServer::start_on(port, self.directory.path(), &["--appendonly", "yes"]);
+    }
+
+    /// It is started again on an empty disk.
+    pub fn start_empty(&mut self) {
+        self.lives += 1;
+        let directory = self.path(&format!("disk{}", self.lives));
+        std::fs::create_dir(&directory).unwrap();
+        let port = self.server.port;
+        self.server = RunningServer::start_on(port, &directory, &["--appendonly", "yes"]);
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn settings(&self, gateway: &str) -> Settings {
+        server::settings(&[&self.server], &self.prefix, &self.path(gateway))
+    }
+
+    /// A gateway with a journal of this name.
+    pub fn gateway(&self, name: &str) -> Redis {
+        self.opened(name).ledger
+    }
+
+    pub fn opened(&self, name: &str) -> Opened {
+        server::open(&self.settings(name), noon())
+    }
+}
+
+/// Of a customer with a limit of 100.
+pub(in crate::store) fn order(amount: u64) -> Order {
+    Order {
+        id: RequestId::new().transfer(),
+        holder: Holder::alone(&LoginId::parse(LOGIN_ID).unwrap()),
+        claim: Claim::Stated(yen(amount)),
+        debits: vec![debit(today(), 100)],
+        route: "furikomi".into(),
+        at: noon(),
+        token: None,
+        bounds: bounds(),
+        mode: Mode::Enforce,
+    }
+}
+
+pub(in crate::store) fn today() -> JstDate {
+    JstDate::of(noon())
+}
+
+pub(in crate::store) fn settlement(id: TransferId, outcome: Outcome) -> Settlement {
+    Settlement { id, outcome, why: "test", at: noon() }
+}
+
+/// Money must not move.
+pub(in crate::store) async fn refused(gateway: &Redis) -> String {
+    match gateway.reserve(order(1)).await {
+        Err(StoreError::Unavailable(why)) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// An order that must be granted, now.
+pub(in crate::store) async fn granted(gateway: &Redis, amount: u64) -> Order {
+    let order = order(amount);
+    let decision = gateway.reserve(order.clone()).await;
+    assert!(matches!(decision, Ok(Decision::Granted(_))), "{decision:?}");
+    order
+}
+
+/// An order that must be denied because so much is used.
+pub(in crate::store) async fn over(gateway: &Redis, amount: u64, used: u64) {
+    let denied = Denied::OverLimit { whose: Whose::Contract, day: today(), limit: yen(100), used: yen(used) };
+    assert_eq!(gateway.reserve(order(amount)).await, Ok(Decision::Denied(denied)));
+}
+
+/// Waits until money may move.
+pub(in crate::store) async fn available(gateway: &Redis) {
+    while !gateway.is_available() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Waits until the gateway has noticed that something is wrong.
+pub(in crate::store) async fn unavailable(gateway: &Redis) {
+    while gateway.is_available() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What counts today.
+pub(in crate::store) async fn used(gateway: &Redis) -> u64 {
+    let login_id = LoginId::parse(LOGIN_ID).unwrap();
+    let contract = ContractId::alone(&login_id);
+    let statement = gateway.statement(contract, [login_id].into(), today()).await.unwrap();
+    statement.used.iter().map(|used| used.amount.get()).sum()
+}
+
+pub(in crate::store) async fn state(gateway: &Redis, id: TransferId) -> Option<State> {
+    gateway.transfer(id).await.unwrap().map(|transfer| transfer.state)
+}
+
+/// What an operator accepts.
+pub(in crate::store) fn now() -> Timestamp {
+    noon()
+}
