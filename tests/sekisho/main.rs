@@ -43,6 +43,7 @@ mod spellings;
 mod approval;
 mod limits_own;
 mod midnight;
+mod shared_ledger;
 mod observe;
 mod rates;
 mod transfers;

@@ -1,0 +1,55 @@
+//! A real `redis-server`, which ends with the process that started it.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+
+/// Starts the server, and ends it when our end of the pipe is closed: also when we are killed.
+const KEEPER: &str = r#"
+redis-server "$@" --logfile "" --protected-mode no --save "" --appendonly yes &
+server=$!
+cat >/dev/null
+kill -9 $server 2>/dev/null
+"#;
+
+/// A running server; it ends when this is dropped.
+#[derive(Debug)]
+pub struct RedisServer {
+    keeper: Child,
+    port: u16,
+    _directory: tempfile::TempDir,
+}
+
+impl RedisServer {
+    /// Starts one on a free port; it answers when this returns.
+    pub fn start() -> Self {
+        let found = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status();
+        assert!(found.is_ok(), "redis-server is missing: apt-get install redis-server");
+        let directory = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut keeper = Command::new("sh")
+            .args(["-c", KEEPER, "sh", "--bind", "127.0.0.1", "--port", &port.to_string(), "--dir"])
+            .arg(directory.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(keeper.stdout.take().unwrap()).lines().map(Result::unwrap);
+        assert!(lines.any(|line| line.contains("Ready to accept connections")), "redis-server does not start");
+        // What it says later has to go somewhere.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { keeper, port, _directory: directory }
+    }
+
+    /// The configuration of a gateway that keeps its ledger there.
+    pub fn store(&self) -> String {
+        format!("[store]\nkind = \"redis\"\nurl = \"redis://127.0.0.1:{}\"\n", self.port)
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
+    }
+}
