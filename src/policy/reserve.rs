@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::buffers::Room;
 use super::ceiling;
 use super::inspect::{Demand, Inspected, order_key};
 use super::rate_limit::OnTrial;
@@ -50,6 +51,8 @@ pub struct Reserved {
     pub(crate) on_trial: OnTrial,
     /// What would have been refused, were it enforced.
     pub observed: Option<Refusal>,
+    /// The memory that its body takes, until it has left.
+    pub(crate) room: Option<Room>,
 }
 
 /// What the application's answer decides.
@@ -115,18 +118,18 @@ pub async fn reserve(
     inspected: Inspected,
     id: &RequestId,
 ) -> Result<Reserved, Refusal> {
-    let Inspected { request, route, demand, observed, on_trial, room: _room } = inspected;
+    let Inspected { request, route, demand, observed, on_trial, room } = inspected;
     if demand == Demand::Nothing {
-        return Ok(Reserved { request, route, consequence: Consequence::Nothing, on_trial, observed });
+        return Ok(Reserved { request, route, consequence: Consequence::Nothing, on_trial, observed, room });
     }
     let treasury = treasury.ok_or(Refusal::Transfer(TransferRefusal::StoreUnavailable))?;
     match Box::pin(treasury.grant(&request, &route, demand, id)).await {
         Ok((consequence, would_refuse)) => {
-            Ok(Reserved { request, route, consequence, on_trial, observed: observed.or(would_refuse) })
+            Ok(Reserved { request, route, consequence, on_trial, observed: observed.or(would_refuse), room })
         }
         Err(refusal) if treasury.settings.enforcement == Enforcement::Observe => {
             let observed = observed.or(Some(refusal));
-            Ok(Reserved { request, route, consequence: Consequence::Nothing, on_trial, observed })
+            Ok(Reserved { request, route, consequence: Consequence::Nothing, on_trial, observed, room })
         }
         Err(refusal) => Err(refusal),
     }

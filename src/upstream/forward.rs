@@ -46,7 +46,10 @@ impl Forward<'_> {
     /// 502, 503 or 504, the client's failure to send its body, or the visitor's loss of standing while a connection was
     /// waited for.
     pub async fn send(&self, sealed: Sealed) -> Result<Answered, Refusal> {
-        let Sealed { standing, head, host, body, length, max_body, route, mut consequence, on_trial, .. } = sealed;
+        let Sealed { standing, head, host, body, length, max_body, route, mut consequence, on_trial, room, .. } =
+            sealed;
+        // Held until the application has answered: so long its body may be in memory.
+        let _room = room;
         let lease = self.pool.take().await.inspect_err(|refusal| self.count(*refusal))?;
         let standing = standing.confirm(&self.trust.load(), self.clock.now())?;
         let began = Instant::now();

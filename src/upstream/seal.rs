@@ -20,6 +20,7 @@ use crate::connection::body::RequestBody;
 use crate::connection::identity::VerifiedIdentity;
 use crate::connection::visit::Standing;
 use crate::domain::RequestId;
+use crate::policy::buffers::Room;
 use crate::policy::rate_limit::OnTrial;
 use crate::policy::reserve::{Consequence, Reserved};
 use crate::policy::route::Route;
@@ -57,6 +58,8 @@ pub struct Sealed {
     /// What the answer will decide.
     pub(super) consequence: Consequence,
     pub(super) on_trial: OnTrial,
+    /// The memory that an inspected body takes.
+    pub(super) room: Option<Room>,
     /// Inbound fields that claimed an identity.
     pub identities_removed: u64,
 }
@@ -85,7 +88,7 @@ impl Sealer {
     /// # Errors
     /// A header name that the configuration refuses, or no randomness to sign with.
     pub fn seal(&self, reserved: Reserved, id: &RequestId, now: i64) -> Result<Sealed, Refusal> {
-        let Reserved { request, route, consequence, on_trial, .. } = reserved;
+        let Reserved { request, route, consequence, on_trial, room, .. } = reserved;
         let (length, max_body) = (request.length, request.max_body);
         let (standing, mut parts, body, target, host) = request.into_inner();
         let digest = inspected_digest(&body);
@@ -114,7 +117,19 @@ impl Sealer {
             self.tell_identity(&mut fields, who, &assertion);
         }
         let head = RequestHead { method: parts.method, target, fields };
-        Ok(Sealed { standing, head, host, body, length, max_body, route, consequence, on_trial, identities_removed })
+        Ok(Sealed {
+            standing,
+            head,
+            host,
+            body,
+            length,
+            max_body,
+            route,
+            consequence,
+            on_trial,
+            room,
+            identities_removed,
+        })
     }
 
     fn tell_identity(&self, fields: &mut Fields, who: &VerifiedIdentity, assertion: &str) {

@@ -1,7 +1,11 @@
 //! One meaning or none: what a servlet could read otherwise than we do never reaches it (LIM-10, LIM-11, LIM-12, LIM-37).
 
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
 use crate::support::payer::FORM;
-use crate::support::{COMMIT, MoneyStory, Said};
+use crate::support::{COMMIT, MoneyStory, Reply, Said, TestGateway};
 
 /// Path or query behind the transfer's path, a form, and the refusal's code.
 type Row = (&'static str, &'static [u8], &'static str);
@@ -301,4 +305,27 @@ async fn multipart_and_json_have_one_reading_too() {
     }
     story.assert_counted(&mut hanako, 20).await;
     story.close().await;
+}
+
+/// What was read is in memory until the application has answered, and is counted as long (LIM-40).
+#[tokio::test]
+async fn memory_for_bodies_is_given_back_when_they_have_left() {
+    let layer =
+        "[limits]\nmax-inspected-bytes-per-login-id = \"1KiB\"\n[[route]]\nname = \"transfer\"\nmax-body = \"1KiB\"\n";
+    let gateway = TestGateway::builder().layer(layer).spawn().await;
+    let gate = Arc::new(Semaphore::new(0));
+    let done = || Reply::bytes_of("302 Found", &[("Location", "/ib/transfer/done.do")], b"");
+    gateway.backend.next(Reply::Held(Arc::clone(&gate), done()));
+    gateway.backend.next(Reply::Bytes(done()));
+    let customer = gateway.enrol("hanakodt");
+    let form = format!("amount=1&memo={}", "x".repeat(700));
+    let (held, first) = (customer.clone(), form.clone());
+    let held = tokio::spawn(async move { held.connect().await.submit(COMMIT, &first).await.status });
+    gateway.backend.wait_for(1).await;
+
+    assert_eq!(customer.connect().await.submit(COMMIT, &form).await.status, 503);
+    assert_eq!(gateway.backend.count(), 1);
+    gate.add_permits(1);
+    assert_eq!(held.await.unwrap(), 302);
+    assert_eq!(customer.connect().await.submit(COMMIT, &form).await.status, 302);
 }
