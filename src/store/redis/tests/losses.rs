@@ -180,13 +180,15 @@ fn a_replica_that_lagged_is_told_what_it_missed() {
         granted(&other, 30).await;
         replica.send("-STOP");
         granted(&gateway, 30).await;
-        // Who wants a replica to have it is refused, and nothing is left behind.
+        // Who wants a replica to have it is refused, and nothing is left behind once both have come back.
         refused(&other).await;
         site.kill();
         unavailable(&gateway).await;
+        unavailable(&other).await;
         replica.send("-CONT");
         replica.ask(&["REPLICAOF", "NO", "ONE"]);
         available(&gateway).await;
+        available(&other).await;
         assert_eq!(used(&gateway).await, 90);
         over(&gateway, 11, 90).await;
         granted(&gateway, 10).await;

@@ -1,5 +1,6 @@
 //! A real `redis-server` for the tests, which ends with the process that started it.
 
+use std::cell::Cell;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -33,15 +34,20 @@ pub(in crate::store) struct RunningServer {
 impl RunningServer {
     /// Starts one on a free port with its files in a directory, and returns when it answers.
     pub fn start(directory: &Path, arguments: &[&str]) -> Self {
-        Self::start_on(free_port(), directory, arguments)
+        Self::start_somewhere(|port| Self::start_with(port, directory, arguments, ""))
     }
 
     /// The same on a port where one was before.
     pub fn start_on(port: u16, directory: &Path, arguments: &[&str]) -> Self {
-        Self::start_with(port, directory, arguments, "")
+        Self::start_with(port, directory, arguments, "").unwrap()
     }
 
-    fn start_with(port: u16, directory: &Path, arguments: &[&str], gone_afterwards: &str) -> Self {
+    /// On another port, where somebody else has taken the one that was free.
+    fn start_somewhere(start: impl Fn(u16) -> Result<Self, String>) -> Self {
+        (0..4).fold(start(free_port()), |started, _| started.or_else(|_| start(free_port()))).unwrap()
+    }
+
+    fn start_with(port: u16, directory: &Path, arguments: &[&str], gone_afterwards: &str) -> Result<Self, String> {
         let found = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status();
         assert!(found.is_ok(), "redis-server is missing: apt-get install redis-server");
         let mut keeper = Command::new("sh")
@@ -56,7 +62,12 @@ impl RunningServer {
         let mut lines = BufReader::new(keeper.stdout.take().unwrap()).lines();
         let (mut id, mut heard) = (0, Vec::new());
         loop {
-            let line = lines.next().unwrap_or_else(|| panic!("{heard:#?}")).unwrap();
+            let Some(line) = lines.next() else {
+                drop(keeper.stdin.take());
+                drop(keeper.wait());
+                return Err(heard.join("\n"));
+            };
+            let line = line.unwrap();
             if let Some(told) = line.strip_prefix("server ") {
                 id = told.parse().unwrap();
             }
@@ -67,7 +78,7 @@ impl RunningServer {
         }
         // What it says later has to go somewhere.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { keeper, id, port }
+        Ok(Self { keeper, id, port })
     }
 
     pub fn send(&self, signal: &str) {
@@ -109,7 +120,9 @@ pub(in crate::store) fn plain() -> &'static RunningServer {
     SERVER.get_or_init(|| {
         let directory = kept_directory();
         let gone = directory.to_str().unwrap();
-        RunningServer::start_with(free_port(), &directory, &["--appendonly", "yes"], gone)
+        RunningServer::start_somewhere(|port| {
+            RunningServer::start_with(port, &directory, &["--appendonly", "yes"], gone)
+        })
     })
 }
 
@@ -118,10 +131,15 @@ pub(in crate::store) fn cluster() -> &'static [RunningServer; 2] {
     static SERVERS: OnceLock<[RunningServer; 2]> = OnceLock::new();
     SERVERS.get_or_init(|| {
         let [(holder, bus), (other, _)] = [(); 2].map(|()| {
-            let (directory, bus) = (kept_directory(), free_port().to_string());
-            let arguments = ["--appendonly", "yes", "--cluster-enabled", "yes", "--cluster-port", &bus];
+            let (directory, bus) = (kept_directory(), Cell::new(0));
             let gone = directory.to_str().unwrap();
-            (RunningServer::start_with(free_port(), &directory, &arguments, gone), bus)
+            let server = RunningServer::start_somewhere(|port| {
+                bus.set(free_port());
+                let bus = bus.get().to_string();
+                let arguments = ["--appendonly", "yes", "--cluster-enabled", "yes", "--cluster-port", &bus];
+                RunningServer::start_with(port, &directory, &arguments, gone)
+            });
+            (server, bus.get().to_string())
         });
         holder.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
         other.ask(&["CLUSTER", "MEET", "127.0.0.1", &holder.port.to_string(), &bus]);
