@@ -1,6 +1,6 @@
 //! What the one who writes lets everybody see without asking it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,8 +13,6 @@ use crate::store::ledger::{Counts, State, StoreError};
 #[derive(Debug)]
 pub(super) struct Gauges {
     available: AtomicBool,
-    /// Asked and not yet taken by the writer.
-    queued: AtomicUsize,
     sequence: AtomicU64,
     reserved: AtomicU64,
     unknown: AtomicU64,
@@ -34,7 +32,6 @@ impl Gauges {
         let no_labels: &[&str] = &[];
         let gauges = Self {
             available: AtomicBool::new(available),
-            queued: AtomicUsize::new(0),
             sequence: AtomicU64::new(0),
             reserved: AtomicU64::new(0),
             unknown: AtomicU64::new(0),
@@ -108,21 +105,6 @@ impl Gauges {
     /// Why the store waits for an operator.
     pub fn awaits_acceptance(&self) -> Option<Arc<str>> {
         self.not_accepted.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// One more waits; how many did before.
-    pub fn queue(&self) -> usize {
-        self.queued.fetch_add(1, Ordering::AcqRel)
-    }
-
-    /// So many no longer wait.
-    pub fn taken(&self, count: usize) {
-        self.queued.fetch_sub(count, Ordering::AcqRel);
-    }
-
-    /// How many wait.
-    pub fn queued(&self) -> usize {
-        self.queued.load(Ordering::Acquire)
     }
 
     /// The number of the latest reservation.

@@ -9,6 +9,7 @@ pub mod embedded;
 mod gauges;
 pub mod ledger;
 pub mod redis;
+mod reply;
 
 use std::path::PathBuf;
 use std::sync::Arc;

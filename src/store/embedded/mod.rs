@@ -14,6 +14,7 @@ mod book;
 pub(super) mod desk;
 mod entries;
 mod export;
+mod inbox;
 mod open;
 mod operation;
 mod read;
@@ -29,20 +30,19 @@ mod tests;
 use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use redb::ReadTransaction;
-use tokio::sync::oneshot;
 
 pub use self::export::Transfers;
 
 use self::desk::{Desk, Occasion, OpenDatabase, guarded};
 use self::export::beside;
-use self::operation::{Operation, Reply};
+use self::inbox::Inbox;
+use self::operation::Operation;
 use self::shelf::Failure;
 use self::writer::Writer;
 use super::gauges::Gauges;
@@ -50,6 +50,7 @@ use super::ledger::{
     Counts, Decision, Entered, Entry, Mark, Order, ReconcileError, Settlement, State, Statement, StoreError, Transfer,
     Verdict,
 };
+use super::reply::{self, Answer, Reply};
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::operator::metrics::Metrics;
 
@@ -113,7 +114,7 @@ pub struct Opened {
 pub struct Embedded(Arc<Shared>);
 
 struct Shared {
-    queue: Sender<Operation>,
+    inbox: Arc<Inbox>,
     gauges: Arc<Gauges>,
     store: Arc<str>,
     max_queue: usize,
@@ -156,9 +157,9 @@ impl Embedded {
         gauges.publish(book.mark().sequence, book.counts(), book.standing.not_accepted.as_deref(), None);
         let mark = desk.book().mark();
         let store = mark.store.clone();
-        let (sender, queue) = mpsc::channel();
+        let inbox = Arc::new(Inbox::default());
         let writer = Writer {
-            queue,
+            inbox: Arc::clone(&inbox),
             desk: Some(desk),
             open_database,
             retention_days,
@@ -175,7 +176,7 @@ impl Embedded {
             .spawn(move || writer.run())
             .map_err(|error| OpenError::Unusable { path: path(), source: error.into() })?;
         let thread = Mutex::new(Some(thread));
-        let shared = Shared { queue: sender, gauges, store, max_queue: settings.max_queue, thread };
+        let shared = Shared { inbox, gauges, store, max_queue: settings.max_queue, thread };
         Ok(Opened { ledger: Self(Arc::new(shared)), recovered, is_new })
     }
 
@@ -186,7 +187,7 @@ impl Embedded {
     /// Then the order must not be forwarded.
     pub async fn reserve(&self, order: Order) -> Result<Decision, StoreError> {
         self.admit()?;
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = reply::expect();
         let mut waiting = Waiting { answer, withdrawal: Some(order.withdrawal("abandoned")), ledger: self };
         self.push(Operation::Reserve(Box::new(order), reply));
         let heard = (&mut waiting.answer).await;
@@ -240,7 +241,7 @@ impl Embedded {
         at: Timestamp,
     ) -> Result<Transfer, ReconcileError> {
         self.admit()?;
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = reply::expect();
         self.push(Operation::Reconcile(id, verdict, reason.into(), at, reply));
         answer.await.unwrap_or_else(|_| Err(self.0.gauges.unavailable().into()))
     }
@@ -321,7 +322,7 @@ impl Embedded {
 
     /// Writes what was asked for, and closes the file. What is asked afterwards is not done.
     pub async fn close(&self) {
-        let (reply, closed) = oneshot::channel();
+        let (reply, closed) = reply::expect();
         self.push(Operation::Close(Some(reply)));
         // An error is a thread that has ended already.
         drop(closed.await);
@@ -331,7 +332,7 @@ impl Embedded {
         if !self.is_available() {
             return Err(self.0.gauges.unavailable());
         }
-        if self.0.gauges.queued() >= self.0.max_queue {
+        if self.0.inbox.len() >= self.0.max_queue {
             return Err(StoreError::Unavailable("too many wait for it".into()));
         }
         Ok(())
@@ -343,7 +344,7 @@ impl Embedded {
     }
 
     async fn ask_anyway<T>(&self, operation: impl FnOnce(Reply<T>) -> Operation) -> Result<T, StoreError> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = reply::expect();
         self.push(operation(reply));
         answer.await.unwrap_or_else(|_| Err(self.0.gauges.unavailable()))
     }
@@ -358,8 +359,7 @@ impl Embedded {
     }
 
     fn push(&self, operation: Operation) {
-        self.0.gauges.queue();
-        if let Err(mpsc::SendError(lost)) = self.0.queue.send(operation)
+        if let Err(lost) = self.0.inbox.push(operation)
             && let Some(settlement) = lost.settlement()
         {
             // It is on record as reserved, and will be unknown at the next start.
@@ -370,7 +370,7 @@ impl Embedded {
 
 /// Somebody who waits for an order's answer.
 struct Waiting<'a> {
-    answer: oneshot::Receiver<Result<Decision, StoreError>>,
+    answer: Answer<Decision>,
     /// Until the answer has been heard.
     withdrawal: Option<Settlement>,
     ledger: &'a Embedded,
@@ -391,7 +391,7 @@ impl Drop for Waiting<'_> {
 impl Drop for Shared {
     fn drop(&mut self) {
         // Closed already, if this fails.
-        drop(self.queue.send(Operation::Close(None)));
+        drop(self.inbox.push(Operation::Close(None)));
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread
             && thread.join().is_err()

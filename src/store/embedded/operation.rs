@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use redb::ReadTransaction;
-use tokio::sync::oneshot;
 
 use super::book::Book;
 use super::shelf::{Failure, Shelf};
@@ -12,9 +11,7 @@ use crate::domain::{ContractId, TransferId, Yen};
 use crate::store::ledger::{
     Decision, Entered, Entry, Order, ReconcileError, Settlement, State, StoreError, Transfer, Verdict,
 };
-
-/// Where an answer goes. One that is dropped tells its waiter that the store does not answer.
-pub(super) type Reply<T, E = StoreError> = oneshot::Sender<Result<T, E>>;
+use crate::store::reply::{Letter, Reply};
 
 /// One thing asked of the writer.
 #[derive(Debug)]
@@ -45,7 +42,7 @@ pub(super) enum Answer {
     },
     Read(Reply<ReadTransaction>),
     Close(Option<Reply<()>>),
-    Other(Box<dyn FnOnce()>),
+    Other(Box<dyn FnOnce() -> Letter>),
 }
 
 impl Operation {
@@ -62,6 +59,22 @@ impl Operation {
             | Self::RequireAcceptance(..)
             | Self::Read(_)
             | Self::Close(_) => true,
+        }
+    }
+
+    /// The withdrawal in it, which must not be lost either: what it takes back would count for ever.
+    pub fn withdrawal(&self) -> Option<&Settlement> {
+        match self {
+            Self::Abandon(withdrawal) => Some(withdrawal),
+            Self::Settle(..)
+            | Self::Reserve(..)
+            | Self::Enter(..)
+            | Self::Learn(..)
+            | Self::Reconcile(..)
+            | Self::Accept(..)
+            | Self::RequireAcceptance(..)
+            | Self::Read(_)
+            | Self::Close(_) => None,
         }
     }
 
@@ -139,17 +152,17 @@ pub(super) struct Acted {
 
 impl Acted {
     /// Keeps an answer, or a reply that will have none.
-    fn later<T: 'static, E: 'static>(
+    fn later<T: Send + 'static, E: Send + 'static>(
         &mut self,
         reply: Reply<T, E>,
         outcome: Result<Result<T, E>, Failure>,
     ) -> Result<(), Failure> {
-        let (answer, outcome): (Box<dyn FnOnce()>, _) = match outcome {
+        let (letter, outcome): (Box<dyn FnOnce() -> Letter>, _) = match outcome {
             // Whoever has gone needs no answer.
-            Ok(answer) => (Box::new(move || drop(reply.send(answer))), Ok(())),
-            Err(failure) => (Box::new(move || drop(reply)), Err(failure)),
+            Ok(answer) => (Box::new(move || reply.write(answer, drop)), Ok(())),
+            Err(failure) => (Box::new(move || reply.forgo()), Err(failure)),
         };
-        self.answers.push(Answer::Other(answer));
+        self.answers.push(Answer::Other(letter));
         outcome
     }
 }

@@ -6,14 +6,16 @@
 
 use std::mem;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::desk::{Desk, Occasion, OpenDatabase, guarded};
-use super::operation::{Acted, Answer, Operation, Reply};
+use super::inbox::Inbox;
+use super::operation::{Acted, Answer, Operation};
 use super::shelf::Failure;
 use crate::store::gauges::Gauges;
-use crate::store::ledger::{Decision, Mark, Settlement};
+use crate::store::ledger::{Decision, Mark, Settlement, StoreError};
+use crate::store::reply::{self, Letter, Reply};
 
 /// The most that one transaction takes.
 const BATCH: usize = 512;
@@ -23,11 +25,11 @@ const COMPANY: Duration = Duration::from_millis(2);
 
 /// From the beginning of one transaction to the next, at least: who comes meanwhile shares its cost. Who comes alone does
 /// not wait.
-const PACE: Duration = Duration::from_millis(2);
+const PACE: Duration = Duration::from_millis(4);
 
 /// The thread's state.
 pub(super) struct Writer {
-    pub queue: Receiver<Operation>,
+    pub inbox: Arc<Inbox>,
     pub desk: Option<Desk>,
     pub open_database: OpenDatabase,
     pub retention_days: i32,
@@ -48,8 +50,15 @@ pub(super) struct Writer {
 /// How a turn ends.
 enum Turn {
     Next,
-    /// Nobody asks any more, or somebody asked to close.
+    /// Somebody asked to close.
     Last(Option<Reply<()>>),
+}
+
+/// However it ends: who asks then is told so.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.inbox.close();
+    }
 }
 
 impl Writer {
@@ -67,45 +76,25 @@ impl Writer {
         if self.desk.is_none() {
             return self.wait_for_the_disk();
         }
-        match self.gather() {
-            Some(batch) => self.work(batch),
-            None => Turn::Last(None),
-        }
+        let batch = self.gather();
+        self.work(batch)
     }
 
-    /// Everything asked so far; waits for the first of it unless settlements are carried. `None` when all have gone.
-    fn gather(&mut self) -> Option<Vec<Operation>> {
-        let mut batch = Vec::new();
-        let mut deadline = None;
+    /// Everything asked so far; waits for the first of it unless something is carried.
+    fn gather(&mut self) -> Vec<Operation> {
         if self.carried.is_empty() && self.abandoned.is_empty() {
-            let first = self.queue.recv().ok()?;
-            std::thread::sleep(self.next_at.saturating_duration_since(Instant::now()));
-            deadline = (!first.is_urgent()).then(|| Instant::now() + COMPANY);
-            batch.push(first);
+            self.inbox.wait(None);
+            thread::sleep(self.next_at.saturating_duration_since(Instant::now()));
+            self.inbox.wait_for_urgent(Instant::now() + COMPANY);
         }
-        while batch.len() < BATCH {
-            let next = match (self.queue.try_recv(), deadline) {
-                (Ok(operation), _) => operation,
-                (Err(TryRecvError::Empty), Some(until)) => {
-                    let left = until.saturating_duration_since(Instant::now());
-                    let Ok(operation) = self.queue.recv_timeout(left) else { break };
-                    operation
-                }
-                (Err(TryRecvError::Empty), None) | (Err(TryRecvError::Disconnected), _) => break,
-            };
-            if next.is_urgent() {
-                deadline = None;
-            }
-            batch.push(next);
-        }
-        self.gauges.taken(batch.len());
-        Some(batch)
+        self.inbox.take(BATCH)
     }
 
     /// One transaction.
     fn work(&mut self, batch: Vec<Operation>) -> Turn {
         let Some(desk) = &mut self.desk else { return self.put_off(batch) };
         let mut settlements: Vec<Settlement> = batch.iter().filter_map(Operation::settlement).cloned().collect();
+        let mut withdrawals: Vec<Settlement> = batch.iter().filter_map(Operation::withdrawal).cloned().collect();
         let (carried, abandoned) = (&self.carried, &self.abandoned);
         let (mut acted, mut operations) = (Acted::default(), batch.into_iter());
         let begun = Instant::now();
@@ -135,6 +124,7 @@ impl Writer {
             Err(failure) => {
                 self.carried.append(&mut acted.withdrawals);
                 self.carried.append(&mut settlements);
+                self.abandoned.append(&mut withdrawals);
                 self.fail(&failure);
                 // Now that everybody can see it, the waiters hear of it: their replies are dropped.
                 drop((acted, operations));
@@ -145,23 +135,33 @@ impl Writer {
 
     fn answer(&mut self, answers: Vec<Answer>) -> Turn {
         let mut last = Turn::Next;
+        let mut letters = Vec::with_capacity(answers.len());
         for answer in answers {
             match answer {
                 Answer::Reserved { reply, answer, withdrawal } => {
-                    if let Err(Ok(Decision::Granted(_))) = reply.send(answer) {
-                        self.abandoned.push(withdrawal);
-                    }
+                    letters.push(self.grant(reply, answer, withdrawal));
                 }
                 Answer::Read(reply) => {
                     if let Some(Ok(transaction)) = self.desk.as_ref().map(|desk| guarded(|| desk.read())) {
-                        drop(reply.send(Ok(transaction)));
+                        reply.send(Ok(transaction));
                     }
                 }
                 Answer::Close(reply) => last = Turn::Last(reply),
-                Answer::Other(send) => send(),
+                Answer::Other(write) => letters.push(write()),
             }
         }
+        reply::dispatch(letters);
         last
+    }
+
+    /// A grant that nobody hears comes back, to be taken back.
+    fn grant(&self, reply: Reply<Decision>, answer: Result<Decision, StoreError>, withdrawal: Settlement) -> Letter {
+        let inbox = Arc::clone(&self.inbox);
+        reply.write(answer, move |unheard| match unheard {
+            // Where the writer has ended, the reservation is unknown at the next start.
+            Ok(Decision::Granted(_)) => drop(inbox.push(Operation::Abandon(withdrawal))),
+            Ok(Decision::Denied(_)) | Err(_) => {}
+        })
     }
 
     fn fail(&mut self, failure: &Failure) {
@@ -178,19 +178,13 @@ impl Writer {
 
     /// Answers that the store is away, and opens it again when it is time.
     fn wait_for_the_disk(&mut self) -> Turn {
-        let left = self.retry_at.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        if Instant::now() >= self.retry_at {
             self.reopen();
             return Turn::Next;
         }
-        match self.queue.recv_timeout(left) {
-            Ok(operation) => {
-                self.gauges.taken(1);
-                self.put_off(vec![operation])
-            }
-            Err(RecvTimeoutError::Timeout) => Turn::Next,
-            Err(RecvTimeoutError::Disconnected) => Turn::Last(None),
-        }
+        self.inbox.wait(Some(self.retry_at));
+        let batch = self.inbox.take(BATCH);
+        self.put_off(batch)
     }
 
     /// Keeps the settlements; everybody else hears that the store is away when their reply is dropped.
@@ -198,6 +192,7 @@ impl Writer {
         let mut last = Turn::Next;
         for operation in batch {
             self.carried.extend(operation.settlement().cloned());
+            self.abandoned.extend(operation.withdrawal().cloned());
             if let Operation::Close(reply) = operation {
                 last = Turn::Last(reply);
             }
@@ -233,11 +228,10 @@ impl Writer {
             self.reopen();
         }
         loop {
-            let rest: Vec<Operation> = self.queue.try_iter().collect();
+            let rest = self.inbox.take(usize::MAX);
             if rest.is_empty() && self.carried.is_empty() && self.abandoned.is_empty() {
                 break;
             }
-            self.gauges.taken(rest.len());
             self.work(rest);
             if self.desk.is_none() {
                 break;
@@ -254,7 +248,7 @@ impl Writer {
             Ok(())
         });
         if let Some(reply) = reply {
-            drop(reply.send(Ok(())));
+            reply.send(Ok(()));
         }
     }
 }

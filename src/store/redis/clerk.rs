@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use redis::Value;
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer;
@@ -20,11 +19,13 @@ use super::call::{Call, Caller};
 use super::heard::{Answer, Heard};
 use super::journal::{Change, Journal};
 use super::link::{Failure, Link, Way};
-use super::operation::{Operation, Reply};
+use super::operation::Operation;
+use super::queue::{Queue, Waiting};
 use crate::domain::{Clock, JstDate};
 use crate::operator::metrics::Metrics;
 use crate::store::gauges::Gauges;
 use crate::store::ledger::{Counts, Member, StoreError, Transfer};
+use crate::store::reply::{self, Reply};
 
 /// The most that one batch takes, and one chunk of an export holds.
 pub(super) const BATCH: usize = 500;
@@ -47,7 +48,9 @@ pub(super) struct Habits {
 
 /// The task's state.
 pub(super) struct Clerk {
-    pub queue: UnboundedReceiver<Operation>,
+    pub waiting: Waiting,
+    /// Where grants that nobody hears come back.
+    pub queue: Queue,
     pub habits: Habits,
     pub way: Way,
     pub journal: Journal,
@@ -95,20 +98,21 @@ impl Clerk {
             self.look().await;
         }
         let mut batch = Vec::new();
-        match timeout_at(self.next_look, self.queue.recv_many(&mut batch, BATCH)).await {
+        match timeout_at(self.next_look, self.waiting.operations.recv_many(&mut batch, BATCH)).await {
             Err(_) => return Turn::Next,
+            // Nobody can ask any more.
             Ok(0) => return Turn::Last(None),
             Ok(_) => {}
         }
         if batch.iter().all(|operation| matches!(operation, Operation::Settle(_, None) | Operation::Abandon(..))) {
             // Nothing comes, or something does.
-            drop(timeout(COMPANY, self.queue.recv_many(&mut batch, BATCH)).await);
+            drop(timeout(COMPANY, self.waiting.operations.recv_many(&mut batch, BATCH)).await);
         }
         self.take(batch).await
     }
 
     async fn take(&mut self, mut batch: Vec<Operation>) -> Turn {
-        self.gauges.taken(batch.len());
+        self.waiting.taken(batch.len());
         let mut last = Turn::Next;
         for closing in batch.extract_if(.., |operation| matches!(operation, Operation::Close(_))) {
             if let Operation::Close(reply) = closing {
@@ -154,8 +158,9 @@ impl Clerk {
         }
         // Those whose reply is dropped read why it was, so it had to be told before.
         let mark = self.journal.mark();
-        for answer in mem::take(&mut heard.answers).into_iter().filter(|_| !heard.is_forgotten) {
-            self.carried.extend(answer.send(&mark, &heard.sequences));
+        if !heard.is_forgotten {
+            let answers = mem::take(&mut heard.answers);
+            reply::dispatch(answers.into_iter().map(|answer| answer.write(&mark, &heard.sequences, &self.queue)));
         }
     }
 
@@ -285,7 +290,7 @@ impl Clerk {
         }
         loop {
             let mut rest = Vec::new();
-            while let Ok(operation) = self.queue.try_recv() {
+            while let Ok(operation) = self.waiting.operations.try_recv() {
                 rest.push(operation);
             }
             if rest.is_empty() && (self.carried.is_empty() || !self.is_open) {
@@ -300,7 +305,7 @@ impl Clerk {
         }
         drop(self);
         if let Some(reply) = reply {
-            drop(reply.send(Ok(())));
+            reply.send(Ok(()));
         }
     }
 }

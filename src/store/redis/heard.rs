@@ -6,16 +6,18 @@ use super::answer::{self, Reconciled, Reserved};
 use super::call::record_of;
 use super::journal::{Change, Sequences};
 use super::link::Failure;
-use super::operation::{Operation, Reply};
+use super::operation::Operation;
+use super::queue::Queue;
 use crate::domain::Yen;
 use crate::store::ledger::{
     Decision, Denied, Entered, Grant, Mark, Order, Outcome, ReconcileError, Settlement, State, StoreError,
 };
+use crate::store::reply::{Letter, Reply};
 
 /// What leaves at the end of a batch.
 pub(super) enum Answer {
     Granted { order: Box<Order>, asker: String, reply: Reply<Decision>, amount: Yen, would_deny: Option<Denied> },
-    Other(Box<dyn FnOnce() + Send>),
+    Other(Box<dyn FnOnce() -> Letter + Send>),
 }
 
 /// What one batch has come to so far.
@@ -33,19 +35,19 @@ pub(super) struct Heard {
 }
 
 impl Answer {
-    /// Sends it. A grant that nobody hears is to be taken back: nobody forwards it.
-    pub fn send(self, mark: &Mark, sequences: &Sequences) -> Option<Operation> {
+    /// As it leaves. A grant that nobody hears comes back, to be taken back: nobody forwards it.
+    pub fn write(self, mark: &Mark, sequences: &Sequences, back: &Queue) -> Letter {
         match self {
             Self::Granted { order, asker, reply, amount, would_deny } => {
                 let sequence = sequences.get(&order.id).copied().unwrap_or(mark.sequence);
                 let grant = Grant { amount, mark: Mark { store: mark.store.clone(), sequence }, would_deny };
-                let unheard = reply.send(Ok(Decision::Granted(grant))).is_err();
-                unheard.then(|| Operation::Abandon(order.withdrawal("abandoned"), asker))
+                let back = back.clone();
+                reply.write(Ok(Decision::Granted(grant)), move |_| {
+                    // Where the clerk has ended, the reservation is unknown at the next start.
+                    drop(back.push(Operation::Abandon(order.withdrawal("abandoned"), asker)));
+                })
             }
-            Self::Other(send) => {
-                send();
-                None
-            }
+            Self::Other(write) => write(),
         }
     }
 }
@@ -54,12 +56,12 @@ impl Heard {
     /// Keeps an answer.
     pub fn answer<T: Send + 'static, E: Send + 'static>(&mut self, reply: Reply<T, E>, answer: Result<T, E>) {
         // Whoever has gone needs no answer.
-        self.answers.push(Answer::Other(Box::new(move || drop(reply.send(answer)))));
+        self.answers.push(Answer::Other(Box::new(move || reply.write(answer, drop))));
     }
 
     /// Keeps a reply that will have no answer; when it is dropped, its waiter reads why.
     fn drop_later<T: Send + 'static, E: Send + 'static>(&mut self, reply: Reply<T, E>) {
-        self.answers.push(Answer::Other(Box::new(move || drop(reply))));
+        self.answers.push(Answer::Other(Box::new(move || reply.forgo())));
     }
 
     fn settled<T: Send + 'static>(&mut self, reply: Reply<T>, answer: Result<T, Failure>) {

@@ -38,6 +38,7 @@ mod heard;
 mod journal;
 mod link;
 mod operation;
+mod queue;
 mod verbs;
 
 #[cfg(test)]
@@ -53,14 +54,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use tokio::runtime;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
 use self::call::Caller;
 use self::clerk::{Clerk, Habits};
 use self::journal::{Change, Journal};
 use self::link::Way;
-use self::operation::Operation;
+use self::queue::Queue;
 pub use self::verbs::Transfers;
 use super::embedded::desk;
 use super::embedded::shelf::Failure;
@@ -193,7 +193,7 @@ pub struct Opened {
 pub struct Redis(Arc<Shared>);
 
 struct Shared {
-    queue: UnboundedSender<Operation>,
+    queue: Queue,
     gauges: Arc<Gauges>,
     store: Arc<str>,
     max_queue: usize,
@@ -223,10 +223,11 @@ impl Redis {
         }
         let gauges = Arc::new(Gauges::new(&around.metrics, false));
         gauges.publish(mark.sequence, Counts::default(), journal.not_accepted(), None);
-        let (sender, queue) = unbounded_channel();
+        let (queue, waiting) = queue::queue();
         let max_queue = around.max_queue;
         let clerk = Clerk {
-            queue,
+            waiting,
+            queue: queue.clone(),
             way,
             journal,
             gauges: Arc::clone(&gauges),
@@ -256,7 +257,7 @@ impl Redis {
             thread::Builder::new().name("ledger".into()).spawn(move || runtime.block_on(clerk.run(at, begun)))?;
         // A clerk that has gone tells nothing, and every call says that its writer has ended.
         let recovered = first.recv().unwrap_or_default();
-        let shared = Shared { queue: sender, gauges, store: mark.store, max_queue, thread: Mutex::new(Some(thread)) };
+        let shared = Shared { queue, gauges, store: mark.store, max_queue, thread: Mutex::new(Some(thread)) };
         Ok(Opened { ledger: Self(Arc::new(shared)), recovered, is_new })
     }
 }

@@ -3,18 +3,14 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::sync::oneshot;
 
 use super::call::{Call, Caller};
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::store::embedded::shelf::Place;
 use crate::store::ledger::{
-    Decision, Entered, Entry, Member, Order, ReconcileError, Settlement, State, Statement, StoreError, Transfer,
-    Verdict,
+    Decision, Entered, Entry, Member, Order, ReconcileError, Settlement, State, Statement, Transfer, Verdict,
 };
-
-/// Where an answer goes. One that is dropped tells its waiter that the store does not answer.
-pub(super) type Reply<T, E = StoreError> = oneshot::Sender<Result<T, E>>;
+use crate::store::reply::Reply;
 
 /// Some transfers, and where to go on.
 pub(super) type Chunk<P> = (Vec<Transfer>, Option<P>);

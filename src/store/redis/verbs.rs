@@ -5,9 +5,8 @@ use std::sync::PoisonError;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc::error::SendError;
-use tokio::sync::oneshot;
 
-use super::operation::{Operation, Reply};
+use super::operation::Operation;
 use super::{Redis, Shared};
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::store::embedded::shelf::Place;
@@ -15,6 +14,7 @@ use crate::store::ledger::{
     Counts, Decision, Entered, Entry, Mark, Member, Order, ReconcileError, Settlement, State, Statement, StoreError,
     Transfer, Verdict,
 };
+use crate::store::reply::{self, Answer, Reply};
 
 impl Redis {
     /// Decides an order and reserves what it moves: in Redis, in the journal, and on the replicas that were asked for.
@@ -24,7 +24,7 @@ impl Redis {
     /// Then the order must not be forwarded.
     pub async fn reserve(&self, order: Order) -> Result<Decision, StoreError> {
         self.admit()?;
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = reply::expect();
         let asker = uuid::Uuid::now_v7().simple().to_string();
         let withdrawal = Some((order.withdrawal("abandoned"), asker.clone()));
         let mut waiting = Waiting { answer, withdrawal, ledger: self };
@@ -80,7 +80,7 @@ impl Redis {
         at: Timestamp,
     ) -> Result<Transfer, ReconcileError> {
         self.admit()?;
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = reply::expect();
         self.push(Operation::Reconcile(id, verdict, reason.into(), at, reply));
         answer.await.unwrap_or_else(|_| Err(self.0.gauges.unavailable().into()))
     }
@@ -186,7 +186,7 @@ impl Redis {
 
     /// Tells Redis what is left, and closes the journal. What is asked afterwards is not done.
     pub async fn close(&self) {
-        let (reply, closed) = oneshot::channel();
+        let (reply, closed) = reply::expect();
         self.push(Operation::Close(Some(reply)));
         // An error is a thread that has ended already.
         drop(closed.await);
@@ -196,7 +196,7 @@ impl Redis {
         if !self.is_available() {
             return Err(self.0.gauges.unavailable());
         }
-        if self.0.gauges.queued() >= self.0.max_queue {
+        if self.0.queue.len() >= self.0.max_queue {
             return Err(StoreError::Unavailable("too many wait for it".into()));
         }
         Ok(())
@@ -208,14 +208,13 @@ impl Redis {
     }
 
     async fn ask_anyway<T>(&self, operation: impl FnOnce(Reply<T>) -> Operation) -> Result<T, StoreError> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, answer) = reply::expect();
         self.push(operation(reply));
         answer.await.unwrap_or_else(|_| Err(self.0.gauges.unavailable()))
     }
 
     fn push(&self, operation: Operation) {
-        self.0.gauges.queue();
-        if let Err(SendError(Operation::Settle(settlement, _))) = self.0.queue.send(operation) {
+        if let Err(SendError(Operation::Settle(settlement, _))) = self.0.queue.push(operation) {
             // It is on record as reserved, and will be unknown at the next start.
             tracing::error!(transfer = %settlement.id, outcome = ?settlement.outcome, "settled after the ledger closed");
         }
@@ -224,7 +223,7 @@ impl Redis {
 
 /// Somebody who waits for an order's answer.
 struct Waiting<'a> {
-    answer: oneshot::Receiver<Result<Decision, StoreError>>,
+    answer: Answer<Decision>,
     /// Until the answer has been heard.
     withdrawal: Option<(Settlement, String)>,
     ledger: &'a Redis,
@@ -245,7 +244,7 @@ impl Drop for Waiting<'_> {
 impl Drop for Shared {
     fn drop(&mut self) {
         // Closed already, if this fails.
-        drop(self.queue.send(Operation::Close(None)));
+        drop(self.queue.push(Operation::Close(None)));
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread
             && thread.join().is_err()
