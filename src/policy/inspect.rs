@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::body::reference::reference;
 use super::body::{BodyFormat, Fault, Head, Inspection, Submission};
 use super::buffers::{Buffers, Room};
 use super::rate_limit::{Admitted, OnTrial};
@@ -193,13 +194,13 @@ fn understand(
         let Treatment::Inspected(rules) = &route.treatment else { continue };
         let dispatch = rules.rules.dispatch();
         if submission.carries(dispatch).map_err(refusal_of)? {
-            match found {
-                Some((_, other)) if other.rules.dispatch().count() > dispatch.count() => {}
-                Some((_, other)) if other.rules.dispatch().count() == dispatch.count() => {
-                    return Err(Refusal::Body(BodyRefusal::AmbiguousField));
-                }
-                Some(_) | None => found = Some((route, rules)),
-            }
+            found = match found {
+                None => Some((route, rules)),
+                Some((_, other)) if dispatch.narrows(other.rules.dispatch()) => Some((route, rules)),
+                Some((_, other)) if other.rules.dispatch().narrows(dispatch) => found,
+                // The buttons of two forms at once: which one the application looks for first, nobody knows.
+                Some(_) => return Err(Refusal::Body(BodyRefusal::AmbiguousField)),
+            };
         }
     }
     let (route, rules) = found.ok_or(Refusal::Transfer(TransferRefusal::UnknownRoute))?;
@@ -218,7 +219,7 @@ fn demand_of(rules: &InspectionRules, inspection: &Inspection, login_id: Option<
         };
     };
     let key = |key: &Key| {
-        let number = || inspection.transaction.as_deref().filter(|number| !number.is_empty()).ok_or(missing);
+        let number = || inspection.transaction.as_deref().ok_or(missing);
         match key {
             Key::LoginId => Ok(EntryKey::of(&["login-id", login_id.as_str()])),
             // Whoever entered it: with another's session, the application commits what stands in that session.
@@ -241,7 +242,7 @@ fn demand_of(rules: &InspectionRules, inspection: &Inspection, login_id: Option<
                 Some(kept) => Claim::Entered(key(kept)?),
                 None => Claim::Stated(inspection.amount.ok_or(missing)?),
             };
-            let token = inspection.token.as_deref().filter(|token| !token.is_empty());
+            let token = inspection.token.as_deref();
             // Without it, a repeated order would look like a new one.
             if token.is_none() && *has_token {
                 return Err(missing);
@@ -257,9 +258,14 @@ fn demand_of(rules: &InspectionRules, inspection: &Inspection, login_id: Option<
     }
 }
 
-/// Under which key an order waits for its approval, whoever approves it.
-pub fn order_key(number: &str) -> EntryKey {
+/// Under which key an order waits for its approval, whoever approves it. The number is one that is [compared](reference).
+fn order_key(number: &str) -> EntryKey {
     EntryKey::of(&["order", number])
+}
+
+/// The same, of a number that stands in an answer; `None` where no form could name it.
+pub fn told_order_key(number: &str) -> Option<EntryKey> {
+    reference(number).ok().flatten().map(|number| order_key(&number))
 }
 
 fn is_about_money(route: &Route) -> bool {

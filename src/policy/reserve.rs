@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::buffers::Room;
 use super::ceiling;
-use super::inspect::{Demand, Inspected, order_key};
+use super::inspect::{Demand, Inspected, told_order_key};
 use super::rate_limit::OnTrial;
 use super::route::{Enforcement, Route};
 use super::treatment::NumberInAnswer;
@@ -17,7 +17,7 @@ use crate::connection::request::Understood;
 use crate::domain::{Clock, ContractId, JstDate, RequestId, TransferId, Yen};
 use crate::operator::audit::{Action, Audit, Record, StoreMark, TransferState};
 use crate::operator::metrics::Metrics;
-use crate::refusal::{Refusal, TransferRefusal};
+use crate::refusal::{BodyRefusal, Refusal, TransferRefusal};
 use crate::store::Ledger;
 use crate::store::ledger::{
     Claim, Decision, Denied, Entered, Entry, Grant, Holder, Mode, Order, Outcome, Settlement, State, StoreError, Whose,
@@ -279,10 +279,11 @@ impl Keeping {
     /// Keeps the amount under the number that the answer told.
     ///
     /// # Errors
-    /// The ledger cannot keep it; the order cannot be approved then.
+    /// The number is none that a form could name, or the ledger cannot keep it; the order cannot be approved then.
     pub async fn keep(self, number: &str) -> Result<(), Refusal> {
         let Self { treasury, amount, until, .. } = self;
-        treasury.enter(Entry { key: order_key(number), amount, at: treasury.clock.now(), until }).await
+        let key = told_order_key(number).ok_or(Refusal::Body(BodyRefusal::AmbiguousField))?;
+        treasury.enter(Entry { key, amount, at: treasury.clock.now(), until }).await
     }
 }
 

@@ -246,6 +246,49 @@ async fn a_dispatching_servlet_is_told_by_one_parameter_once() {
     story.close().await;
 }
 
+/// Image buttons: a servlet looks for one of them first, and nobody knows for which.
+const BUTTONS: &str = r#"
+    [transfer]
+    prefixes = ["/ib/transfer/", "/ib/dispatch.do"]
+    [[route]]
+    name = "execute"
+    method = "POST"
+    path = "/ib/dispatch.do"
+    class = "transfer"
+    parameters = { "exec.x" = "*" }
+    charset = "windows-31j"
+    amount = ["amount"]
+    success = { status = 302, location = "/ib/transfer/done.do" }
+    [[route]]
+    name = "check"
+    method = "POST"
+    path = "/ib/dispatch.do"
+    class = "transfer"
+    step = "confirm"
+    parameters = { screen = "BTR002", "check.x" = "*" }
+    charset = "windows-31j"
+"#;
+
+#[tokio::test]
+async fn a_form_with_the_buttons_of_two_routes_belongs_to_neither() {
+    let story = MoneyStory::with(BUTTONS).await;
+    let path = "/ib/dispatch.do";
+    for mut payer in story.payers("hanakodt") {
+        for form in [
+            "exec.x=1&exec.y=1&check.x=1&check.y=1&screen=BTR002&amount=99999999",
+            "screen=BTR002&check.x=1&exec.x=1&amount=99999999",
+        ] {
+            assert_eq!(payer.submit(path, form).await, Said::refused(400, "ambiguous_field"), "{form}");
+        }
+    }
+    story.assert_bank_untouched();
+    story.close().await;
+    let open = BUTTONS.replace(r#"parameters = { "exec.x" = "*" }"#, "");
+    let mistake = crate::support::TestGateway::builder().layer(open).try_spawn().await.err();
+    let mistake = mistake.expect("a customer adds the button of the confirmation to the form of the transfer");
+    assert!(mistake.contains("route.execute.parameters"), "{mistake}");
+}
+
 /// Forms that are shown under the path that executes them are shown, and nothing else: not even what a GET could bring.
 #[tokio::test]
 async fn a_page_on_the_transfers_own_path_is_asked_for_without_parameters() {

@@ -104,7 +104,8 @@ async fn a_number_in_both_forms_ties_a_commit_to_its_entry() {
         ("", 400, "missing_field"),
         ("transaction=", 400, "missing_field"),
         ("transaction=T3", 403, "no_entry"),
-        ("transaction=t1", 403, "no_entry"),
+        ("transaction=T1+", 400, "ambiguous_field"),
+        ("transaction=%E2%91%A0", 400, "malformed_body"),
         ("transaction=T1&transaction=T2", 400, "ambiguous_field"),
         ("transaction=T2&Transaction=T1", 400, "ambiguous_field"),
         ("Transaction=T1", 400, "ambiguous_field"),
@@ -120,6 +121,26 @@ async fn a_number_in_both_forms_ties_a_commit_to_its_entry() {
     assert_eq!(execute(&mut hanako, "transaction=T1").await, Said::done());
     assert_eq!((story.executed_today("hanakodt"), hanako.counted().await), (6, 90_000_005));
     story.close().await;
+}
+
+/// To the bank, `01` and `+1` are the entry that was made as `1`.
+#[tokio::test]
+async fn other_spellings_of_a_number_are_the_same_entry() {
+    for spelling in ["01", "%2B1", "0000000001", "%82P"] {
+        let story = MoneyStory::plan().layer(WIZARD).layer(TIED).open().await;
+        let mut hanako = story.payer("hanakodt");
+        assert_eq!(enter_as(&mut hanako, spelling, 1).await, entered());
+        assert_eq!(enter_as(&mut hanako, "1", 99_999_999).await, entered());
+        let said = execute(&mut hanako, &format!("transaction={spelling}")).await;
+        let executed = story.executed_today("hanakodt");
+        assert!(said == Said::done() && executed <= hanako.counted().await, "{spelling}: {said:?} {executed}");
+        assert_eq!(hanako.counted().await, 99_999_999, "{spelling}");
+        for blank in ["+1", "1+", "%81%401"] {
+            let said = enter_as(&mut hanako, blank, 1).await;
+            assert_eq!(said, Said::refused(400, "ambiguous_field"), "{blank}");
+        }
+        story.close().await;
+    }
 }
 
 /// A40: the commit without its entry, and entries by other doors.

@@ -8,7 +8,9 @@ use crate::config::mistake::Read;
 use crate::config::section::Section;
 use crate::config::units::{choice, flag, integer, parsed_by, size, text};
 use crate::operator::metrics::{MAX_ROUTES, OTHER_ROUTE};
-use crate::policy::body::{self, AmountFormat, BodyFormat, BodyRules, Charset, DateFormat, MediaType, ParameterValue};
+use crate::policy::body::{
+    self, AmountFormat, BodyFormat, BodyRules, Charset, DateFormat, Dispatch, MediaType, ParameterValue,
+};
 use crate::policy::ceiling::DayBasis;
 use crate::policy::route::{Class, Route, Step};
 use crate::policy::treatment::{Act, InspectionRules, Key, Marker, Markers, NumberInAnswer, Treatment};
@@ -200,7 +202,7 @@ fn build(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> R
         if !post {
             return Err(draft.section.mistake("method", "must be \"POST\": only its bodies are inspected".into()));
         }
-        compare(draft, all)?;
+        compare(draft, &act, all)?;
         commits_alone(draft, &act, all, transfer)?;
         let rules = BodyRules::new(draft.body.clone())
             .map_err(|unusable| draft.section.mistake("name", format!("{}: {unusable}", draft.name)))?;
@@ -242,12 +244,23 @@ fn needs_success(act: &Act) -> bool {
 }
 
 /// Routes on one path differ in their parameters and in nothing else that matters before the body is read.
-fn compare(draft: &Draft<'_>, all: &[Draft<'_>]) -> Read<()> {
+fn compare(draft: &Draft<'_>, act: &Act, all: &[Draft<'_>]) -> Read<()> {
+    let dispatch = |draft: &Draft<'_>| Dispatch::new(draft.body.format.media, draft.body.parameters.clone()).ok();
+    let own = dispatch(draft);
     let shares = |other: &&Draft<'_>| other.name != draft.name && other.path == draft.path && takes_post(other);
     for other in all.iter().filter(shares) {
         let is_rival = other.methods == draft.methods || other.methods.contains(&Method::POST);
         if is_rival && other.body.parameters == draft.body.parameters {
             let text = format!("nothing tells it from {}: they share path, method and parameters", other.name);
+            return Err(draft.section.mistake("parameters", text));
+        }
+        // Whoever adds a button to a form chooses its route: not away from one that counts.
+        let narrows = own.as_ref().zip(dispatch(other)).is_some_and(|(own, other)| other.narrows(own));
+        if *act != Act::Nothing && narrows {
+            let text = format!(
+                "needs one that {} does not have: a customer could add those of {0}, and this would count for nothing",
+                other.name
+            );
             return Err(draft.section.mistake("parameters", text));
         }
         let same = other.body.format == draft.body.format && other.max_body == draft.max_body;

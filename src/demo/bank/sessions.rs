@@ -50,7 +50,7 @@ impl Session {
     /// Keeps what was entered until it is executed.
     pub(super) fn enter(&mut self, transaction: Option<&str>, drafts: Vec<Draft>) {
         if let Some(transaction) = transaction {
-            self.entries.retain(|(other, _)| other != transaction);
+            self.entries.retain(|(other, _)| !is_same(other, transaction));
             if self.entries.len() == MAX_ENTRIES {
                 self.entries.remove(0);
             }
@@ -63,7 +63,7 @@ impl Session {
     /// second execution finds it again.
     pub(super) fn entry(&self, transaction: Option<&str>) -> &[Draft] {
         let Some(transaction) = transaction else { return &self.entered };
-        let found = self.entries.iter().find(|(other, _)| other == transaction);
+        let found = self.entries.iter().find(|(other, _)| is_same(other, transaction));
         found.map(|(_, drafts)| drafts.as_slice()).unwrap_or_default()
     }
 
@@ -189,4 +189,10 @@ mod tests {
         assert!(session.take_token(&token));
         assert!(!session.take_token(&token));
     }
+}
+
+/// `Long.parseLong(text.trim())` where that succeeds, else the text: to this bank `01` is `1`.
+fn is_same(one: &str, other: &str) -> bool {
+    let number = |text: &str| text.trim().parse::<i64>().ok();
+    one == other || number(one).is_some_and(|one| number(other) == Some(one))
 }

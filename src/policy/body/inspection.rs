@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::reference::reference;
 use super::rules::{BodyRules, ParameterValue, Role};
 use super::submission::{Found, Others, Source, Submission, is_the_value};
 use super::{Fault, Field, MediaType};
@@ -19,9 +20,9 @@ pub struct Inspection {
     pub amounts: Vec<Yen>,
     /// The designated day; `None` for at once.
     pub date: Option<JstDate>,
-    /// What ties a commit to its entry.
+    /// What ties a commit to its entry, as it is compared.
     pub transaction: Option<String>,
-    /// The form token.
+    /// The form token, as it is compared.
     pub token: Option<String>,
     /// What is to be forwarded: the bytes that came, except for amounts in another spelling than plain digits.
     pub body: Bytes,
@@ -50,8 +51,8 @@ impl Submission<'_> {
                     "" => {}
                     text => date = Some(format.parse(text).ok_or(Fault::BadDate)?),
                 },
-                Role::Transaction => transaction = filled_in(text(found)?),
-                Role::Token => token = filled_in(text(found)?),
+                Role::Transaction => transaction = reference(text(found)?)?,
+                Role::Token => token = reference(text(found)?)?,
                 Role::Fixed(value) if text(found)? == value => {}
                 Role::Fixed(_) => return Err(Fault::WrongFixedValue),
                 Role::Parameter(ParameterValue::Is(value)) if !is_the_value(value, &found.source)? => {
@@ -126,10 +127,6 @@ fn body_field<'s, 'a>(found: &Found<'s, 'a>) -> Result<&'s Field<'a>, Fault> {
 
 fn text<'s>(found: &Found<'s, '_>) -> Result<&'s str, Fault> {
     body_field(found)?.value.text().ok_or(Fault::AmbiguousField("a declared field that is not one value"))
-}
-
-fn filled_in(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// The body with some parts written anew. The parts are in the order of the body.

@@ -22,7 +22,8 @@ mod form;
 mod inspection;
 mod json;
 mod multipart;
-mod name;
+pub(super) mod name;
+pub(super) mod reference;
 pub mod rules;
 mod submission;
 

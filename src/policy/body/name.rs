@@ -4,8 +4,6 @@
 //! them does all of it. [`fold`] does all of it: two names that fold alike may be the same field to somebody, and unless
 //! they are the same bytes the request is refused.
 
-use std::fmt::Write as _;
-
 /// Writes into `folded` what is left of a name for the most careless reader: letters, digits and a few signs, in lower
 /// case, of normal width, without an index at the end.
 pub(super) fn fold(name: &str, folded: &mut String) {
@@ -17,13 +15,18 @@ pub(super) fn fold(name: &str, folded: &mut String) {
     }
     let narrow: String = name.chars().map(narrow).collect();
     for character in without_index(&narrow).chars().filter(|character| !is_dropped(*character)) {
-        // First up, then down, as Java's equalsIgnoreCase: so K (U+212A), ſ and ı meet k, s and i.
-        for upper in character.to_uppercase() {
-            let lower = upper.to_lowercase().filter(|lower| !is_dropped(*lower));
-            // Writing to a String cannot fail.
-            let _ = lower.into_iter().try_for_each(|lower| folded.write_char(lower));
-        }
+        folded.extend(without_case(character).filter(|lower| !is_dropped(*lower)));
     }
+}
+
+/// A character of normal width and in lower case, as the most careless reader compares it.
+pub(in crate::policy) fn plain(character: char) -> impl Iterator<Item = char> {
+    without_case(narrow(character))
+}
+
+/// First up, then down, as Java's equalsIgnoreCase: so K (U+212A), ſ and ı meet k, s and i.
+fn without_case(character: char) -> impl Iterator<Item = char> {
+    character.to_uppercase().flat_map(char::to_lowercase)
 }
 
 /// A full-width form as the ASCII character it looks like.

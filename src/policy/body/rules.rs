@@ -180,9 +180,25 @@ impl Dispatch {
         Ok(Self { declared })
     }
 
-    /// How many parameters there are: of two routes that a request belongs to, the one with more is meant.
-    pub fn count(&self) -> usize {
-        self.declared.len()
+    /// Whether a request that belongs to this route belongs to the other one too, and not the reverse: of two such
+    /// routes, this one is meant.
+    pub fn narrows(&self, other: &Self) -> bool {
+        self.implies(other) && !other.implies(self)
+    }
+
+    fn implies(&self, other: &Self) -> bool {
+        other.declared.iter().all(|wanted| {
+            self.declared.iter().any(|own| {
+                own.body.names_the_same_as(&wanted.body)
+                    && match (&own.role, &wanted.role) {
+                        (_, Role::Parameter(ParameterValue::Present)) => true,
+                        (Role::Parameter(ParameterValue::Is(own)), Role::Parameter(ParameterValue::Is(wanted))) => {
+                            own == wanted
+                        }
+                        _ => false,
+                    }
+            })
+        })
     }
 
     /// Whether every request on the path belongs to the route.

@@ -17,6 +17,7 @@ use http_body::Body as _;
 pub use class::{Class, Step};
 pub use path::{AmbiguousPath, CanonicalPath};
 
+use self::path::folded;
 use super::treatment::Treatment;
 use crate::connection::Standing;
 use crate::connection::request::Understood;
@@ -216,9 +217,14 @@ impl Routes {
     fn is_guarded(&self, path: &str) -> bool {
         self.guards.iter().any(|guard| {
             let mut path = segments(path);
-            guard.iter().all(|segment| path.next().is_some_and(|own| own.eq_ignore_ascii_case(segment)))
+            guard.iter().all(|segment| path.next().is_some_and(|own| is_alike(own, segment)))
         })
     }
+}
+
+/// Whether some server takes a segment for a guarded one.
+fn is_alike(own: &str, guarded: &str) -> bool {
+    own.eq_ignore_ascii_case(guarded) || (own.contains('%') && folded(own) == folded(guarded))
 }
 
 /// The segments of a path, without what some systems cut off the end of a name: dots and blanks.
@@ -320,6 +326,9 @@ mod tests {
             "/ib/transfer/commit.do/x",
             "/ib/transfer./commit.do",
             "/ib/transfer/commit.do%20",
+            "/ib/%EF%BD%94ransfer/commit.do",
+            "/ib/tran%C5%BFfer%E3%80%80/commit.do",
+            "/pay%EF%BC%8Edo",
             "/pay.do/",
             "/PAY.do",
             "/pay.do/path-info",

@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use crate::policy::body::name::plain;
+
 /// A path that more than one server would read differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the path can be read in more than one way")]
@@ -75,7 +77,7 @@ impl<'p> CanonicalPath<'p> {
 
 /// Whether the path has nothing that could be written otherwise. Segments that begin with a dot are looked at closely.
 fn is_canonical(path: &[u8]) -> bool {
-    let plain = path.iter().all(|byte| !matches!(byte, b'%' | b';' | b'\\'));
+    let plain = path.iter().all(|byte| byte.is_ascii() && !matches!(byte, b'%' | b';' | b'\\'));
     plain && path.first() == Some(&b'/') && !path.windows(2).any(|pair| matches!(pair, b"//" | b"/."))
 }
 
@@ -83,25 +85,61 @@ fn is_canonical(path: &[u8]) -> bool {
 fn canonical_name(name: &str) -> Result<String, AmbiguousPath> {
     let mut canonical = String::with_capacity(name.len());
     let mut bytes = name.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
+    let mut before = 0;
+    while let Some(written) = bytes.next() {
+        let byte = match written {
             b'\\' => return Err(AmbiguousPath),
-            b'%' => {
-                let byte = decoded(&mut bytes)?;
-                // An overlong UTF-8 form of an ASCII character, which old decoders take for it.
-                if matches!(byte, 0xc0 | 0xc1) && bytes.clone().next() == Some(b'%') {
-                    return Err(AmbiguousPath);
-                }
-                if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                    canonical.push(char::from(byte));
-                } else {
-                    let _ = write!(canonical, "%{byte:02X}");
-                }
-            }
-            _ => canonical.push(char::from(byte)),
+            b'%' => decoded(&mut bytes)?,
+            _ => written,
+        };
+        if is_overlong(before, byte) {
+            return Err(AmbiguousPath);
+        }
+        before = byte;
+        let is_unreserved = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if is_unreserved || (byte.is_ascii() && byte == written) {
+            canonical.push(char::from(byte));
+        } else {
+            let _ = write!(canonical, "%{byte:02X}");
         }
     }
     Ok(canonical)
+}
+
+/// Whether two bytes begin a UTF-8 form that is longer than it needs to be: old decoders take `C1 A3` and `E0 81 A3` for
+/// the `c` that they stand for (CVE-2008-2938).
+fn is_overlong(first: u8, second: u8) -> bool {
+    let shortest = match first {
+        0xc0 | 0xc1 => 0xc0,
+        0xe0 => 0xa0,
+        0xf0 => 0x90,
+        0xf8 => 0x88,
+        0xfc => 0x84,
+        _ => return false,
+    };
+    (0x80..shortest).contains(&second)
+}
+
+/// A segment of a canonical path as the most careless server compares it: decoded, of normal width, in lower case, without
+/// dots and blanks at its end.
+pub(super) fn folded(segment: &str) -> String {
+    let mut bytes = segment.bytes();
+    let mut decoded = Vec::with_capacity(segment.len());
+    while let Some(byte) = bytes.next() {
+        let digits = match byte {
+            b'%' => bytes.next().zip(bytes.next()),
+            _ => None,
+        };
+        let value = |(high, low): (u8, u8)| {
+            let digit = |byte| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+            Some(digit(high)? << 4 | digit(low)?)
+        };
+        decoded.push(digits.and_then(value).unwrap_or(byte));
+    }
+    let mut folded: String = String::from_utf8_lossy(&decoded).chars().flat_map(plain).collect();
+    let kept = folded.trim_end_matches(|end: char| end == '.' || end.is_whitespace()).len();
+    folded.truncate(kept);
+    folded
 }
 
 /// What a percent sign stands before; not what would change the path's shape when it is decoded, once or twice.
@@ -150,6 +188,9 @@ mod tests {
             ("/ib/transfer/..", "/ib/"),
             ("/.well-known/jwks.json", "/.well-known/jwks.json"),
             ("/ib/%e6%97%a5.pdf", "/ib/%E6%97%A5.pdf"),
+            ("/ib/日.pdf", "/ib/%E6%97%A5.pdf"),
+            ("/ib/%e0%a4%b9!$.pdf", "/ib/%E0%A4%B9!$.pdf"),
+            ("/ib/a%21b", "/ib/a%21b"),
             ("/ib/transfer;jsessionid=1/commit.do;x=2", "/ib/transfer/commit.do"),
             ("/ib/;jsessionid=1", "/ib/"),
         ] {
@@ -172,6 +213,8 @@ mod tests {
             "/ib/%252e%252e/transfer",
             "/ib%c0%aftransfer",
             "/ib/%C1%A3ommit.do",
+            "/ib/%E0%81%A3ommit.do",
+            "/ib/%F0%80%81%A3ommit.do",
             "/ib/%0a",
             "/ib/%7f",
             "/ib/commit.do%3bx",
