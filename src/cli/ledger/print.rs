@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
-use crate::cli::table::{Align, Table, grouped};
+use crate::cli::table::{Align, Table};
+use crate::domain::Yen;
 
 /// A contract's day.
 pub(super) fn statement(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
@@ -65,8 +66,8 @@ fn transfers(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
     table.print(out)
 }
 
-/// A transfer that was settled.
-pub(super) fn reconciled(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
+/// A transfer that an operator settled.
+pub(super) fn settled(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
     let (id, state, yen) = (text(answer, "id"), text(answer, "state"), yen_or(answer, "yen", "-"));
     writeln!(out, "{id} of {}, {yen} yen, is {state}", text(answer, "contract"))
 }
@@ -95,5 +96,5 @@ fn text(object: &Value, name: &str) -> String {
 }
 
 fn yen_or(object: &Value, name: &str, otherwise: &str) -> String {
-    object[name].as_u64().map_or_else(|| otherwise.to_owned(), grouped)
+    object[name].as_u64().and_then(Yen::new).map_or_else(|| otherwise.to_owned(), Yen::grouped)
 }

@@ -1,0 +1,120 @@
+//! Commands that correct the ledger: each says who acts and why, and stands in the audit log.
+
+use clap::Args;
+use serde_json::json;
+
+use super::{By, acted, contract, print, transfer, yen};
+use crate::cli::Failure;
+use crate::cli::control::RunningProcess;
+use crate::domain::{Clock, ContractId, TransferId, Yen};
+use crate::operator::control::encoded;
+
+/// Settle an unknown transfer by what the bank's own books say
+///
+/// Look into the bank's books first. A transfer that is released is counted no longer: where the bank did execute it, the
+/// customer can now move more than the limit. There is no way back.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sekisho ledger reconcile 01a202c4-adb8-77c7-a5c5-951b7a59c562 --committed --reason 'receipt 1234, asked Mr Sato'
+  sekisho ledger reconcile 01a202c4-adb8-77c7-a5c5-951b7a59c562 --released --reason 'not in the books of 2026-11-02'
+
+Exit codes: 0 settled and on record · 70 it is not unknown, or refused · 78 mistakes in the configuration")]
+pub(in crate::cli) struct Reconcile {
+    /// The transfer's ID, as `sekisho ledger unknown` lists it; it is the request's X-Request-Id
+    #[arg(value_parser = transfer)]
+    id: TransferId,
+    #[command(flatten)]
+    outcome: Outcome,
+    #[command(flatten)]
+    by: By,
+    #[command(flatten)]
+    process: RunningProcess,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Outcome {
+    /// The bank executed it: it stays counted
+    #[arg(long)]
+    committed: bool,
+    /// The bank did not execute it: it is counted no longer
+    #[arg(long)]
+    released: bool,
+}
+
+/// Accept the store as it is, and the present clock (LIM-41)
+///
+/// A gateway refuses transfers when its store is missing, another, or older than the audit log knows, and when the clock
+/// lies behind what is recorded. Find out why first: sums that the store does not know are not counted again.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  sekisho ledger accept --reason 'restored the backup of 02:00, ticket 4711'
+
+Exit codes: 0 accepted and on record · 70 refused · 78 mistakes in the configuration")]
+pub(in crate::cli) struct Accept {
+    #[command(flatten)]
+    by: By,
+    #[command(flatten)]
+    process: RunningProcess,
+}
+
+/// Import a customer's own daily limit, or forget it
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sekisho ledger limit hanakodt --yen 5000000 --reason 'paper form of 2026-11-02'
+  sekisho ledger limit hanakodt --forget --reason 'imported for the wrong contract'
+
+Exit codes: 0 kept and on record · 70 refused · 78 mistakes in the configuration")]
+pub(in crate::cli) struct Limit {
+    /// The contract
+    #[arg(value_name = "CONTRACT", value_parser = contract)]
+    contract: ContractId,
+    #[command(flatten)]
+    own: Own,
+    #[command(flatten)]
+    by: By,
+    #[command(flatten)]
+    process: RunningProcess,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Own {
+    /// The limit in yen
+    #[arg(long, value_name = "N", value_parser = yen)]
+    yen: Option<Yen>,
+    /// The customer has none: the ceiling holds
+    #[arg(long)]
+    forget: bool,
+}
+
+impl Reconcile {
+    pub(super) fn run(self, clock: &dyn Clock) -> Result<(), Failure> {
+        let target = format!("/ledger/transfers/{}/reconcile", self.id);
+        let order = json!({ "outcome": self.outcome.word() });
+        acted(&self.process, clock, &target, order, self.by, print::settled)
+    }
+}
+
+impl Accept {
+    pub(super) fn run(self, clock: &dyn Clock) -> Result<(), Failure> {
+        acted(&self.process, clock, "/ledger/accept", json!({}), self.by, print::accepted)
+    }
+}
+
+impl Limit {
+    pub(super) fn run(self, clock: &dyn Clock) -> Result<(), Failure> {
+        let target = format!("/ledger/limits/{}", encoded(self.contract.as_str()));
+        let order = json!({ "yen": self.own.yen.map(Yen::get) });
+        acted(&self.process, clock, &target, order, self.by, print::own_limit)
+    }
+}
+
+impl Outcome {
+    fn word(&self) -> &'static str {
+        if self.committed { "committed" } else { "released" }
+    }
+}
