@@ -52,6 +52,10 @@ fn help_and_version_are_no_mistakes_and_everything_unknown_is() {
         "sekisho ledger limit hanakodt --yen 1 --forget --reason asked",
         "sekisho ledger limit hanakodt --yen -1 --reason asked",
         "sekisho ledger export --format xlsx",
+        "sekisho ledger write-off",
+        "sekisho ledger write-off 019ab1c2",
+        "sekisho ledger write-off a/b --reason gone",
+        "sekisho ledger members --control a.sock --config b.toml",
     ] {
         assert!(parse(wrong).unwrap_err().use_stderr(), "{wrong}");
     }

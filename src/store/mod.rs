@@ -216,6 +216,22 @@ impl Ledger {
         }
     }
 
+    /// Why money is refused; `None` where the store takes part.
+    pub fn unavailable(&self) -> Option<StoreError> {
+        match self {
+            Self::Embedded(ledger) => ledger.unavailable(),
+            Self::Redis(ledger) => ledger.unavailable(),
+        }
+    }
+
+    /// Whether other gateways may share the store.
+    pub fn is_shared(&self) -> bool {
+        match self {
+            Self::Embedded(_) => false,
+            Self::Redis(_) => true,
+        }
+    }
+
     /// Why the store waits for an operator to accept it; `None` where it does not (LIM-41).
     pub fn awaits_acceptance(&self) -> Option<Arc<str>> {
         match self {

@@ -55,6 +55,7 @@ mod outcomes;
 
 // What operators do and see.
 mod audit;
+mod fleet;
 mod ledger_commands;
 mod lost_stores;
 mod operator;

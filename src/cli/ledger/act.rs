@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{By, acted, contract, print, transfer, yen};
+use super::{By, acted, contract, member, print, transfer, yen};
 use crate::cli::Failure;
 use crate::cli::control::RunningProcess;
 use crate::domain::{Clock, ContractId, TransferId, Yen};
@@ -91,6 +91,27 @@ struct Own {
     forget: bool,
 }
 
+/// Give up a gateway that shares the ledger and will not come back (LIM-39)
+///
+/// After a loss in Redis, money waits until every gateway has put back what its journal holds. Bring the gateway back if you can:
+/// what only its journal knew is not counted again. What it had on its way becomes unknown. Should it come back after all, it
+/// is a new member, and what it remembers is counted then.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  sekisho ledger write-off 019ab1c2d3e47f608192a3b4c5d6e7f8 --reason 'its disk is lost, ticket 4711'
+
+Exit codes: 0 given up and on record · 70 no such gateway, or refused · 78 mistakes in the configuration")]
+pub(in crate::cli) struct WriteOff {
+    /// Its name, as `sekisho ledger members` lists it
+    #[arg(value_parser = member)]
+    member: String,
+    #[command(flatten)]
+    by: By,
+    #[command(flatten)]
+    process: RunningProcess,
+}
+
 impl Reconcile {
     pub(super) fn run(self, clock: &dyn Clock) -> Result<(), Failure> {
         let target = format!("/ledger/transfers/{}/reconcile", self.id);
@@ -110,6 +131,13 @@ impl Limit {
         let target = format!("/ledger/limits/{}", encoded(self.contract.as_str()));
         let order = json!({ "yen": self.own.yen.map(Yen::get) });
         acted(&self.process, clock, &target, order, self.by, print::own_limit)
+    }
+}
+
+impl WriteOff {
+    pub(super) fn run(self, clock: &dyn Clock) -> Result<(), Failure> {
+        let target = format!("/ledger/members/{}/write-off", self.member);
+        acted(&self.process, clock, &target, json!({}), self.by, print::written_off)
     }
 }
 

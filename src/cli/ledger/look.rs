@@ -42,6 +42,24 @@ pub(in crate::cli) struct Unknown {
     process: RunningProcess,
 }
 
+/// List the gateways that share the ledger in Redis, and say for which of them money waits
+///
+/// A gateway's name is that of its journal; it stands in its audit log as sekisho.store.id. Ask each gateway which one it is.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sekisho ledger members
+  sekisho ledger members --json | jq -r '.members[] | select(.money_waits_for_it) | .name'
+
+Exit codes: 0 listed · 70 the process does not answer · 78 mistakes in the configuration")]
+pub(in crate::cli) struct Members {
+    /// Print what the process answers, for programs
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    process: RunningProcess,
+}
+
 impl Show {
     pub(super) fn run(self, clock: &dyn Clock) -> Result<(), Failure> {
         let day = self.day.map(|day| format!("?day={day}")).unwrap_or_default();
@@ -55,5 +73,12 @@ impl Unknown {
     pub(super) fn run(self, clock: &dyn Clock) -> Result<(), Failure> {
         let answer = self.process.control(clock)?.ask(Method::GET, "/ledger/unknown", None)?.followed()?;
         told(&answer, self.json, print::unknown)
+    }
+}
+
+impl Members {
+    pub(super) fn run(self, clock: &dyn Clock) -> Result<(), Failure> {
+        let answer = self.process.control(clock)?.ask(Method::GET, "/ledger/members", None)?.followed()?;
+        told(&answer, self.json, print::members)
     }
 }

@@ -27,6 +27,8 @@ pub(super) enum Command {
     Export(export::Export),
     Accept(act::Accept),
     Limit(act::Limit),
+    Members(look::Members),
+    WriteOff(act::WriteOff),
 }
 
 /// Who acts, and why: for the audit log.
@@ -48,6 +50,8 @@ pub(super) fn ledger(command: Command, clock: &dyn Clock) -> Result<(), Failure>
         Command::Export(command) => command.run(clock),
         Command::Accept(command) => command.run(clock),
         Command::Limit(command) => command.run(clock),
+        Command::Members(command) => command.run(clock),
+        Command::WriteOff(command) => command.run(clock),
     }
 }
 
@@ -88,6 +92,11 @@ fn user_of_this_shell() -> String {
 
 fn contract(text: &str) -> Result<ContractId, String> {
     ContractId::parse(text).ok_or_else(|| "a contract's name is 1 to 64 characters of visible ASCII".to_owned())
+}
+
+fn member(text: &str) -> Result<String, String> {
+    let is_name = (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_name { Ok(text.to_owned()) } else { Err("a gateway's name is letters and digits".to_owned()) }
 }
 
 fn day(text: &str) -> Result<JstDate, String> {

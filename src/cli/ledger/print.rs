@@ -87,6 +87,35 @@ pub(super) fn own_limit(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "the own limit of {} is {}", text(answer, "contract"), yen_or(answer, "own_limit", "forgotten"))
 }
 
+/// The gateways that share the ledger.
+pub(super) fn members(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
+    if let Some(why) = answer["money_stands_still_because"].as_str() {
+        writeln!(out, "NO TRANSFER IS POSSIBLE: {}", why.replace(char::is_control, "\u{fffd}"))?;
+    }
+    if answer["is_shared"] != true {
+        return writeln!(out, "the ledger is this gateway's own: no other one shares it");
+    }
+    let mut table = Table::new([("gateway", Align::Left), ("which", Align::Left), ("money waits for it", Align::Left)]);
+    for member in rows(answer, "members") {
+        let word = |name: &str, yes: &str, no: &str| if member[name] == true { yes } else { no }.to_owned();
+        table.row([
+            text(member, "name"),
+            word("is_this", "this one", "another"),
+            word("money_waits_for_it", "yes", "no"),
+        ]);
+    }
+    table.print(out)
+}
+
+/// A gateway that was given up.
+pub(super) fn written_off(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{} is written off; what it had on its way is unknown now", text(answer, "member"))?;
+    for other in rows(answer, "money_still_waits_for").iter().filter_map(Value::as_str) {
+        writeln!(out, "money still waits for {other}")?;
+    }
+    Ok(())
+}
+
 fn rows<'a>(answer: &'a Value, name: &str) -> &'a [Value] {
     answer[name].as_array().map(Vec::as_slice).unwrap_or_default()
 }

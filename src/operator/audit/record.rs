@@ -46,6 +46,8 @@ pub struct Record {
     pub day: Option<JstDate>,
     /// Who of the institution acted.
     pub operator: Option<Box<str>>,
+    /// The gateway that somebody acted on, by its journal's name.
+    pub member: Option<Box<str>>,
     /// Where the ledger stood (LIM-41). Every record of a transfer carries it.
     pub store: Option<StoreMark>,
     /// SHA-256 of the configuration in force (OPS-14).
@@ -71,6 +73,7 @@ impl Record {
             transfer: None,
             day: None,
             operator: None,
+            member: None,
             store: None,
             configuration: None,
         }
@@ -113,6 +116,7 @@ impl Record {
         }
         line.plain("sekisho.day", self.day);
         line.text("sekisho.operator", self.operator.as_deref());
+        line.text("sekisho.member", self.member.as_deref());
         line.store(self.store.as_ref());
         line.plain("sekisho.config.sha256", self.configuration);
     }
@@ -212,6 +216,8 @@ pub enum OperatorAct {
     LedgerExported,
     /// Accepted a store that this log knew to have stood further, or did not know (LIM-41). Its mark replaces the known one.
     StoreAccepted,
+    /// Gave up a gateway that shares the store and will not come back (LIM-39).
+    MemberWrittenOff,
 }
 
 impl OperatorAct {
@@ -223,6 +229,7 @@ impl OperatorAct {
             Self::OwnLimitSet => "own_limit_set",
             Self::LedgerExported => "ledger_exported",
             Self::StoreAccepted => "store_accepted",
+            Self::MemberWrittenOff => "member_written_off",
         }
     }
 }

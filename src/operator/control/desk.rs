@@ -3,6 +3,8 @@
 //!
 //! Deliberately absent: a way to write a sum. Sums change by transfers that are reconciled, one by one.
 
+mod fleet;
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};

@@ -309,6 +309,11 @@ impl Embedded {
         self.0.gauges.is_available()
     }
 
+    /// Why it did not; `None` where it did.
+    pub fn unavailable(&self) -> Option<StoreError> {
+        (!self.is_available()).then(|| self.0.gauges.unavailable())
+    }
+
     /// Why the store waits for an operator to accept it; `None` where it does not (LIM-41).
     pub fn awaits_acceptance(&self) -> Option<Arc<str>> {
         self.0.gauges.awaits_acceptance()

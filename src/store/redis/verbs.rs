@@ -157,6 +157,11 @@ impl Redis {
         self.0.gauges.is_available()
     }
 
+    /// Why it may not.
+    pub fn unavailable(&self) -> Option<StoreError> {
+        (!self.is_available()).then(|| self.0.gauges.unavailable())
+    }
+
     /// Why this gateway's memory waits for an operator to accept it.
     pub fn awaits_acceptance(&self) -> Option<Arc<str>> {
         self.0.gauges.awaits_acceptance()
