@@ -54,6 +54,7 @@ mod crash;
 mod outcomes;
 
 // What operators do and see.
+mod adjust;
 mod audit;
 mod fleet;
 mod ledger_commands;

@@ -3,16 +3,16 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{By, acted, contract, member, print, transfer, yen};
+use super::{By, acted, contract, day, member, print, transfer, yen};
 use crate::cli::Failure;
 use crate::cli::control::RunningProcess;
-use crate::domain::{Clock, ContractId, TransferId, Yen};
+use crate::domain::{Clock, ContractId, JstDate, TransferId, Yen};
 use crate::operator::control::encoded;
 
 /// Settle an unknown transfer by what the bank's own books say
 ///
 /// Look into the bank's books first. A transfer that is released is counted no longer: where the bank did execute it, the
-/// customer can now move more than the limit. There is no way back.
+/// customer can now move more than the limit, at once. What was settled by mistake is put right by `correct`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -22,6 +22,56 @@ Examples:
 Exit codes: 0 settled and on record · 70 it is not unknown, or refused · 78 mistakes in the configuration")]
 pub(in crate::cli) struct Reconcile {
     /// The transfer's ID, as `sekisho ledger unknown` lists it; it is the request's X-Request-Id
+    #[arg(value_parser = transfer)]
+    id: TransferId,
+    #[command(flatten)]
+    outcome: Outcome,
+    #[command(flatten)]
+    by: By,
+    #[command(flatten)]
+    process: RunningProcess,
+}
+
+/// Add a transfer that the bank executed by hand, so that it counts (LIM-28)
+///
+/// It stands in the ledger with an ID of its own and the route "adjustment", committed, on the day that is named. It may go above
+/// the limit, because it has happened; then nothing is left of that day. Added by mistake, it is taken back by `correct`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sekisho ledger add hanakodt --yen 5000000 --reason 'executed at the branch, slip 0815'
+  sekisho ledger add hanakodt --yen 70000 --day 2026-11-02 --reason 'forgotten by the lost store, ticket 4711'
+
+Exit codes: 0 added and on record · 70 refused · 78 mistakes in the configuration")]
+pub(in crate::cli) struct Add {
+    /// The contract
+    #[arg(value_name = "CONTRACT", value_parser = contract)]
+    contract: ContractId,
+    /// The amount in yen
+    #[arg(long, value_name = "N", value_parser = yen)]
+    yen: Yen,
+    /// The day in Japan on which it was executed, at most 40 days ago [default: today]
+    #[arg(long, value_parser = day)]
+    day: Option<JstDate>,
+    #[command(flatten)]
+    by: By,
+    #[command(flatten)]
+    process: RunningProcess,
+}
+
+/// Correct a transfer that was settled the wrong way (LIM-28)
+///
+/// Committed becomes released, or released committed, and the day's sum follows. Look into the bank's books first: what is released
+/// is counted no longer. An unknown transfer is not settled: that is for `reconcile`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sekisho ledger correct 01a202c4-adb8-77c7-a5c5-951b7a59c562 --released --reason 'returned by the other bank, slip 0815'
+  sekisho ledger correct 01a202c4-adb8-77c7-a5c5-951b7a59c562 --committed --reason 'receipt 1234: reconciled by mistake'
+
+Exit codes: 0 corrected and on record · 70 no such transfer, not settled, or so already · 78 mistakes in the configuration")]
+pub(in crate::cli) struct Correct {
+    /// The transfer's ID, as `sekisho ledger show` lists it; it is the request's X-Request-Id
     #[arg(value_parser = transfer)]
     id: TransferId,
     #[command(flatten)]
@@ -115,6 +165,22 @@ pub(in crate::cli) struct WriteOff {
 impl Reconcile {
     pub(super) fn run(self, clock: &dyn Clock) -> Result<(), Failure> {
         let target = format!("/ledger/transfers/{}/reconcile", self.id);
+        let order = json!({ "outcome": self.outcome.word() });
+        acted(&self.process, clock, &target, order, self.by, print::settled)
+    }
+}
+
+impl Add {
+    pub(super) fn run(self, clock: &dyn Clock) -> Result<(), Failure> {
+        let target = format!("/ledger/contracts/{}/transfers", encoded(self.contract.as_str()));
+        let order = json!({ "yen": self.yen.get(), "day": self.day.map(|day| day.to_string()) });
+        acted(&self.process, clock, &target, order, self.by, print::added)
+    }
+}
+
+impl Correct {
+    pub(super) fn run(self, clock: &dyn Clock) -> Result<(), Failure> {
+        let target = format!("/ledger/transfers/{}/correct", self.id);
         let order = json!({ "outcome": self.outcome.word() });
         acted(&self.process, clock, &target, order, self.by, print::settled)
     }

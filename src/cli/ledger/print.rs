@@ -16,13 +16,8 @@ pub(super) fn statement(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
     if let Some(reason) = answer["awaits_acceptance"].as_str() {
         writeln!(out, "NO TRANSFER IS POSSIBLE: the store waits for `sekisho ledger accept`: {reason}")?;
     }
-    let header = [("basis", Align::Left), ("limit", Align::Right), ("used", Align::Right), ("left", Align::Right)];
-    let mut sums = Table::new(header);
-    for sum in rows(answer, "sums") {
-        sums.row([text(sum, "basis"), yen_or(sum, "limit", "-"), yen_or(sum, "used", "-"), yen_or(sum, "left", "-")]);
-    }
     writeln!(out)?;
-    sums.print(out)?;
+    sums(answer, out)?;
     let mut used = Table::new([("login ID", Align::Left), ("basis", Align::Left), ("used", Align::Right)]);
     for one in rows(answer, "used") {
         used.row([text(one, "login_id"), text(one, "basis"), yen_or(one, "yen", "-")]);
@@ -31,6 +26,23 @@ pub(super) fn statement(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
     used.print(out)?;
     writeln!(out)?;
     transfers(answer, out)
+}
+
+/// What is used and left of a day.
+fn sums(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
+    let header = [("basis", Align::Left), ("limit", Align::Right), ("used", Align::Right), ("left", Align::Right)];
+    let mut sums = Table::new(header);
+    for sum in rows(answer, "sums") {
+        sums.row([text(sum, "basis"), yen_or(sum, "limit", "-"), yen_or(sum, "used", "-"), yen_or(sum, "left", "-")]);
+    }
+    sums.print(out)
+}
+
+/// A transfer that was added, and what is left of its day.
+pub(super) fn added(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
+    settled(answer, out)?;
+    writeln!(out, "it counts on {}\n", text(answer, "day"))?;
+    sums(answer, out)
 }
 
 /// The transfers that wait for a decision.

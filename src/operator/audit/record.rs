@@ -111,9 +111,7 @@ impl Record {
         line.text("sekisho.contract", self.contract.as_ref().map(ContractId::as_str));
         line.number("sekisho.amount", self.amount.map(Yen::get));
         line.text("sekisho.transfer.id", self.transfer.as_deref());
-        if let Action::Transfer(state) | Action::Operator(OperatorAct::TransferReconciled(state)) = self.action {
-            line.text("sekisho.transfer.state", Some(state.word()));
-        }
+        line.text("sekisho.transfer.state", self.action.transfer_state().map(TransferState::word));
         line.plain("sekisho.day", self.day);
         line.text("sekisho.operator", self.operator.as_deref());
         line.text("sekisho.member", self.member.as_deref());
@@ -149,6 +147,15 @@ impl Action {
             Self::Transfer(_) => "transfer",
             Self::Reloaded => "reloaded",
             Self::Operator(act) => act.word(),
+        }
+    }
+
+    /// Where a transfer stands now.
+    const fn transfer_state(self) -> Option<TransferState> {
+        match self {
+            Self::Transfer(state) => Some(state),
+            Self::Operator(act) => act.transfer_state(),
+            Self::Login | Self::HandshakeRefused | Self::Refused | Self::Reloaded => None,
         }
     }
 
@@ -206,8 +213,10 @@ impl TransferState {
 /// What somebody of the institution did. The word is `event.action`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OperatorAct {
-    /// Changed a day's sum by hand.
-    LedgerAdjusted,
+    /// Added an order that the bank executed by hand.
+    TransferAdded,
+    /// Put a settled transfer to the other side: it stands there now.
+    TransferCorrected(TransferState),
     /// Settled a transfer whose outcome was unknown: it stands there now.
     TransferReconciled(TransferState),
     /// Imported a customer's own limit, or took it back where the record has no amount.
@@ -221,10 +230,19 @@ pub enum OperatorAct {
 }
 
 impl OperatorAct {
+    const fn transfer_state(self) -> Option<TransferState> {
+        match self {
+            Self::TransferReconciled(state) | Self::TransferCorrected(state) => Some(state),
+            Self::TransferAdded => Some(TransferState::Committed),
+            Self::OwnLimitSet | Self::LedgerExported | Self::StoreAccepted | Self::MemberWrittenOff => None,
+        }
+    }
+
     /// The word in `event.action`.
     pub const fn word(self) -> &'static str {
         match self {
-            Self::LedgerAdjusted => "ledger_adjusted",
+            Self::TransferAdded => "transfer_added",
+            Self::TransferCorrected(_) => "transfer_corrected",
             Self::TransferReconciled(_) => "transfer_reconciled",
             Self::OwnLimitSet => "own_limit_set",
             Self::LedgerExported => "ledger_exported",

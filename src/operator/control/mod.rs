@@ -6,6 +6,8 @@
 //! | `GET /ledger/contracts/{contract}?day=` | | a contract's day |
 //! | `GET /ledger/unknown` | | the transfers that wait for a decision |
 //! | `POST /ledger/transfers/{id}/reconcile` | `{outcome, reason, operator}` | the transfer; 409 if it is not unknown |
+//! | `POST /ledger/transfers/{id}/correct` | `{outcome, reason, operator}` | the transfer; 409 if it is not settled, or so already |
+//! | `POST /ledger/contracts/{contract}/transfers` | `{yen, day, reason, operator}` | the transfer that was added, and its day's sums |
 //! | `POST /ledger/limits/{contract}` | `{yen, reason, operator}` | the customer's own limit |
 //! | `POST /ledger/accept` | `{reason, operator}` | the store, accepted |
 //! | `GET /ledger/members` | | the gateways that share the store |

@@ -4,7 +4,7 @@ use http::Method;
 
 use super::desk::Desk;
 use super::export::Format;
-use super::order::{self, By, OwnLimit, Reconcile};
+use super::order::{self, Add, By, OwnLimit, Reconcile};
 use super::{Done, Refused, not_found, signed, target};
 use crate::domain::{ContractId, JstDate, TransferId};
 use crate::pipeline::Rules;
@@ -14,6 +14,8 @@ pub(super) enum LedgerVerb {
     Show(ContractId, Option<JstDate>),
     Unknown,
     Reconcile(TransferId),
+    Correct(TransferId),
+    Add(ContractId),
     SetOwnLimit(ContractId),
     Accept,
     Members,
@@ -34,6 +36,16 @@ impl LedgerVerb {
             Self::Reconcile(id) => {
                 let order = Reconcile::read(body)?;
                 desk.reconcile(id, Reconcile { by: signed(order.by), ..order }).await?
+            }
+            Self::Correct(id) => {
+                let order = Reconcile::read(body)?;
+                desk.correct(id, Reconcile { by: signed(order.by), ..order }).await?
+            }
+            Self::Add(contract) => {
+                let order = Add::read(body)?;
+                let no_ceiling = || Refused::NotFound("the configuration has no [transfer]: nothing counts".into());
+                let ceiling = &rules.treasury.as_ref().ok_or_else(no_ceiling)?.settings;
+                desk.add(contract, Add { by: signed(order.by), ..order }, ceiling).await?
             }
             Self::SetOwnLimit(contract) => {
                 let order = OwnLimit::read(body)?;
@@ -58,10 +70,9 @@ impl LedgerVerb {
             (&Method::GET, ["members"]) => Self::Members,
             (&Method::POST, ["members", name, "write-off"]) => Self::WriteOff(member_of(name)?),
             (&Method::POST, ["limits", contract]) => Self::SetOwnLimit(contract_of(contract)?),
-            (&Method::POST, ["transfers", id, "reconcile"]) => {
-                let id = TransferId::parse(id);
-                Self::Reconcile(id.ok_or_else(|| Refused::Malformed("that is no transfer's ID".into()))?)
-            }
+            (&Method::POST, ["transfers", id, "reconcile"]) => Self::Reconcile(transfer_of(id)?),
+            (&Method::POST, ["transfers", id, "correct"]) => Self::Correct(transfer_of(id)?),
+            (&Method::POST, ["contracts", contract, "transfers"]) => Self::Add(contract_of(contract)?),
             (&Method::GET, ["contracts", contract]) => {
                 let [day] = target::parameters(query, ["day"])?;
                 return Ok(Self::Show(contract_of(contract)?, day.map(|day| day_of(&day)).transpose()?));
@@ -93,6 +104,10 @@ impl LedgerVerb {
 fn contract_of(segment: &str) -> Result<ContractId, Refused> {
     let name = target::decoded(segment).and_then(|name| ContractId::parse(&name));
     name.ok_or_else(|| Refused::Malformed("that is no contract's name".into()))
+}
+
+fn transfer_of(segment: &str) -> Result<TransferId, Refused> {
+    TransferId::parse(segment).ok_or_else(|| Refused::Malformed("that is no transfer's ID".into()))
 }
 
 /// The name of a gateway's journal: letters and digits.
