@@ -16,15 +16,8 @@ const MAX_INPUT_BYTES: u64 = 64 << 10;
 /// How far the clock of this machine may be from the gateway's.
 const SKEW_SECONDS: i64 = 5;
 
-/// Look into the signed header
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(super) enum Command {
     Verify(Verify),
 }
 
@@ -38,7 +31,7 @@ Examples:
   sekisho assertion verify --target /ib/menu.do --at 2026-11-02T10:00:00+09:00 < token
 
 Exit codes: 0 it verifies · 70 it does not · 78 mistakes in the configuration")]
-struct Verify {
+pub(super) struct Verify {
     #[command(flatten)]
     configuration: ConfigurationFiles,
     /// The request's method
@@ -58,8 +51,8 @@ struct Verify {
     token: String,
 }
 
-pub(super) fn assertion(arguments: Arguments, clock: &dyn Clock) -> Result<(), Failure> {
-    let Command::Verify(verify) = arguments.command;
+pub(super) fn assertion(command: Command, clock: &dyn Clock) -> Result<(), Failure> {
+    let Command::Verify(verify) = command;
     let settings = verify.configuration.load(clock)?.assertion;
     let token = if verify.token == "-" { from_input()? } else { verify.token };
     let expected = Expected {

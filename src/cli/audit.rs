@@ -11,15 +11,8 @@ use crate::domain::Clock;
 use crate::operator::audit::Digest;
 use crate::operator::audit::verify::{self, Kept, Verified};
 
-/// Look into the audit log
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(super) enum Command {
     Verify(Verify),
 }
 
@@ -38,7 +31,7 @@ Examples:
   sekisho audit verify --head 9f86d081884c7d65… state/audit.jsonl
 
 Exit codes: 0 the chain is whole · 70 it is not · 78 mistakes in the configuration")]
-struct Verify {
+pub(super) struct Verify {
     /// The files, the oldest first; without one it is that of [audit] in the configuration
     #[arg(value_name = "FILE")]
     logs: Vec<PathBuf>,
@@ -49,8 +42,8 @@ struct Verify {
     configuration: ConfigurationFiles,
 }
 
-pub(super) fn audit(arguments: &Arguments, clock: &dyn Clock) -> Result<(), Failure> {
-    let Command::Verify(verify) = &arguments.command;
+pub(super) fn audit(command: &Command, clock: &dyn Clock) -> Result<(), Failure> {
+    let Command::Verify(verify) = command;
     let mut files = verify.logs.clone();
     if files.is_empty() {
         let settings = verify.configuration.load(clock)?.audit;
@@ -119,14 +112,12 @@ mod tests {
 
         let changed = fs::read_to_string(&settings.file).unwrap().replace("exported", "adjusted");
         fs::write(&settings.file, changed).unwrap();
-        let arguments = Arguments {
-            command: Command::Verify(Verify {
-                logs: files.to_vec(),
-                head: None,
-                configuration: ConfigurationFiles { files: Vec::new() },
-            }),
-        };
-        let Err(Failure::Other(error)) = audit(&arguments, &SystemClock) else { panic!() };
+        let command = Command::Verify(Verify {
+            logs: files.to_vec(),
+            head: None,
+            configuration: ConfigurationFiles { files: Vec::new() },
+        });
+        let Err(Failure::Other(error)) = audit(&command, &SystemClock) else { panic!() };
         let file = settings.file.display();
         let expected = format!(
             "the audit log is not whole: the chain is broken at {file} line 3: it does not follow the line before it: one \

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
+use clap::Args;
 use http::header::HOST;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
@@ -26,6 +27,26 @@ const MAX_ANSWER_BYTES: usize = 16 << 20;
 
 /// The control socket of the process that runs on a configuration.
 pub(super) struct Control(PathBuf);
+
+/// Which running process a command talks to.
+#[derive(Debug, Clone, Args)]
+pub(super) struct RunningProcess {
+    /// Its control socket. Then no configuration is read: whoever may give orders need not be able to read keys
+    #[arg(long, value_name = "SOCKET", conflicts_with = "files")]
+    control: Option<PathBuf>,
+    #[command(flatten)]
+    configuration: ConfigurationFiles,
+}
+
+impl RunningProcess {
+    /// Its control socket.
+    pub(super) fn control(&self, clock: &dyn Clock) -> Result<Control, Failure> {
+        match &self.control {
+            Some(socket) => Ok(Control(socket.clone())),
+            None => Control::of(&self.configuration, clock),
+        }
+    }
+}
 
 /// What the process answered.
 pub(super) struct Answer {

@@ -57,10 +57,18 @@ enum Command {
     Run(run::Arguments),
     Check(check::Arguments),
     Demo(demo::Arguments),
-    Pki(pki::Arguments),
-    Assertion(assertion::Arguments),
-    Audit(audit::Arguments),
-    Ledger(ledger::Arguments),
+    /// Make certificates for development, or revoke one of them
+    #[command(subcommand)]
+    Pki(pki::Command),
+    /// Look into the signed header
+    #[command(subcommand)]
+    Assertion(assertion::Command),
+    /// Look into the audit log
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Look into the ledger of transfers, and correct it
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     Reload(reload::Arguments),
 }
 
@@ -123,10 +131,10 @@ pub fn run_command() -> ExitCode {
         Command::Run(arguments) => run::run(arguments, clock),
         Command::Check(arguments) => check::check(&arguments, &*clock),
         Command::Demo(arguments) => demo::demo(&arguments, clock),
-        Command::Pki(arguments) => pki::pki(arguments, &*clock),
-        Command::Assertion(arguments) => assertion::assertion(arguments, &*clock),
-        Command::Audit(arguments) => audit::audit(&arguments, &*clock),
-        Command::Ledger(arguments) => ledger::ledger(arguments, &*clock),
+        Command::Pki(command) => pki::pki(command, &*clock),
+        Command::Assertion(command) => assertion::assertion(command, &*clock),
+        Command::Audit(command) => audit::audit(&command, &*clock),
+        Command::Ledger(command) => ledger::ledger(command, &*clock),
         Command::Reload(arguments) => reload::reload(&arguments, &*clock),
     };
     match done {

@@ -10,15 +10,8 @@ use super::Failure;
 use crate::authority::development::{self, DEFAULT_PASSWORD, Existing, Plan};
 use crate::domain::{Clock, LoginId};
 
-/// Make certificates for development, or revoke one of them
-#[derive(Debug, Args)]
-pub(super) struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(super) enum Command {
     Dev(Dev),
     Revoke(Revoke),
 }
@@ -33,7 +26,7 @@ Examples:
   sekisho pki dev certs
   curl --cacert certs/server-ca.pem --cert certs/clients/hanakodt.pem \\
        --key certs/clients/hanakodt.key https://localhost:8443/ib/menu.do")]
-struct Dev {
+pub(super) struct Dev {
     /// Where to write; made where it is missing
     directory: PathBuf,
     /// Replace files of an earlier run; certificates issued then are worth nothing afterwards
@@ -51,7 +44,7 @@ struct Dev {
 #[command(after_help = "\
 Example:
   sekisho pki revoke certs sachiko1")]
-struct Revoke {
+pub(super) struct Revoke {
     /// The directory that `pki dev` made
     directory: PathBuf,
     /// Whose certificate
@@ -59,8 +52,8 @@ struct Revoke {
     login_id: LoginId,
 }
 
-pub(super) fn pki(arguments: Arguments, clock: &dyn Clock) -> Result<(), Failure> {
-    match arguments.command {
+pub(super) fn pki(command: Command, clock: &dyn Clock) -> Result<(), Failure> {
+    match command {
         Command::Dev(dev) => make(dev, clock),
         Command::Revoke(revoke) => {
             let revoked = development::revoke(&revoke.directory, &revoke.login_id, clock).context("pki revoke")?;

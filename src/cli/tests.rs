@@ -52,6 +52,13 @@ fn help_and_version_are_no_mistakes_and_everything_unknown_is() {
         "sekisho ledger limit hanakodt --yen 1 --forget --reason asked",
         "sekisho ledger limit hanakodt --yen -1 --reason asked",
         "sekisho ledger export --format xlsx",
+        "sekisho ledger add hanakodt --reason slip",
+        "sekisho ledger add hanakodt --yen 5",
+        "sekisho ledger correct 01a202c4-adb8-77c7-a5c5-951b7a59c562 --reason books",
+        "sekisho ledger write-off",
+        "sekisho ledger write-off 019ab1c2",
+        "sekisho ledger write-off a/b --reason gone",
+        "sekisho ledger members --control a.sock --config b.toml",
     ] {
         assert!(parse(wrong).unwrap_err().use_stderr(), "{wrong}");
     }

@@ -33,6 +33,19 @@ impl Yen {
     pub const fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
+
+    /// As people read it: `1,000,000`.
+    pub fn grouped(self) -> String {
+        let digits = self.to_string();
+        let mut text = String::with_capacity(digits.len() * 4 / 3);
+        for (at, digit) in digits.chars().enumerate() {
+            if at > 0 && (digits.len() - at).is_multiple_of(3) {
+                text.push(',');
+            }
+            text.push(digit);
+        }
+        text
+    }
 }
 
 /// Digits only, as it stands in records and metrics.
@@ -45,6 +58,13 @@ impl fmt::Display for Yen {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amounts_are_written_as_people_read_them() {
+        for (yen, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (100_000_000, "100,000,000")] {
+            assert_eq!(Yen::new(yen).unwrap().grouped(), text);
+        }
+    }
 
     #[test]
     fn sums_end_where_counting_ends() {

@@ -228,35 +228,10 @@ impl TransferRefusal {
         table.push_str("<table>\n");
         for (title, amount) in titles.into_iter().zip([Some(limit), used, left]) {
             if let Some(amount) = amount {
-                let _ = writeln!(table, "<tr><th>{title}</th><td>{}{unit}</td></tr>", grouped(amount));
+                let _ = writeln!(table, "<tr><th>{title}</th><td>{}{unit}</td></tr>", amount.grouped());
             }
         }
         table.push_str("</table>\n");
         table
-    }
-}
-
-/// `1,000,000`.
-fn grouped(amount: Yen) -> String {
-    let digits = amount.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn amounts_are_written_as_people_read_them() {
-        for (yen, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (100_000_000, "100,000,000")] {
-            assert_eq!(grouped(Yen::new(yen).unwrap()), text);
-        }
     }
 }

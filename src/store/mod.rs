@@ -17,8 +17,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use self::ledger::{
-    Counts, Decision, Entered, Entry, Mark, Member, Order, ReconcileError, Settlement, State, Statement, StoreError,
-    Transfer, Verdict,
+    Addition, CorrectError, Counts, Decision, Entered, Entry, Mark, Member, Order, ReconcileError, Settlement, State,
+    Statement, StoreError, Transfer, Verdict,
 };
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 
@@ -130,6 +130,34 @@ impl Ledger {
         }
     }
 
+    /// Keeps an order that the bank executed by hand (LIM-28). A second one with the same ID changes nothing.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn add(&self, addition: Addition) -> Result<Transfer, StoreError> {
+        match self {
+            Self::Embedded(ledger) => ledger.add(addition).await,
+            Self::Redis(ledger) => ledger.add(addition).await,
+        }
+    }
+
+    /// What an operator found out about a transfer that was settled the other way (LIM-28).
+    ///
+    /// # Errors
+    /// When there is no such transfer, it is not settled, or settled so already.
+    pub async fn correct(
+        &self,
+        id: TransferId,
+        verdict: Verdict,
+        reason: String,
+        at: Timestamp,
+    ) -> Result<Transfer, CorrectError> {
+        match self {
+            Self::Embedded(ledger) => ledger.correct(id, verdict, reason, at).await,
+            Self::Redis(ledger) => ledger.correct(id, verdict, reason, at).await,
+        }
+    }
+
     /// An operator takes this store and the present clock for the right ones (LIM-41). Sums stay what they are.
     ///
     /// # Errors
@@ -214,6 +242,22 @@ impl Ledger {
         match self {
             Self::Embedded(ledger) => ledger.is_available(),
             Self::Redis(ledger) => ledger.is_available(),
+        }
+    }
+
+    /// Why money is refused; `None` where the store takes part.
+    pub fn unavailable(&self) -> Option<StoreError> {
+        match self {
+            Self::Embedded(ledger) => ledger.unavailable(),
+            Self::Redis(ledger) => ledger.unavailable(),
+        }
+    }
+
+    /// Whether other gateways may share the store.
+    pub fn is_shared(&self) -> bool {
+        match self {
+            Self::Embedded(_) => false,
+            Self::Redis(_) => true,
         }
     }
 

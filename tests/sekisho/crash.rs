@@ -1,9 +1,6 @@
 //! The compiled program, killed without a warning while the bank works: nothing is forgotten (LIM-15, A37).
 
-use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,53 +9,8 @@ use sekisho::domain::JstDate;
 use tokio::net::TcpListener;
 
 use crate::support::bank::read_audit;
-use crate::support::operator::Operator;
-use crate::support::{Backend, Customer, LIMIT, PATIENCE, Payer, Pki, Said, TestGateway, within};
-
-/// A running program.
-struct Program {
-    child: Child,
-    address: SocketAddr,
-    operator: Operator,
-}
-
-impl Program {
-    /// Starts it on these files and waits until it listens.
-    async fn start(files: &[PathBuf]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sekisho"));
-        command.arg("run").env("RUST_LOG", "info").stdout(Stdio::null()).stderr(Stdio::piped());
-        for file in files {
-            command.arg("--config").arg(file);
-        }
-        let mut child = command.spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        let told = tokio::task::spawn_blocking(move || {
-            let mut of = |message: &str| {
-                let line = log.by_ref().map(Result::unwrap).find(|line| line.contains(message));
-                address_in(&line.unwrap_or_else(|| panic!("it ended before it said {message:?}")))
-            };
-            let addresses = (of("\"listening\""), of("\"metrics and health\""));
-            // Read on, so that it never waits for us.
-            std::thread::spawn(move || log.for_each(drop));
-            addresses
-        });
-        let (address, operator) = within(PATIENCE, "the program", told).await.unwrap();
-        Self { child, address, operator: Operator::at(operator) }
-    }
-
-    /// SIGKILL.
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-/// The address in a line of the log.
-fn address_in(line: &str) -> SocketAddr {
-    let (_, rest) = line.split_once("127.0.0.1:").unwrap();
-    let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap()))
-}
+use crate::support::program::Program;
+use crate::support::{Backend, Customer, LIMIT, Payer, Pki, Said, TestGateway};
 
 /// Everything that outlives the program.
 struct Surroundings {
@@ -87,10 +39,8 @@ impl Surroundings {
     }
 
     /// Asks the program to end, and returns what it told of each executed order under its request's name.
-    fn end(&self, mut program: Program) -> Vec<(i128, Vec<String>)> {
-        let pid = rustix::process::Pid::from_child(&program.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        assert_eq!(program.child.wait().unwrap().code(), Some(0));
+    fn end(&self, program: Program) -> Vec<(i128, Vec<String>)> {
+        program.end();
         let log = read_audit(self.directory.path());
         let told = |order: Order| {
             let of_order = log.iter().filter(|line| {

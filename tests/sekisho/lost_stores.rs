@@ -117,3 +117,25 @@ async fn a_store_that_nothing_was_recorded_of_may_be_new() {
     let gateway = builder.spawn().await;
     assert_eq!(transfer(&gateway, &gateway.enrol("hanakodt"), 5).await.status, 302);
 }
+
+/// LIM-28: what the audit log tells of the day is put back while money still waits.
+#[tokio::test]
+async fn what_a_lost_store_forgot_is_added_before_it_is_accepted() {
+    let gateway = TestGateway::spawn().await;
+    assert_eq!(transfer(&gateway, &gateway.enrol("hanakodt"), 60_000_000).await.status, 302);
+    let (builder, store) = (TestGateway::builder().after(&gateway), gateway.path(STORE));
+    gateway.drain().await;
+    fs::remove_file(store).unwrap();
+
+    let gateway = builder.spawn().await;
+    let add = ["ledger", "add", "hanakodt", "--yen", "60000000", "--reason", "forgotten, ticket 4711"];
+    sekisho(&gateway, &add).await.well();
+    assert_waits(&gateway).await;
+    let gateway = restarted(gateway).await;
+    assert_waits(&gateway).await;
+    accept(&gateway).await;
+    let customer = gateway.enrol("hanakodt");
+    assert_eq!(expect_refused(&gateway, &customer, 40_000_001).await, (403, "over_ceiling".into()));
+    assert_eq!(transfer(&gateway, &customer, 40_000_000).await.status, 302);
+    sekisho(&gateway, &["audit", "verify"]).await.well();
+}

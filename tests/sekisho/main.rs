@@ -54,7 +54,9 @@ mod crash;
 mod outcomes;
 
 // What operators do and see.
+mod adjust;
 mod audit;
+mod fleet;
 mod ledger_commands;
 mod lost_stores;
 mod operator;

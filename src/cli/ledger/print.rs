@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
-use crate::cli::table::{Align, Table, grouped};
+use crate::cli::table::{Align, Table};
+use crate::domain::Yen;
 
 /// A contract's day.
 pub(super) fn statement(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
@@ -15,13 +16,8 @@ pub(super) fn statement(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
     if let Some(reason) = answer["awaits_acceptance"].as_str() {
         writeln!(out, "NO TRANSFER IS POSSIBLE: the store waits for `sekisho ledger accept`: {reason}")?;
     }
-    let header = [("basis", Align::Left), ("limit", Align::Right), ("used", Align::Right), ("left", Align::Right)];
-    let mut sums = Table::new(header);
-    for sum in rows(answer, "sums") {
-        sums.row([text(sum, "basis"), yen_or(sum, "limit", "-"), yen_or(sum, "used", "-"), yen_or(sum, "left", "-")]);
-    }
     writeln!(out)?;
-    sums.print(out)?;
+    sums(answer, out)?;
     let mut used = Table::new([("login ID", Align::Left), ("basis", Align::Left), ("used", Align::Right)]);
     for one in rows(answer, "used") {
         used.row([text(one, "login_id"), text(one, "basis"), yen_or(one, "yen", "-")]);
@@ -30,6 +26,23 @@ pub(super) fn statement(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
     used.print(out)?;
     writeln!(out)?;
     transfers(answer, out)
+}
+
+/// What is used and left of a day.
+fn sums(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
+    let header = [("basis", Align::Left), ("limit", Align::Right), ("used", Align::Right), ("left", Align::Right)];
+    let mut sums = Table::new(header);
+    for sum in rows(answer, "sums") {
+        sums.row([text(sum, "basis"), yen_or(sum, "limit", "-"), yen_or(sum, "used", "-"), yen_or(sum, "left", "-")]);
+    }
+    sums.print(out)
+}
+
+/// A transfer that was added, and what is left of its day.
+pub(super) fn added(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
+    settled(answer, out)?;
+    writeln!(out, "it counts on {}\n", text(answer, "day"))?;
+    sums(answer, out)
 }
 
 /// The transfers that wait for a decision.
@@ -65,8 +78,8 @@ fn transfers(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
     table.print(out)
 }
 
-/// A transfer that was settled.
-pub(super) fn reconciled(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
+/// A transfer that an operator settled.
+pub(super) fn settled(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
     let (id, state, yen) = (text(answer, "id"), text(answer, "state"), yen_or(answer, "yen", "-"));
     writeln!(out, "{id} of {}, {yen} yen, is {state}", text(answer, "contract"))
 }
@@ -86,6 +99,35 @@ pub(super) fn own_limit(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "the own limit of {} is {}", text(answer, "contract"), yen_or(answer, "own_limit", "forgotten"))
 }
 
+/// The gateways that share the ledger.
+pub(super) fn members(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
+    if let Some(why) = answer["money_stands_still_because"].as_str() {
+        writeln!(out, "NO TRANSFER IS POSSIBLE: {}", why.replace(char::is_control, "\u{fffd}"))?;
+    }
+    if answer["is_shared"] != true {
+        return writeln!(out, "the ledger is this gateway's own: no other one shares it");
+    }
+    let mut table = Table::new([("gateway", Align::Left), ("which", Align::Left), ("money waits for it", Align::Left)]);
+    for member in rows(answer, "members") {
+        let word = |name: &str, yes: &str, no: &str| if member[name] == true { yes } else { no }.to_owned();
+        table.row([
+            text(member, "name"),
+            word("is_this", "this one", "another"),
+            word("money_waits_for_it", "yes", "no"),
+        ]);
+    }
+    table.print(out)
+}
+
+/// A gateway that was given up.
+pub(super) fn written_off(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{} is written off; what it had on its way is unknown now", text(answer, "member"))?;
+    for other in rows(answer, "money_still_waits_for").iter().filter_map(Value::as_str) {
+        writeln!(out, "money still waits for {other}")?;
+    }
+    Ok(())
+}
+
 fn rows<'a>(answer: &'a Value, name: &str) -> &'a [Value] {
     answer[name].as_array().map(Vec::as_slice).unwrap_or_default()
 }
@@ -95,5 +137,5 @@ fn text(object: &Value, name: &str) -> String {
 }
 
 fn yen_or(object: &Value, name: &str, otherwise: &str) -> String {
-    object[name].as_u64().map_or_else(|| otherwise.to_owned(), grouped)
+    object[name].as_u64().and_then(Yen::new).map_or_else(|| otherwise.to_owned(), Yen::grouped)
 }

@@ -144,6 +144,12 @@ pub(super) fn random_name() -> String {
     HEXLOWER.encode(&bytes)
 }
 
+/// `Long.parseLong(text.trim())` where that succeeds, else the text: to this bank `01` is `1`.
+fn is_same(one: &str, other: &str) -> bool {
+    let number = |text: &str| text.trim().parse::<i64>().ok();
+    one == other || number(one).is_some_and(|one| number(other) == Some(one))
+}
+
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
@@ -189,10 +195,4 @@ mod tests {
         assert!(session.take_token(&token));
         assert!(!session.take_token(&token));
     }
-}
-
-/// `Long.parseLong(text.trim())` where that succeeds, else the text: to this bank `01` is `1`.
-fn is_same(one: &str, other: &str) -> bool {
-    let number = |text: &str| text.trim().parse::<i64>().ok();
-    one == other || number(one).is_some_and(|one| number(other) == Some(one))
 }

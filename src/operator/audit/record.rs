@@ -46,6 +46,8 @@ pub struct Record {
     pub day: Option<JstDate>,
     /// Who of the institution acted.
     pub operator: Option<Box<str>>,
+    /// The gateway that somebody acted on, by its journal's name.
+    pub member: Option<Box<str>>,
     /// Where the ledger stood (LIM-41). Every record of a transfer carries it.
     pub store: Option<StoreMark>,
     /// SHA-256 of the configuration in force (OPS-14).
@@ -71,6 +73,7 @@ impl Record {
             transfer: None,
             day: None,
             operator: None,
+            member: None,
             store: None,
             configuration: None,
         }
@@ -108,11 +111,10 @@ impl Record {
         line.text("sekisho.contract", self.contract.as_ref().map(ContractId::as_str));
         line.number("sekisho.amount", self.amount.map(Yen::get));
         line.text("sekisho.transfer.id", self.transfer.as_deref());
-        if let Action::Transfer(state) | Action::Operator(OperatorAct::TransferReconciled(state)) = self.action {
-            line.text("sekisho.transfer.state", Some(state.word()));
-        }
+        line.text("sekisho.transfer.state", self.action.transfer_state().map(TransferState::word));
         line.plain("sekisho.day", self.day);
         line.text("sekisho.operator", self.operator.as_deref());
+        line.text("sekisho.member", self.member.as_deref());
         line.store(self.store.as_ref());
         line.plain("sekisho.config.sha256", self.configuration);
     }
@@ -145,6 +147,15 @@ impl Action {
             Self::Transfer(_) => "transfer",
             Self::Reloaded => "reloaded",
             Self::Operator(act) => act.word(),
+        }
+    }
+
+    /// Where a transfer stands now.
+    const fn transfer_state(self) -> Option<TransferState> {
+        match self {
+            Self::Transfer(state) => Some(state),
+            Self::Operator(act) => act.transfer_state(),
+            Self::Login | Self::HandshakeRefused | Self::Refused | Self::Reloaded => None,
         }
     }
 
@@ -202,8 +213,10 @@ impl TransferState {
 /// What somebody of the institution did. The word is `event.action`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OperatorAct {
-    /// Changed a day's sum by hand.
-    LedgerAdjusted,
+    /// Added an order that the bank executed by hand.
+    TransferAdded,
+    /// Put a settled transfer to the other side: it stands there now.
+    TransferCorrected(TransferState),
     /// Settled a transfer whose outcome was unknown: it stands there now.
     TransferReconciled(TransferState),
     /// Imported a customer's own limit, or took it back where the record has no amount.
@@ -212,17 +225,29 @@ pub enum OperatorAct {
     LedgerExported,
     /// Accepted a store that this log knew to have stood further, or did not know (LIM-41). Its mark replaces the known one.
     StoreAccepted,
+    /// Gave up a gateway that shares the store and will not come back (LIM-39).
+    MemberWrittenOff,
 }
 
 impl OperatorAct {
+    const fn transfer_state(self) -> Option<TransferState> {
+        match self {
+            Self::TransferReconciled(state) | Self::TransferCorrected(state) => Some(state),
+            Self::TransferAdded => Some(TransferState::Committed),
+            Self::OwnLimitSet | Self::LedgerExported | Self::StoreAccepted | Self::MemberWrittenOff => None,
+        }
+    }
+
     /// The word in `event.action`.
     pub const fn word(self) -> &'static str {
         match self {
-            Self::LedgerAdjusted => "ledger_adjusted",
+            Self::TransferAdded => "transfer_added",
+            Self::TransferCorrected(_) => "transfer_corrected",
             Self::TransferReconciled(_) => "transfer_reconciled",
             Self::OwnLimitSet => "own_limit_set",
             Self::LedgerExported => "ledger_exported",
             Self::StoreAccepted => "store_accepted",
+            Self::MemberWrittenOff => "member_written_off",
         }
     }
 }

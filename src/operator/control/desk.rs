@@ -1,7 +1,10 @@
 //! What operators ask of the ledger, and what they correct in it (LIM-28). Whatever changes something, and each export,
 //! stands in the audit log before it is answered, and is refused where the log cannot be written.
 //!
-//! Deliberately absent: a way to write a sum. Sums change by transfers that are reconciled, one by one.
+//! Deliberately absent: a way to write a sum. Sums change by transfers that are added, reconciled or corrected, one by one.
+
+mod fleet;
+mod settled;
 
 use std::sync::Arc;
 
@@ -10,14 +13,14 @@ use tokio::sync::Mutex;
 
 use super::Refused;
 use super::export::{Export, Format};
-use super::order::{By, OwnLimit, Reconcile};
+use super::order::{By, OwnLimit};
 use super::view;
-use crate::domain::{Clock, ContractId, JstDate, LoginId, TransferId, Yen};
-use crate::operator::audit::{Action, Audit, OperatorAct, Outcome, Record, StoreMark, TransferState};
+use crate::domain::{Clock, ContractId, JstDate, LoginId, Yen};
+use crate::operator::audit::{Action, Audit, OperatorAct, Outcome, Record, StoreMark};
 use crate::operator::metrics::Metrics;
 use crate::policy::ceiling;
 use crate::store::Ledger;
-use crate::store::ledger::{ReconcileError, StoreError, Verdict};
+use crate::store::ledger::StoreError;
 
 /// The ledger, and what acting on it takes.
 #[derive(Debug, Clone)]
@@ -61,42 +64,6 @@ impl Desk {
     pub(super) async fn unknown(&self) -> Result<Value, Refused> {
         let transfers = self.ledger.unknown().await?;
         Ok(json!({ "transfers": transfers.iter().map(view::transfer).collect::<Vec<_>>() }))
-    }
-
-    /// Settles an unknown transfer by what was found out. Who did it stands in the ledger too, written with the state.
-    pub(super) async fn reconcile(&self, id: TransferId, order: Reconcile) -> Result<Value, Refused> {
-        let _turn = self.acting.lock().await;
-        self.can_record().await?;
-        let Reconcile { verdict, by } = order;
-        let why = format!("{}: {}", by.operator, by.reason);
-        let state = match verdict {
-            Verdict::Committed => TransferState::Committed,
-            Verdict::Released => TransferState::Released,
-        };
-        let act =
-            Record { transfer: Some(id.to_string().into()), ..self.act(OperatorAct::TransferReconciled(state), by) };
-        let transfer = match self.ledger.reconcile(id, verdict, why, self.clock.now()).await {
-            Ok(transfer) => transfer,
-            Err(refused @ (ReconcileError::NotFound(_) | ReconcileError::NotUnknown(_))) => {
-                self.audit.record(Record { outcome: Outcome::Failure, ..act });
-                return Err(match refused {
-                    ReconcileError::NotFound(_) => Refused::NotFound(refused.to_string()),
-                    ReconcileError::NotUnknown(_) | ReconcileError::Store(_) => Refused::Conflict(refused.to_string()),
-                });
-            }
-            Err(ReconcileError::Store(error)) => return Err(self.doubt(act, &error)),
-        };
-        self.metrics.count_transfer(transfer.state.word(), transfer.amount);
-        let record = Record {
-            login_id: Some(transfer.login_id.clone()),
-            contract: Some(transfer.contract.clone()),
-            route: Some(transfer.route.as_str().into()),
-            amount: Some(transfer.amount),
-            day: transfer.debits.first().map(|(_, day)| *day),
-            ..act
-        };
-        self.record(record).await?;
-        Ok(view::transfer(&transfer))
     }
 
     /// Imports a customer's own limit, or takes it back.

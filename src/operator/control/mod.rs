@@ -6,8 +6,12 @@
 //! | `GET /ledger/contracts/{contract}?day=` | | a contract's day |
 //! | `GET /ledger/unknown` | | the transfers that wait for a decision |
 //! | `POST /ledger/transfers/{id}/reconcile` | `{outcome, reason, operator}` | the transfer; 409 if it is not unknown |
+//! | `POST /ledger/transfers/{id}/correct` | `{outcome, reason, operator}` | the transfer; 409 if it is not settled, or so already |
+//! | `POST /ledger/contracts/{contract}/transfers` | `{yen, day, reason, operator}` | the transfer that was added, and its day's sums |
 //! | `POST /ledger/limits/{contract}` | `{yen, reason, operator}` | the customer's own limit |
 //! | `POST /ledger/accept` | `{reason, operator}` | the store, accepted |
+//! | `GET /ledger/members` | | the gateways that share the store |
+//! | `POST /ledger/members/{name}/write-off` | `{reason, operator}` | who is still waited for; 409 if it is this one |
 //! | `GET /ledger/export?from=&to=&format=&operator=` | | `jsonl` or `csv`, streamed |
 //!
 //! Answers are JSON; refusals are one sentence: 400 not understood, 404 no such thing, 409 not as it stands, 503 the ledger
@@ -17,6 +21,7 @@ mod desk;
 mod export;
 mod order;
 mod target;
+mod verb;
 mod view;
 
 use std::fs;
@@ -39,9 +44,8 @@ use serde_json::Value;
 pub use self::desk::Desk;
 pub use self::export::Export;
 use self::export::Format;
-use self::order::{By, OwnLimit, Reconcile};
 pub use self::target::encoded;
-use crate::domain::{ContractId, JstDate, TransferId};
+use self::verb::LedgerVerb;
 use crate::pipeline::Rules;
 use crate::store::ledger::StoreError;
 
@@ -88,16 +92,6 @@ impl From<StoreError> for Refused {
 enum Verb {
     Reload,
     Ledger(LedgerVerb),
-}
-
-#[derive(Debug)]
-enum LedgerVerb {
-    Show(ContractId, Option<JstDate>),
-    Unknown,
-    Reconcile(TransferId),
-    SetOwnLimit(ContractId),
-    Accept,
-    Export { days: (JstDate, JstDate), format: Format, operator: Option<String> },
 }
 
 enum Done {
@@ -171,33 +165,6 @@ impl Control {
     }
 }
 
-impl LedgerVerb {
-    async fn follow(self, desk: &Desk, rules: &Rules, body: &[u8], user: Option<u32>) -> Result<Done, Refused> {
-        let signed = |by: By| By { operator: signed(Some(&by.operator), user), ..by };
-        let answer = match self {
-            Self::Unknown => desk.unknown().await?,
-            Self::Show(contract, day) => {
-                let ceiling = rules.treasury.as_ref().map(|treasury| &treasury.settings);
-                desk.show(contract, day, ceiling).await?
-            }
-            Self::Reconcile(id) => {
-                let order = Reconcile::read(body)?;
-                desk.reconcile(id, Reconcile { by: signed(order.by), ..order }).await?
-            }
-            Self::SetOwnLimit(contract) => {
-                let order = OwnLimit::read(body)?;
-                desk.set_own_limit(contract, OwnLimit { by: signed(order.by), ..order }).await?
-            }
-            Self::Accept => desk.accept(signed(By::read(body)?)).await?,
-            Self::Export { days, format, operator } => {
-                let operator = self::signed(operator.as_deref(), user);
-                return Ok(Done::Export(format, desk.export(days, format, operator).await?));
-            }
-        };
-        Ok(Done::Json(answer))
-    }
-}
-
 impl Verb {
     fn of(parts: &Parts) -> Result<Self, Refused> {
         let path: Vec<&str> = parts.uri.path().split('/').skip(1).collect();
@@ -212,55 +179,8 @@ impl Verb {
     }
 }
 
-impl LedgerVerb {
-    fn of(method: &Method, path: &[&str], query: Option<&str>) -> Result<Self, Refused> {
-        let verb = match (method, path) {
-            (&Method::GET, ["unknown"]) => Self::Unknown,
-            (&Method::POST, ["accept"]) => Self::Accept,
-            (&Method::POST, ["limits", contract]) => Self::SetOwnLimit(contract_of(contract)?),
-            (&Method::POST, ["transfers", id, "reconcile"]) => {
-                let id = TransferId::parse(id);
-                Self::Reconcile(id.ok_or_else(|| Refused::Malformed("that is no transfer's ID".into()))?)
-            }
-            (&Method::GET, ["contracts", contract]) => {
-                let [day] = target::parameters(query, ["day"])?;
-                return Ok(Self::Show(contract_of(contract)?, day.map(|day| day_of(&day)).transpose()?));
-            }
-            (&Method::GET, ["export"]) => return Self::export_of(query),
-            _ => return Err(not_found()),
-        };
-        let [] = target::parameters(query, [])?;
-        Ok(verb)
-    }
-
-    fn export_of(query: Option<&str>) -> Result<Self, Refused> {
-        let [from, to, format, operator] = target::parameters(query, ["from", "to", "format", "operator"])?;
-        let day = |day: Option<String>, open| day.map_or(Ok(open), |day| day_of(&day));
-        let days = (day(from, JstDate::MIN)?, day(to, JstDate::MAX)?);
-        if days.0 > days.1 {
-            return Err(Refused::Malformed("the first day lies after the last".into()));
-        }
-        let format = match format.as_deref() {
-            None | Some("jsonl") => Format::JsonLines,
-            Some("csv") => Format::Csv,
-            Some(_) => return Err(Refused::Malformed("\"format\" is \"jsonl\" or \"csv\"".into())),
-        };
-        let operator = operator.map(|operator| order::name(&operator)).transpose()?;
-        Ok(Self::Export { days, format, operator })
-    }
-}
-
 fn not_found() -> Refused {
     Refused::NotFound("not found".into())
-}
-
-fn contract_of(segment: &str) -> Result<ContractId, Refused> {
-    let name = target::decoded(segment).and_then(|name| ContractId::parse(&name));
-    name.ok_or_else(|| Refused::Malformed("that is no contract's name".into()))
-}
-
-fn day_of(text: &str) -> Result<JstDate, Refused> {
-    JstDate::parse(text).ok_or_else(|| Refused::Malformed(format!("{text:?} is no day such as 2026-11-02")))
 }
 
 /// Who the record says it was: the name that was given, and the user that the kernel knows.

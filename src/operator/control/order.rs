@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Refused;
-use crate::domain::Yen;
+use crate::domain::{JstDate, Yen};
 use crate::store::ledger::Verdict;
 
 /// Audit records cut longer texts, and a reason must stand there whole.
@@ -17,10 +17,18 @@ pub(super) struct By {
     pub reason: String,
 }
 
-/// `{"outcome": "committed" | "released", "reason", "operator"}`
+/// How a transfer ended: `{"outcome": "committed" | "released", "reason", "operator"}`
 #[derive(Debug)]
 pub(super) struct Reconcile {
     pub verdict: Verdict,
+    pub by: By,
+}
+
+/// `{"yen": 1000, "day": "2026-11-02" | null, "reason", "operator"}`
+#[derive(Debug)]
+pub(super) struct Add {
+    pub amount: Yen,
+    pub day: Option<JstDate>,
     pub by: By,
 }
 
@@ -40,6 +48,23 @@ impl Reconcile {
             Some(_) | None => return Err(malformed("\"outcome\" is \"committed\" or \"released\"")),
         };
         Ok(Self { verdict, by: fields.by()? })
+    }
+}
+
+impl Add {
+    pub fn read(body: &[u8]) -> Result<Self, Refused> {
+        let mut fields = Fields::read(body)?;
+        let amount = fields.take("yen")?.as_u64().and_then(Yen::new).filter(|amount| *amount > Yen::ZERO);
+        let amount = amount.ok_or_else(|| malformed("\"yen\" is a whole number above 0 that can be counted"))?;
+        let day = match fields.take("day")? {
+            Value::Null => None,
+            day => Some(
+                day.as_str()
+                    .and_then(JstDate::parse)
+                    .ok_or_else(|| malformed("\"day\" is a day such as 2026-11-02, or null"))?,
+            ),
+        };
+        Ok(Self { amount, day, by: fields.by()? })
     }
 }
 
@@ -125,6 +150,8 @@ mod tests {
         assert_eq!((order.verdict, order.by.reason.as_str()), (Verdict::Released, "asked the bank"));
         let order = OwnLimit::read(br#"{"yen":null,"reason":"r","operator":"o"}"#).unwrap();
         assert_eq!(order.own, None);
+        let order = Add::read(br#"{"yen":7,"day":"2026-11-02","reason":"r","operator":"o"}"#).unwrap();
+        assert_eq!((order.amount.get(), order.day), (7, JstDate::parse("2026-11-02")));
     }
 
     #[test]
@@ -147,6 +174,10 @@ mod tests {
         for bad in ["-1", "1.5", "\"1\"", "9007199254740992", "1e3"] {
             let body = format!(r#"{{"yen":{bad},"reason":"r","operator":"o"}}"#);
             assert!(OwnLimit::read(body.as_bytes()).is_err(), "{bad}");
+        }
+        for bad in ["0,\"day\":null", "-1,\"day\":null", "1,\"day\":\"today\"", "1,\"day\":7", "1"] {
+            let body = format!(r#"{{"yen":{bad},"reason":"r","operator":"o"}}"#);
+            assert!(Add::read(body.as_bytes()).is_err(), "{bad}");
         }
         assert!(OwnLimit::read(br#"{"reason":"r","operator":"o"}"#).is_err(), "to forget a limit is to say null");
     }

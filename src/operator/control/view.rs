@@ -95,7 +95,8 @@ fn limit(over_limit: OverLimit, ceiling: Yen, own: Option<Yen>) -> Yen {
     }
 }
 
-const fn counts(by: DayBasis, basis: Basis) -> bool {
+/// Whether a day's sum is measured.
+pub(super) const fn counts(by: DayBasis, basis: Basis) -> bool {
     match (by, basis) {
         (DayBasis::Accepted | DayBasis::Both, Basis::Accepted)
         | (DayBasis::Designated | DayBasis::Both, Basis::Designated) => true,

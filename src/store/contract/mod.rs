@@ -1,5 +1,6 @@
 //! What every store promises, as tests: the same functions run against each of them.
 
+mod adjust;
 mod model;
 mod rules;
 mod story;

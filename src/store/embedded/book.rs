@@ -94,7 +94,7 @@ impl Book {
             return old(Ok(Decision::Granted(Grant { amount: Yen::ZERO, mark: self.mark(), would_deny })));
         };
         let Some(sums) = self.sums_with(shelf, order, amount)? else {
-            return old(Err(StoreError::Unavailable("the sum is larger than what can be counted".into())));
+            return old(Err(StoreError::uncountable()));
         };
         for (debit, sum) in sums {
             self.sums.put(shelf, &order.holder.login_id, debit.basis, debit.day, sum)?;
@@ -172,6 +172,7 @@ impl Book {
                 Claim::Entered(key) => Some(key),
             },
             token: order.token,
+            revision: 0,
         };
         shelf.add(place, &record)?;
         self.open.reserve(place, record);
@@ -253,7 +254,8 @@ impl Book {
         Ok(Some(answer))
     }
 
-    fn subtract(&mut self, shelf: &mut Shelf<'_>, transfer: &Transfer) -> Result<(), Failure> {
+    /// Takes a transfer out of its sums.
+    pub(super) fn subtract(&mut self, shelf: &mut Shelf<'_>, transfer: &Transfer) -> Result<(), Failure> {
         for (basis, day) in &transfer.debits {
             let used = self.sums.get(shelf, &transfer.login_id, *basis, *day)?;
             if used >= transfer.amount {
@@ -339,7 +341,7 @@ impl Book {
 
     /// Remembers the latest moment. At the end of a day, what is too old goes: counted from the day that has ended, so
     /// that a clock which leaps ahead cuts off nothing.
-    fn note(&mut self, at: Timestamp) {
+    pub(super) fn note(&mut self, at: Timestamp) {
         let Some(latest) = self.standing.latest else {
             self.standing.latest = Some(at);
             return;

@@ -10,6 +10,7 @@
 //! keeps a second gateway from counting beside this one (LIM-41). Deliberately absent: a time at which a reservation
 //! ends by itself, and a way to lower a sum other than by releasing a transfer.
 
+mod adjust;
 mod book;
 pub(super) mod desk;
 mod entries;
@@ -17,6 +18,7 @@ mod export;
 mod inbox;
 mod open;
 mod operation;
+mod operators;
 mod read;
 pub(super) mod record;
 mod rules;
@@ -35,23 +37,18 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use redb::ReadTransaction;
 
 pub use self::export::Transfers;
 
 use self::desk::{Desk, Occasion, OpenDatabase, guarded};
-use self::export::beside;
 use self::inbox::Inbox;
 use self::operation::Operation;
 use self::shelf::Failure;
 use self::writer::Writer;
 use super::gauges::Gauges;
-use super::ledger::{
-    Counts, Decision, Entered, Entry, Mark, Order, ReconcileError, Settlement, State, Statement, StoreError, Transfer,
-    Verdict,
-};
+use super::ledger::{Counts, Decision, Entered, Entry, Mark, Order, Settlement, State, StoreError, Transfer};
 use super::reply::{self, Answer, Reply};
-use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
+use crate::domain::{ContractId, Yen};
 use crate::operator::metrics::Metrics;
 
 /// Sums go back at least so far, whatever is configured (LIM-22).
@@ -229,77 +226,6 @@ impl Embedded {
         self.ask(|reply| Operation::Learn(contract, own, at, reply)).await
     }
 
-    /// What an operator found out about an unknown transfer.
-    ///
-    /// # Errors
-    /// When there is no such transfer, or it is not unknown.
-    pub async fn reconcile(
-        &self,
-        id: TransferId,
-        verdict: Verdict,
-        reason: String,
-        at: Timestamp,
-    ) -> Result<Transfer, ReconcileError> {
-        self.admit()?;
-        let (reply, answer) = reply::expect();
-        self.push(Operation::Reconcile(id, verdict, reason.into(), at, reply));
-        answer.await.unwrap_or_else(|_| Err(self.0.gauges.unavailable().into()))
-    }
-
-    /// An operator takes this store and the present clock for the right ones (LIM-41). Sums stay what they are.
-    ///
-    /// # Errors
-    /// When the store cannot answer.
-    pub async fn accept(&self, at: Timestamp) -> Result<(), StoreError> {
-        self.ask(|reply| Operation::Accept(at, reply)).await
-    }
-
-    /// Refuses money, also after a restart, until an operator accepts the store (LIM-41).
-    ///
-    /// # Errors
-    /// When the store cannot answer.
-    pub async fn require_acceptance(&self, reason: String) -> Result<(), StoreError> {
-        self.ask(|reply| Operation::RequireAcceptance(reason, reply)).await
-    }
-
-    /// A contract's day, with all that was asked for before.
-    ///
-    /// # Errors
-    /// When the store cannot answer.
-    pub async fn statement(
-        &self,
-        contract: ContractId,
-        members: Arc<[LoginId]>,
-        day: JstDate,
-    ) -> Result<Statement, StoreError> {
-        self.read(move |view| read::statement(view, &contract, &members, day)).await
-    }
-
-    /// One transfer.
-    ///
-    /// # Errors
-    /// When the store cannot answer.
-    pub async fn transfer(&self, id: TransferId) -> Result<Option<Transfer>, StoreError> {
-        self.read(move |view| read::transfer(view, id)).await
-    }
-
-    /// Every unknown transfer, in the order of their reservation.
-    ///
-    /// # Errors
-    /// When the store cannot answer.
-    pub async fn unknown(&self) -> Result<Vec<Transfer>, StoreError> {
-        self.read(read::unknown).await
-    }
-
-    /// The transfers accepted from one day to another, both included, as they stand now.
-    ///
-    /// # Errors
-    /// When the store cannot answer.
-    pub async fn transfers(&self, from: JstDate, to: JstDate) -> Result<Transfers, StoreError> {
-        let view = self.ask(Operation::Read).await?;
-        Ok(Transfers::of(view, from, to))
-    }
-
     /// Which store this is, and how far it has come.
     pub fn mark(&self) -> Mark {
         Mark { store: Arc::clone(&self.0.store), sequence: self.0.gauges.sequence() }
@@ -308,6 +234,11 @@ impl Embedded {
     /// Whether the last transaction succeeded.
     pub fn is_available(&self) -> bool {
         self.0.gauges.is_available()
+    }
+
+    /// Why it did not; `None` where it did.
+    pub fn unavailable(&self) -> Option<StoreError> {
+        (!self.is_available()).then(|| self.0.gauges.unavailable())
     }
 
     /// Why the store waits for an operator to accept it; `None` where it does not (LIM-41).
@@ -347,15 +278,6 @@ impl Embedded {
         let (reply, answer) = reply::expect();
         self.push(operation(reply));
         answer.await.unwrap_or_else(|_| Err(self.0.gauges.unavailable()))
-    }
-
-    /// Runs on a thread for blocking work: a statement of a busy day reads many pages.
-    async fn read<T: Send + 'static>(
-        &self,
-        look: impl FnOnce(&ReadTransaction) -> Result<T, Failure> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let view = self.ask(Operation::Read).await?;
-        beside(move || look(&view)).await
     }
 
     fn push(&self, operation: Operation) {

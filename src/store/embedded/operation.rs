@@ -9,7 +9,8 @@ use super::book::Book;
 use super::shelf::{Failure, Shelf};
 use crate::domain::{ContractId, TransferId, Yen};
 use crate::store::ledger::{
-    Decision, Entered, Entry, Order, ReconcileError, Settlement, State, StoreError, Transfer, Verdict,
+    Addition, CorrectError, Decision, Entered, Entry, Order, ReconcileError, Settlement, State, StoreError, Transfer,
+    Verdict,
 };
 use crate::store::reply::{Letter, Reply};
 
@@ -24,6 +25,8 @@ pub(super) enum Operation {
     Enter(Entry, Reply<Entered>),
     Learn(ContractId, Option<Yen>, Timestamp, Reply<()>),
     Reconcile(TransferId, Verdict, Arc<str>, Timestamp, Reply<Transfer, ReconcileError>),
+    Add(Box<Addition>, Reply<Transfer>),
+    Correct(TransferId, Verdict, Arc<str>, Timestamp, Reply<Transfer, CorrectError>),
     Accept(Timestamp, Reply<()>),
     RequireAcceptance(String, Reply<()>),
     /// A view of everything asked for before it.
@@ -55,6 +58,8 @@ impl Operation {
             | Self::Enter(..)
             | Self::Learn(..)
             | Self::Reconcile(..)
+            | Self::Add(..)
+            | Self::Correct(..)
             | Self::Accept(..)
             | Self::RequireAcceptance(..)
             | Self::Read(_)
@@ -71,6 +76,8 @@ impl Operation {
             | Self::Enter(..)
             | Self::Learn(..)
             | Self::Reconcile(..)
+            | Self::Add(..)
+            | Self::Correct(..)
             | Self::Accept(..)
             | Self::RequireAcceptance(..)
             | Self::Read(_)
@@ -87,6 +94,8 @@ impl Operation {
             | Self::Enter(..)
             | Self::Learn(..)
             | Self::Reconcile(..)
+            | Self::Add(..)
+            | Self::Correct(..)
             | Self::Accept(..)
             | Self::RequireAcceptance(..)
             | Self::Read(_)
@@ -119,6 +128,10 @@ impl Operation {
             Self::Learn(contract, own, at, reply) => acted.later(reply, book.learn(shelf, &contract, own, at).map(Ok)),
             Self::Reconcile(id, verdict, reason, at, reply) => {
                 acted.later(reply, book.reconcile(shelf, (id, verdict), &reason, at))
+            }
+            Self::Add(addition, reply) => acted.later(reply, book.add(shelf, &addition)),
+            Self::Correct(id, verdict, reason, at, reply) => {
+                acted.later(reply, book.correct(shelf, (id, verdict), &reason, at))
             }
             Self::Accept(at, reply) => {
                 book.accept(at);

@@ -8,7 +8,10 @@ use jiff::Timestamp;
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::store::ledger::{Basis, EntryKey, State, Transfer};
 
+/// What nobody has corrected is written as ever, so that an earlier version of this program can read it.
 const VERSION: u8 = 1;
+/// The same, followed by the number of corrections.
+const VERSION_CORRECTED: u8 = 2;
 
 /// A transfer with what the ledger must know again after a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +22,8 @@ pub(in crate::store) struct Record {
     pub entry: Option<EntryKey>,
     /// What makes another commit the same one.
     pub token: Option<EntryKey>,
+    /// How often an operator has corrected it: where gateways remember it differently, the latest correction holds.
+    pub revision: u32,
 }
 
 /// What the file holds does not make sense.
@@ -31,7 +36,7 @@ impl Record {
     pub fn encode(&self) -> Vec<u8> {
         let transfer = &self.transfer;
         let mut out = Vec::with_capacity(192);
-        out.push(VERSION);
+        out.push(if self.revision == 0 { VERSION } else { VERSION_CORRECTED });
         out.push(state_octet(transfer.state));
         out.extend(transfer.id.as_bytes());
         out.extend(transfer.amount.get().to_be_bytes());
@@ -48,6 +53,9 @@ impl Record {
         for key in [self.entry, self.token] {
             put_option(&mut out, key, |out, key| out.extend(key.as_bytes()));
         }
+        if self.revision != 0 {
+            out.extend(self.revision.to_be_bytes());
+        }
         out
     }
 
@@ -57,7 +65,8 @@ impl Record {
     /// When the octets are not exactly a record.
     pub fn decode(stored: &[u8]) -> Result<Self, Damage> {
         let mut from = Reader(stored);
-        if from.octet()? != VERSION {
+        let version = from.octet()?;
+        if ![VERSION, VERSION_CORRECTED].contains(&version) {
             return Err(Damage("a transfer of an unknown version"));
         }
         let state = state_of(from.octet()?)?;
@@ -75,11 +84,12 @@ impl Record {
             .collect::<Result<_, Damage>>()?;
         let entry = from.option(|from| from.octets().map(EntryKey::from_bytes))?;
         let token = from.option(|from| from.octets().map(EntryKey::from_bytes))?;
+        let revision = if version == VERSION_CORRECTED { u32::from_be_bytes(from.octets()?) } else { 0 };
         if !from.0.is_empty() {
             return Err(Damage("a transfer with something behind it"));
         }
         let transfer = Transfer { id, contract, login_id, route, amount, debits, state, why, reserved_at, settled_at };
-        Ok(Self { transfer, entry, token })
+        Ok(Self { transfer, entry, token, revision })
     }
 }
 
@@ -221,15 +231,18 @@ mod tests {
             },
             entry: Some(EntryKey::of(&["a"])),
             token: None,
+            revision: 0,
         }
     }
 
     #[test]
     fn what_was_written_is_read() {
         for state in State::ALL {
-            let mut record = record();
-            record.transfer.state = state;
-            assert_eq!(Record::decode(&record.encode()), Ok(record));
+            for revision in [0, 1, u32::MAX] {
+                let mut record = Record { revision, ..record() };
+                record.transfer.state = state;
+                assert_eq!(Record::decode(&record.encode()), Ok(record));
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 //!                       ├────────▶ released       it said no, or heard nothing
 //!                       └────────▶ unknown        nobody can tell: stays counted
 //!                                     └─ reconcile ─▶ committed or released, by an operator
+//!   (nothing) ── add ──▶ committed ◀─ correct ─▶ released      by an operator, as the bank's books say
 //! ```
 //!
 //! Promises of every store (DESIGN 4.7 and 4.8; `contract` holds them against each):
@@ -17,9 +18,11 @@
 //! 4. What was reserved when a process died is unknown afterwards, never free.
 //! 5. What cannot be done is an error, and an error never means granted.
 
+mod adjust;
 mod order;
 mod transfer;
 
+pub use adjust::{ADJUSTMENT, Addition, CorrectError};
 pub use order::{
     Basis, Bounds, Claim, Debit, Decision, Denied, Entered, Entry, EntryKey, Grant, Holder, Mode, Order, OverLimit,
     Whose,

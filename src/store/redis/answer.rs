@@ -36,6 +36,23 @@ pub(super) enum Reconciled {
     NotUnknown(State),
 }
 
+/// What became of an operator's addition.
+#[derive(Debug)]
+pub(super) enum Added {
+    Done(Box<Record>),
+    Uncountable,
+}
+
+/// What became of an operator's correction.
+#[derive(Debug)]
+pub(super) enum Corrected {
+    Done(Box<Record>),
+    None,
+    NotSettled(State),
+    AlreadySo(State),
+    Uncountable,
+}
+
 /// How the store stands after a batch.
 #[derive(Debug)]
 pub(super) struct Status {
@@ -172,12 +189,36 @@ pub(super) fn reconciled(answer: Value) -> Result<Reconciled, Failure> {
     match &*from.text()? {
         "none" => Ok(Reconciled::None),
         "not_unknown" => Ok(Reconciled::NotUnknown(state(&from.text()?)?)),
-        "done" => {
-            let id = from.text()?;
-            Ok(Reconciled::Done(Box::new(record(&id, from.array()?)?.0)))
-        }
+        "done" => Ok(Reconciled::Done(Box::new(whole(&mut from)?))),
         _ => Err(NONSENSE),
     }
+}
+
+pub(super) fn added(answer: Value) -> Result<Added, Failure> {
+    let mut from = Parts::of(answer)?;
+    match &*from.text()? {
+        "done" => Ok(Added::Done(Box::new(whole(&mut from)?))),
+        "uncountable" => Ok(Added::Uncountable),
+        _ => Err(NONSENSE),
+    }
+}
+
+pub(super) fn corrected(answer: Value) -> Result<Corrected, Failure> {
+    let mut from = Parts::of(answer)?;
+    match &*from.text()? {
+        "none" => Ok(Corrected::None),
+        "not_settled" => Ok(Corrected::NotSettled(state(&from.text()?)?)),
+        "already" => Ok(Corrected::AlreadySo(state(&from.text()?)?)),
+        "uncountable" => Ok(Corrected::Uncountable),
+        "done" => Ok(Corrected::Done(Box::new(whole(&mut from)?))),
+        _ => Err(NONSENSE),
+    }
+}
+
+/// A transfer behind its ID.
+fn whole(from: &mut Parts) -> Result<Record, Failure> {
+    let id = from.text()?;
+    Ok(record(&id, from.array()?)?.0)
 }
 
 pub(super) fn done(answer: Value) -> Result<(), Failure> {
@@ -298,8 +339,11 @@ fn record(id: &str, flat: Vec<Value>) -> Result<(Record, u64), Failure> {
         reserved_at: take("reserved-at")?.parse().map_err(|_| NONSENSE)?,
         settled_at: if settled_at.is_empty() { None } else { Some(settled_at.parse().map_err(|_| NONSENSE)?) },
     };
-    let record = Record { transfer, entry: key(&take("entry")?)?, token: key(&take("token")?)? };
-    Ok((record, take("sequence")?.parse().map_err(|_| NONSENSE)?))
+    let (entry, token) = (key(&take("entry")?)?, key(&take("token")?)?);
+    let sequence = take("sequence")?;
+    // What nobody has corrected need not say so.
+    let revision = fields.remove("revision").map_or(Ok(0), |revision| revision.parse()).map_err(|_| NONSENSE)?;
+    Ok((Record { transfer, entry, token, revision }, sequence.parse().map_err(|_| NONSENSE)?))
 }
 
 fn key(text: &str) -> Result<Option<EntryKey>, Failure> {

@@ -6,7 +6,7 @@ use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::store::embedded::record::Record;
 use crate::store::embedded::shelf::Place;
 use crate::store::ledger::{
-    Basis, Bounds, Claim, Entry, EntryKey, Mode, Order, OverLimit, Settlement, State, Transfer, Verdict,
+    Addition, Basis, Bounds, Claim, Entry, EntryKey, Mode, Order, OverLimit, Settlement, State, Transfer, Verdict,
 };
 
 /// The whole script.
@@ -114,6 +114,11 @@ impl Caller {
         self.end("reconcile", id, verdict.state().word(), reason, at)
     }
 
+    /// An operator's word about what was settled the other way.
+    pub fn correct(&self, id: TransferId, verdict: Verdict, reason: &str, at: Timestamp) -> Call {
+        self.end("correct", id, verdict.state().word(), reason, at)
+    }
+
     fn end(&self, verb: &str, id: TransferId, how: &str, why: &str, at: Timestamp) -> Call {
         self.call(
             verb,
@@ -185,11 +190,21 @@ impl Caller {
 
     /// Puts back a transfer that this gateway remembers.
     pub fn restore(&self, record: &Record) -> Call {
+        self.whole("restore", record)
+    }
+
+    /// An order that the bank executed by hand.
+    pub fn add(&self, addition: &Addition) -> Call {
+        self.whole("add", &Record { transfer: addition.transfer(), entry: None, token: None, revision: 0 })
+    }
+
+    /// A transfer with all its fields.
+    fn whole(&self, verb: &str, record: &Record) -> Call {
         let Transfer { id, contract, login_id, route, amount, debits, state, why, reserved_at, settled_at } =
             &record.transfer;
         let debits: Vec<String> = debits.iter().map(|(of, on)| format!("{}:{}", basis(*of), day(*on))).collect();
         let moment = settled_at.map_or(*reserved_at, |settled_at| settled_at.max(*reserved_at));
-        let fields: [(&str, String); 16] = [
+        let fields: [(&str, String); 17] = [
             ("contract", contract.as_str().into()),
             ("login", login_id.as_str().into()),
             ("route", route.clone()),
@@ -204,11 +219,12 @@ impl Caller {
             ("token", record.token.as_ref().map(hexadecimal).unwrap_or_default()),
             ("owner", self.member.clone()),
             ("asker", String::new()),
+            ("revision", record.revision.to_string()),
             ("moment", microseconds(moment)),
             ("moment-day", day(JstDate::of(moment))),
         ];
         let fields = fields.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
-        self.call("restore", [id.to_string()].into_iter().chain(fields))
+        self.call(verb, [id.to_string()].into_iter().chain(fields))
     }
 
     /// Puts back an amount of an earlier screen.
@@ -242,6 +258,7 @@ pub(super) fn record_of(order: &Order, amount: Yen) -> Record {
             Claim::Entered(key) => Some(key),
         },
         token: order.token,
+        revision: 0,
     }
 }
 

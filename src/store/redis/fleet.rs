@@ -148,7 +148,7 @@ impl Clerk {
                 (transfer.state, transfer.why, transfer.settled_at) = (State::Unknown, "restart".into(), Some(at));
                 calls.push(self.caller.restore(&record));
                 unheard_of.push(record.transfer.clone());
-                changes.push(Change::Reconciled(record));
+                changes.push(Change::Decided(record));
             }
         }
         self.journal.write(&changes)?;

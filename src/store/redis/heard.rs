@@ -2,15 +2,17 @@
 
 use redis::Value;
 
-use super::answer::{self, Reconciled, Reserved};
+use super::answer::{self, Added, Corrected, Reconciled, Reserved};
 use super::call::record_of;
 use super::journal::{Change, Sequences};
 use super::link::Failure;
 use super::operation::Operation;
 use super::queue::Queue;
-use crate::domain::Yen;
+use crate::domain::{TransferId, Yen};
+use crate::store::embedded::record::Record;
 use crate::store::ledger::{
-    Decision, Denied, Entered, Grant, Mark, Order, Outcome, ReconcileError, Settlement, State, StoreError,
+    CorrectError, Decision, Denied, Entered, Grant, Mark, Order, Outcome, ReconcileError, Settlement, State,
+    StoreError, Transfer,
 };
 use crate::store::reply::{Letter, Reply};
 
@@ -104,6 +106,8 @@ impl Heard {
             | Operation::RequireAcceptance(_, reply)
             | Operation::Close(Some(reply)) => self.drop_later(reply),
             Operation::Reconcile(_, _, _, _, reply) => self.drop_later(reply),
+            Operation::Add(_, reply) => self.drop_later(reply),
+            Operation::Correct(_, _, _, _, reply) => self.drop_later(reply),
             Operation::Transfer(_, reply) => self.drop_later(reply),
             Operation::Unknown(_, reply) => self.drop_later(reply),
             Operation::Statement(_, _, _, reply) => self.drop_later(reply),
@@ -166,18 +170,9 @@ impl Heard {
                 }
                 self.settled(reply, done);
             }
-            Operation::Reconcile(id, _, _, _, reply) => match answer::reconciled(said) {
-                Ok(Reconciled::Done(record)) => {
-                    self.answer(reply, Ok(record.transfer.clone()));
-                    self.changes.push(Change::Reconciled(*record));
-                }
-                Ok(Reconciled::None) => self.answer(reply, Err(ReconcileError::NotFound(id))),
-                Ok(Reconciled::NotUnknown(state)) => self.answer(reply, Err(ReconcileError::NotUnknown(state))),
-                Err(failure) => {
-                    self.trouble.get_or_insert(failure);
-                    self.drop_later(reply);
-                }
-            },
+            Operation::Reconcile(id, _, _, _, reply) => self.reconciled(id, reply, said),
+            Operation::Add(_, reply) => self.added(reply, said),
+            Operation::Correct(id, _, _, _, reply) => self.corrected(id, reply, said),
             Operation::Accept(_, reply) => {
                 let done = answer::done(said);
                 if done.is_ok() {
@@ -217,11 +212,51 @@ impl Heard {
             }
             Ok(Reserved::Denied(denied)) => self.answer(reply, Ok(Decision::Denied(denied))),
             Ok(Reserved::Uncountable) => {
-                let large = StoreError::Unavailable("the sum is larger than what can be counted".into());
-                self.answer(reply, Err(large));
+                self.answer(reply, Err(StoreError::uncountable()));
             }
             Err(failure) => self.not_heard(Operation::Reserve(order, asker, reply), failure),
         }
+    }
+
+    fn reconciled(&mut self, id: TransferId, reply: Reply<Transfer, ReconcileError>, said: Value) {
+        match answer::reconciled(said) {
+            Ok(Reconciled::Done(record)) => self.decided(reply, *record),
+            Ok(Reconciled::None) => self.answer(reply, Err(ReconcileError::NotFound(id))),
+            Ok(Reconciled::NotUnknown(state)) => self.answer(reply, Err(ReconcileError::NotUnknown(state))),
+            Err(failure) => {
+                self.trouble.get_or_insert(failure);
+                self.drop_later(reply);
+            }
+        }
+    }
+
+    fn added(&mut self, reply: Reply<Transfer>, said: Value) {
+        match answer::added(said) {
+            Ok(Added::Done(record)) => self.decided(reply, *record),
+            Ok(Added::Uncountable) => self.answer(reply, Err(StoreError::uncountable())),
+            Err(failure) => self.settled(reply, Err(failure)),
+        }
+    }
+
+    /// An operator's word holds, and the journal learns it.
+    fn decided<E: Send + 'static>(&mut self, reply: Reply<Transfer, E>, record: Record) {
+        self.answer(reply, Ok(record.transfer.clone()));
+        self.changes.push(Change::Decided(record));
+    }
+
+    fn corrected(&mut self, id: TransferId, reply: Reply<Transfer, CorrectError>, said: Value) {
+        let refused = match answer::corrected(said) {
+            Ok(Corrected::Done(record)) => return self.decided(reply, *record),
+            Ok(Corrected::None) => CorrectError::NotFound(id),
+            Ok(Corrected::NotSettled(state)) => CorrectError::NotSettled(state),
+            Ok(Corrected::AlreadySo(state)) => CorrectError::AlreadySo(state),
+            Ok(Corrected::Uncountable) => StoreError::uncountable().into(),
+            Err(failure) => {
+                self.trouble.get_or_insert(failure);
+                return self.drop_later(reply);
+            }
+        };
+        self.answer(reply, Err(refused));
     }
 
     fn abandoned(&mut self, settlement: Settlement, state: Option<State>) {

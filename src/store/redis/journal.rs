@@ -25,8 +25,8 @@ pub(super) enum Change {
     Reserved(Record),
     /// Its end, as far as the application has told.
     Settled(Settlement),
-    /// An operator decided here how it ended; it may be another gateway's.
-    Reconciled(Record),
+    /// An operator decided here how it stands, or added it; it may be another gateway's.
+    Decided(Record),
     Entered(EntryKey, Yen, Timestamp),
     Learned(ContractId, Option<Yen>, Timestamp),
     /// Who shares the store.
@@ -203,7 +203,7 @@ fn apply(
             transfer.settled_at = Some(settlement.at);
             shelf.put(place, &record)
         }
-        Change::Reconciled(record) => match shelf.find(record.transfer.id)? {
+        Change::Decided(record) => match shelf.find(record.transfer.id)? {
             Some((place, _)) => shelf.put(place, record),
             None => add(shelf, standing, record),
         },

@@ -8,7 +8,8 @@ use super::call::{Call, Caller};
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::store::embedded::shelf::Place;
 use crate::store::ledger::{
-    Decision, Entered, Entry, Member, Order, ReconcileError, Settlement, State, Statement, Transfer, Verdict,
+    Addition, CorrectError, Decision, Entered, Entry, Member, Order, ReconcileError, Settlement, State, Statement,
+    Transfer, Verdict,
 };
 use crate::store::reply::Reply;
 
@@ -27,6 +28,8 @@ pub(super) enum Operation {
     Enter(Entry, Reply<Entered>),
     Learn(ContractId, Option<Yen>, Timestamp, Reply<()>),
     Reconcile(TransferId, Verdict, Arc<str>, Timestamp, Reply<Transfer, ReconcileError>),
+    Add(Box<Addition>, Reply<Transfer>),
+    Correct(TransferId, Verdict, Arc<str>, Timestamp, Reply<Transfer, CorrectError>),
     Accept(Timestamp, Reply<()>),
     RequireAcceptance(String, Reply<()>),
     Transfer(TransferId, Reply<Option<Transfer>>),
@@ -49,6 +52,8 @@ impl Operation {
             Self::Enter(entry, _) => caller.enter(entry),
             Self::Learn(contract, own, at, _) => caller.learn(contract, *own, *at),
             Self::Reconcile(id, verdict, reason, at, _) => caller.reconcile(*id, *verdict, reason, *at),
+            Self::Add(addition, _) => caller.add(addition),
+            Self::Correct(id, verdict, reason, at, _) => caller.correct(*id, *verdict, reason, *at),
             Self::Accept(at, _) => caller.accept(*at),
             Self::Transfer(id, _) => caller.transfer(*id),
             Self::Unknown(after, _) => caller.unknown(*after, most),

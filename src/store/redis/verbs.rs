@@ -11,8 +11,8 @@ use super::{Redis, Shared};
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::store::embedded::shelf::Place;
 use crate::store::ledger::{
-    Counts, Decision, Entered, Entry, Mark, Member, Order, ReconcileError, Settlement, State, Statement, StoreError,
-    Transfer, Verdict,
+    Addition, CorrectError, Counts, Decision, Entered, Entry, Mark, Member, Order, ReconcileError, Settlement, State,
+    Statement, StoreError, Transfer, Verdict,
 };
 use crate::store::reply::{self, Answer, Reply};
 
@@ -82,6 +82,31 @@ impl Redis {
         self.admit()?;
         let (reply, answer) = reply::expect();
         self.push(Operation::Reconcile(id, verdict, reason.into(), at, reply));
+        answer.await.unwrap_or_else(|_| Err(self.0.gauges.unavailable().into()))
+    }
+
+    /// Keeps an order that the bank executed by hand.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn add(&self, addition: Addition) -> Result<Transfer, StoreError> {
+        self.ask(|reply| Operation::Add(Box::new(addition), reply)).await
+    }
+
+    /// What an operator found out about a transfer that was settled the other way, of this gateway or of another.
+    ///
+    /// # Errors
+    /// When there is no such transfer, it is not settled, or settled so already.
+    pub async fn correct(
+        &self,
+        id: TransferId,
+        verdict: Verdict,
+        reason: String,
+        at: Timestamp,
+    ) -> Result<Transfer, CorrectError> {
+        self.admit()?;
+        let (reply, answer) = reply::expect();
+        self.push(Operation::Correct(id, verdict, reason.into(), at, reply));
         answer.await.unwrap_or_else(|_| Err(self.0.gauges.unavailable().into()))
     }
 
@@ -155,6 +180,11 @@ impl Redis {
     /// Whether money may move.
     pub fn is_available(&self) -> bool {
         self.0.gauges.is_available()
+    }
+
+    /// Why it may not.
+    pub fn unavailable(&self) -> Option<StoreError> {
+        (!self.is_available()).then(|| self.0.gauges.unavailable())
     }
 
     /// Why this gateway's memory waits for an operator to accept it.

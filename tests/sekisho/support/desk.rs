@@ -47,7 +47,7 @@ impl Said {
 pub async fn sekisho(gateway: &TestGateway, arguments: &[&str]) -> Said {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sekisho"));
     command.args(arguments).current_dir(gateway.path("."));
-    for file in ["config.toml", "test.toml", "layer-0.toml"] {
+    for file in ["config.toml", "test.toml", "layer-0.toml", "layer-1.toml"] {
         if gateway.path(file).exists() {
             command.args(["--config", file]);
         }

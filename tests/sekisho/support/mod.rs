@@ -12,6 +12,7 @@ pub mod gateway;
 pub mod operator;
 pub mod payer;
 pub mod pki;
+pub mod program;
 pub mod redis;
 pub mod wire;
 

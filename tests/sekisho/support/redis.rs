@@ -1,7 +1,7 @@
 //! A real `redis-server`, which ends with the process that started it.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
 /// Starts the server, and ends it when our end of the pipe is closed: also when we are killed.
@@ -46,6 +46,15 @@ impl RedisServer {
         // What it says later has to go somewhere.
         std::thread::spawn(move || lines.for_each(drop));
         is_ready.then_some(started)
+    }
+
+    /// It forgets everything.
+    pub fn flush(&self) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.write_all(b"FLUSHALL\r\n").unwrap();
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).unwrap();
+        assert_eq!(answer, "+OK\r\n");
     }
 
     /// The configuration of a gateway that keeps its ledger there.

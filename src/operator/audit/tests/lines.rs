@@ -91,7 +91,7 @@ fn no_text_is_longer_than_a_line_can_hold() {
     audit.record(Record {
         path: Some(UrlPath::of(&format!("/{}", "\u{1}".repeat(5000)))),
         operator: Some("山".repeat(5000).into()),
-        ..Record::new(Action::Operator(OperatorAct::LedgerAdjusted))
+        ..Record::new(Action::Operator(OperatorAct::OwnLimitSet))
     });
     audit.flush().unwrap();
     let record = &bench.records()[1];

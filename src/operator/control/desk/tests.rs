@@ -7,6 +7,7 @@ use super::*;
 use crate::domain::{ManualClock, RequestId, Yen};
 use crate::operator::audit::tests::faults::Faulty;
 use crate::store::embedded::{self, Embedded};
+use crate::store::ledger::Verdict;
 
 /// A desk whose audit log can fail.
 struct Bench {

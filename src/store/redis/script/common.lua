@@ -76,6 +76,14 @@ local function debits_of(transfer)
   return string.gmatch(transfer.debits, '(%a+):(%d+)')
 end
 
+-- Whether the sums stay exact numbers.
+local function can_be_counted(transfer)
+  for basis, day in debits_of(transfer) do
+    if sum_of(basis, day, transfer.login) + tonumber(transfer.amount) > MOST then return false end
+  end
+  return true
+end
+
 local function add_sums(transfer)
   for basis, day in debits_of(transfer) do
     call('HINCRBY', base .. 'sums:' .. day, basis .. ':' .. transfer.login, transfer.amount)

@@ -35,6 +35,20 @@ function verbs.reconcile()
   return { 'done', id, call('HGETALL', base .. 'transfer:' .. id) }
 end
 
+-- An operator corrects what was settled the other way. Corrections are counted: a journal that remembers what was before
+-- does not undo them.
+function verbs.correct()
+  local id, verdict = ARGV[6], ARGV[7]
+  local transfer = row(base .. 'transfer:' .. id)
+  if not transfer then return { 'none' } end
+  if transfer.state ~= 'committed' and transfer.state ~= 'released' then return { 'not_settled', transfer.state } end
+  if transfer.state == verdict then return { 'already', verdict } end
+  if counts(verdict) and not can_be_counted(transfer) then return { 'uncountable' } end
+  call('HINCRBY', base .. 'transfer:' .. id, 'revision', 1)
+  settle(id, transfer, verdict)
+  return { 'done', id, call('HGETALL', base .. 'transfer:' .. id) }
+end
+
 -- An operator takes this store and the present clock for the right ones.
 function free.accept()
   call('HSET', meta, 'latest', ARGV[6], 'latest-day', ARGV[7])
@@ -59,19 +73,44 @@ end
 -- is a contradiction that counts.
 local RANK = { reserved = 0, unknown = 1, released = 2, committed = 3 }
 
+-- A whole transfer out of the arguments, and the moment that it tells of.
+local function transfer_of_arguments()
+  local transfer = {}
+  for at = 7, #ARGV, 2 do transfer[ARGV[at]] = ARGV[at + 1] end
+  local moment, day = transfer.moment, transfer['moment-day']
+  transfer.moment, transfer['moment-day'] = nil, nil
+  return ARGV[6], transfer, moment, day
+end
+
+-- Whether what is remembered is further than what is here: corrected more often, or else in a further state.
+local function is_further(remembered, transfer)
+  local theirs, ours = tonumber(remembered.revision), tonumber(transfer.revision or '0')
+  if theirs ~= ours then return theirs > ours end
+  return RANK[remembered.state] > RANK[transfer.state]
+end
+
 function free.restore()
-  local id, remembered = ARGV[6], {}
-  for at = 7, #ARGV, 2 do remembered[ARGV[at]] = ARGV[at + 1] end
-  local moment, day = remembered.moment, remembered['moment-day']
-  remembered.moment, remembered['moment-day'] = nil, nil
+  local id, remembered, moment, day = transfer_of_arguments()
   local transfer = row(base .. 'transfer:' .. id)
   if not transfer then
     record(id, remembered)
-  elseif RANK[remembered.state] > RANK[transfer.state] then
+  elseif is_further(remembered, transfer) then
     close(id, transfer, remembered.state, remembered.why, remembered['settled-at'])
+    call('HSET', base .. 'transfer:' .. id, 'revision', remembered.revision)
   end
   note(moment, day)
   return { 'done' }
+end
+
+-- An order that the bank executed by hand: no limit is asked.
+function verbs.add()
+  local id, added, moment, day = transfer_of_arguments()
+  if call('EXISTS', base .. 'transfer:' .. id) == 0 then
+    if not can_be_counted(added) then return { 'uncountable' } end
+    record(id, added)
+    note(moment, day)
+  end
+  return { 'done', id, call('HGETALL', base .. 'transfer:' .. id) }
 end
 
 function free.restore_entry()

@@ -1,10 +1,12 @@
 //! Redis forgets (LIM-24, A44): whatever it acknowledged is counted again before money moves.
 
 use super::server::{self, RunningServer};
-use super::site::{Site, available, granted, over, refused, settlement, state, unavailable, used};
+use super::site::{Site, available, granted, order, over, refused, settlement, state, today, unavailable, used};
 use crate::domain::Yen;
 use crate::store::contract::stand::{noon, run, yen};
-use crate::store::ledger::{Claim, Decision, Denied, Entered, Entry, EntryKey, Outcome, State, Verdict};
+use crate::store::ledger::{
+    Addition, Basis, Claim, Decision, Denied, Entered, Entry, EntryKey, Outcome, State, Verdict,
+};
 
 /// Forty committed, thirty on their way, twenty unknown, and ten that were released.
 async fn history(gateway: &super::super::Redis) -> [crate::store::ledger::Order; 4] {
@@ -192,5 +194,65 @@ fn a_replica_that_lagged_is_told_what_it_missed() {
         assert_eq!(used(&gateway).await, 90);
         over(&gateway, 11, 90).await;
         granted(&gateway, 10).await;
+    });
+}
+
+/// The one who corrected is not the one who remembers how it was settled; whoever replays first, the correction holds.
+#[test]
+fn a_correction_outlives_a_loss_whoever_remembers_what_was_before() {
+    for owner_first in [true, false] {
+        let site = Site::new();
+        run(async {
+            let (owner, corrector) = (site.gateway("a"), site.gateway("b"));
+            available(&owner).await;
+            available(&corrector).await;
+            let order = granted(&owner, 40).await;
+            owner.settle_and_wait(settlement(order.id, Outcome::Committed)).await.unwrap();
+            corrector.correct(order.id, Verdict::Released, "the books".into(), noon()).await.unwrap();
+            assert_eq!(used(&owner).await, 0);
+            let [first, second] = if owner_first { ["a", "b"] } else { ["b", "a"] };
+            owner.close().await;
+            corrector.close().await;
+            drop((owner, corrector));
+            site.server.ask(&["FLUSHALL"]);
+            let gateways = [site.gateway(first), site.gateway(second)];
+            available(&gateways[0]).await;
+            available(&gateways[1]).await;
+            assert_eq!(state(&gateways[0], order.id).await, Some(State::Released));
+            assert_eq!(used(&gateways[0]).await, 0);
+            // The next correction is the next one, also of the other.
+            gateways[1].correct(order.id, Verdict::Committed, "no".into(), noon()).await.unwrap();
+            site.server.ask(&["FLUSHALL"]);
+            refused(&gateways[0]).await;
+            available(&gateways[0]).await;
+            assert_eq!(state(&gateways[0], order.id).await, Some(State::Committed));
+            assert_eq!(used(&gateways[0]).await, 40);
+        });
+    }
+}
+
+#[test]
+fn what_an_operator_added_outlives_a_loss() {
+    let site = Site::new();
+    run(async {
+        let gateway = site.gateway("a");
+        available(&gateway).await;
+        let order = order(70);
+        let addition = Addition {
+            id: order.id,
+            contract: order.holder.contract,
+            login_id: order.holder.login_id,
+            amount: yen(70),
+            day: today(),
+            bases: vec![Basis::Accepted],
+            why: "receipt 4711".into(),
+            at: noon(),
+        };
+        let added = gateway.add(addition).await.unwrap();
+        site.server.ask(&["FLUSHALL"]);
+        refused(&gateway).await;
+        available(&gateway).await;
+        assert_eq!(gateway.transfer(order.id).await, Ok(Some(added)));
+        over(&gateway, 31, 70).await;
     });
 }
