@@ -30,9 +30,7 @@ pub(super) struct Arguments {
 
 pub(super) fn demo(arguments: &Arguments, clock: Arc<dyn Clock>) -> Result<(), Failure> {
     // The gateway's log would interrupt the story, so it is shown only to those who ask.
-    if std::env::var_os("RUST_LOG").is_some() {
-        logging::start()?;
-    }
+    let _log = std::env::var_os("RUST_LOG").map(|_| logging::start()).transpose()?;
     let ending = if arguments.once { Ending::Once } else { Ending::StayUp };
     match runtime()?.block_on(demo::run(ending, clock, &mut io::stdout())).context("demo")? {
         Verdict::AsTold => Ok(()),

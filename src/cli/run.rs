@@ -31,7 +31,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments, clock: Arc<dyn Clock>) -> Result<(), Failure> {
     let config = arguments.configuration.load(&*clock)?;
-    logging::start()?;
+    let _log = logging::start()?;
     let runtime = runtime()?;
     // Before the gateway listens, so that no signal meets a process that would die of it.
     let mut signals = {

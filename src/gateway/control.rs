@@ -87,7 +87,7 @@ impl Bound {
             })
         };
         tokio::spawn(accept(from_socket, obey));
-        tokio::spawn(watch::watch(shared));
+        tokio::spawn(watch::watch_always(shared));
         // An error means that the gateway itself is gone.
         let _ = stage.wait_for(|stage| *stage == Stage::Over).await;
         // What was done must also be told.

@@ -17,8 +17,18 @@ const LOOK: Duration = Duration::from_millis(200);
 /// A file that keeps changing is read anyway after so many looks.
 const PATIENCE: u32 = 3;
 
-/// Watches until the runtime ends.
-pub(super) async fn watch(shared: Arc<Shared>) {
+/// Watches until the runtime ends, whatever happens on the way: a gateway that no longer sees revocations would look well
+/// in everything else.
+pub(super) async fn watch_always(shared: Arc<Shared>) {
+    loop {
+        if tokio::spawn(watch(Arc::clone(&shared))).await.is_err() {
+            tracing::error!("the watch over files ended in a panic; it begins anew");
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn watch(shared: Arc<Shared>) {
     let mut files = Watched::default();
     let mut lists = Watched::default();
     let mut steps = Steps::begin(shared.clock.now(), Instant::now());

@@ -38,7 +38,9 @@ pub struct Settings {
     pub day_basis: DayBasis,
     /// How far the application's clock may be off.
     pub backend_clock_skew: Duration,
-    /// How long after its reservation the application may still execute an order.
+    /// How long after its reservation an order may leave, wherever it does not wait for more than a connection.
+    pub departure_time: Duration,
+    /// How long after it has left the application may still execute it.
     pub execution_time: Duration,
     /// What a customer's own limit above the ceiling means.
     pub over_limit: OverLimit,
@@ -85,9 +87,17 @@ impl Settings {
     fn days(&self, now: Timestamp) -> (JstDate, JstDate) {
         let span = |duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
         let earliest = now.saturating_sub(span(self.backend_clock_skew));
-        let latest = now.saturating_add(span(self.execution_time + self.backend_clock_skew));
+        let until = self.departure_time + self.execution_time + self.backend_clock_skew;
+        let latest = now.saturating_add(span(until));
         let day = |moment: Result<Timestamp, jiff::Error>| JstDate::of(moment.unwrap_or(now));
         (day(earliest), day(latest))
+    }
+
+    /// Whether an order that was reserved at one moment and leaves at another is executed on a day that it counts on.
+    pub fn may_still_leave(&self, reserved: Timestamp, now: Timestamp) -> bool {
+        let span = SignedDuration::try_from(self.execution_time + self.backend_clock_skew);
+        let executed = now.saturating_add(span.unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX);
+        JstDate::of(executed) <= self.days(reserved).1
     }
 
     /// What else the ledger measures an order by.
@@ -118,7 +128,8 @@ mod tests {
             per_login_id: None,
             day_basis,
             backend_clock_skew: Duration::from_secs(5),
-            execution_time: Duration::from_secs(62),
+            departure_time: Duration::from_secs(2),
+            execution_time: Duration::from_secs(60),
             over_limit: OverLimit::Clamp,
             max_in_flight_per_login_id: 4,
             max_in_flight_per_contract: 16,
@@ -176,6 +187,25 @@ mod tests {
                 let refused = debited(basis, "2013-05-20T12:00:00+09:00", Some(date));
                 assert_eq!(refused, Err(Refusal::Body(BodyRefusal::BadDate)), "{date}");
             }
+        }
+    }
+
+    #[test]
+    fn an_order_that_waited_into_another_day_may_not_leave() {
+        let settings = settings(DayBasis::Accepted);
+        let at = |text: &str| -> Timestamp { text.parse().unwrap() };
+        let noon = at("2013-05-20T12:00:00+09:00");
+        assert!(settings.may_still_leave(noon, at("2013-05-20T23:58:54+09:00")), "however long it waited");
+        assert!(!settings.may_still_leave(noon, at("2013-05-20T23:58:56+09:00")));
+        // Reserved so late that it counts on both days.
+        let late = at("2013-05-20T23:58:54+09:00");
+        assert!(settings.may_still_leave(late, at("2013-05-21T00:00:01+09:00")));
+        assert!(settings.may_still_leave(late, at("2013-05-21T12:00:00+09:00")));
+        assert!(!settings.may_still_leave(late, at("2013-05-22T00:00:01+09:00")));
+        // In time, it always may.
+        for second in 0..60 {
+            let reserved = at("2013-05-20T23:58:00+09:00") + SignedDuration::from_secs(second);
+            assert!(settings.may_still_leave(reserved, reserved + SignedDuration::from_secs(2)), "{reserved}");
         }
     }
 }

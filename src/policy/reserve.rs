@@ -76,6 +76,7 @@ pub struct Reservation {
     holder: Holder,
     route: Arc<Route>,
     grant: Grant,
+    reserved_at: Timestamp,
     /// Whether a failure means that nothing of it was executed (LIM-31).
     fails_whole: bool,
     progress: Progress,
@@ -201,8 +202,9 @@ impl Treasury {
                 self.metrics.count_transfer(State::Reserved.word(), grant.amount);
                 let would_refuse = grant.would_deny.as_ref().map(denial);
                 let (id, route) = (id.transfer(), Arc::clone(route));
-                let progress = Progress::Here;
-                let reservation = Reservation { treasury, id, holder, route, grant, fails_whole, progress };
+                let (reserved_at, progress) = (now, Progress::Here);
+                let reservation =
+                    Reservation { treasury, id, holder, route, grant, reserved_at, fails_whole, progress };
                 Ok((Consequence::Settle(reservation), would_refuse))
             }
         }
@@ -226,10 +228,20 @@ impl Treasury {
 
 impl Consequence {
     /// The request begins to leave: from here on its outcome is the application's.
-    pub fn leaves(&mut self) {
-        if let Self::Settle(reservation) = self {
-            reservation.progress = Progress::Gone;
+    ///
+    /// # Errors
+    /// It has waited so long that the application would execute it on another day than those it counts on (LIM-35).
+    pub fn leaves(&mut self, now: Timestamp) -> Result<(), Refusal> {
+        match self {
+            Self::Settle(reservation) => {
+                if !reservation.treasury.settings.may_still_leave(reservation.reserved_at, now) {
+                    return Err(Refusal::Transfer(TransferRefusal::DayEnded));
+                }
+                reservation.progress = Progress::Gone;
+            }
+            Self::Nothing | Self::Keep(_) | Self::Learn(_) => {}
         }
+        Ok(())
     }
 }
 

@@ -56,6 +56,8 @@ pub enum TransferRefusal {
     TooMany,
     /// The clock lies behind what is recorded (LIM-22).
     ClockBehind,
+    /// It waited until another day than those it was counted on (LIM-35).
+    DayEnded,
     /// The ledger does not answer (LIM-23).
     StoreUnavailable,
     /// The ledger waits for an operator (LIM-41).
@@ -68,7 +70,7 @@ pub enum TransferRefusal {
 
 impl TransferRefusal {
     /// Every variant, for tables and tests.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::NoIdentity,
         Self::UnknownRoute,
         Self::MethodNotRouted,
@@ -83,6 +85,7 @@ impl TransferRefusal {
         Self::InProgress,
         Self::TooMany,
         Self::ClockBehind,
+        Self::DayEnded,
         Self::StoreUnavailable,
         Self::StoreNotAccepted,
         Self::AuditUnavailable,
@@ -105,6 +108,7 @@ impl TransferRefusal {
             Self::InProgress => "transfer_in_progress",
             Self::TooMany => "too_many_transfers",
             Self::ClockBehind => "clock_behind",
+            Self::DayEnded => "day_ended",
             Self::StoreUnavailable => "store_unavailable",
             Self::StoreNotAccepted => "store_not_accepted",
             Self::AuditUnavailable => "audit_unavailable",
@@ -126,9 +130,11 @@ impl TransferRefusal {
             Self::MethodNotRouted => StatusCode::METHOD_NOT_ALLOWED,
             Self::EntryInUse | Self::InProgress => StatusCode::CONFLICT,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
-            Self::ClockBehind | Self::StoreUnavailable | Self::StoreNotAccepted | Self::AuditUnavailable => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::ClockBehind
+            | Self::DayEnded
+            | Self::StoreUnavailable
+            | Self::StoreNotAccepted
+            | Self::AuditUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::OutcomeUnknown => StatusCode::BAD_GATEWAY,
         }
     }
@@ -181,6 +187,7 @@ impl TransferRefusal {
             ),
             Self::NoCeiling
             | Self::ClockBehind
+            | Self::DayEnded
             | Self::StoreUnavailable
             | Self::StoreNotAccepted
             | Self::AuditUnavailable => (
@@ -209,6 +216,7 @@ impl TransferRefusal {
             | Self::InProgress
             | Self::TooMany
             | Self::ClockBehind
+            | Self::DayEnded
             | Self::StoreUnavailable
             | Self::StoreNotAccepted
             | Self::AuditUnavailable

@@ -43,21 +43,22 @@ impl Forward<'_> {
     /// Forwards a request; the answer is cleaned, its body still on its way.
     ///
     /// # Errors
-    /// 502, 503 or 504, the client's failure to send its body, or the visitor's loss of standing while a connection was
-    /// waited for.
+    /// 502, 503 or 504, the client's failure to send its body, or the visitor's loss of standing, or the end of the day,
+    /// while a connection was waited for.
     pub async fn send(&self, sealed: Sealed) -> Result<Answered, Refusal> {
         let Sealed { standing, head, host, body, length, max_body, route, mut consequence, on_trial, room, .. } =
             sealed;
         // Held until the application has answered: so long its body may be in memory.
         let _room = room;
         let lease = self.pool.take().await.inspect_err(|refusal| self.count(*refusal))?;
-        let standing = standing.confirm(&self.trust.load(), self.clock.now())?;
+        let now = self.clock.now();
+        let standing = standing.confirm(&self.trust.load(), now)?;
+        consequence.leaves(now)?;
         let began = Instant::now();
         let progress = standing.visit().progress().clone();
         let bounds = Bounds { max_body, patience: Patience::new(self.body_timeout) };
         let upload = Upload::new(body, &head.method, length, bounds, progress);
         let mut exchange = Exchange::begin(lease, upload, &head, &host);
-        consequence.leaves();
         let answered = poll_fn(|cx| exchange.poll_head(cx)).await;
         let answered = answered.and_then(|bytes| {
             let lease = exchange.lease();

@@ -128,11 +128,15 @@ impl AnswerHead {
         for field in parsed.headers.iter() {
             connection.note(field)?;
         }
-        let framing = match connection.framing(version)? {
-            _ if *asked == Method::HEAD || matches!(code, 204 | 304) => Framing::Nothing,
+        let announced = match connection.framing(version)? {
             Framing::Length(0) => Framing::Nothing,
             framing => framing,
         };
+        let is_bodiless = *asked == Method::HEAD || matches!(code, 204 | 304);
+        let framing = if is_bodiless { Framing::Nothing } else { announced };
+        // An application that sends the body all the same sends it later: the next one's answer, if there were a next one.
+        let announces_body = !matches!(announced, Framing::Nothing | Framing::UntilClose);
+        let may_go_on = *asked == Method::HEAD || (is_bodiless && announces_body);
         let mut headers = HeaderMap::with_capacity(parsed.headers.len());
         for field in parsed.headers.iter().filter(|field| !connection.takes_away(field.name)) {
             let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| Malformed("a field's name"))?;
@@ -148,7 +152,7 @@ impl AnswerHead {
             headers,
             reason: reason.and_then(|reason| ReasonPhrase::try_from(reason.as_bytes()).ok()),
             framing,
-            keeps_alive: !connection.closes && framing != Framing::UntilClose,
+            keeps_alive: !connection.closes && !may_go_on && framing != Framing::UntilClose,
         })
     }
 }

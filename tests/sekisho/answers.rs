@@ -71,6 +71,35 @@ async fn an_answer_means_the_same_wherever_it_is_torn() {
     }
 }
 
+/// An application that sends a body where there is none, and sends it late: it must not be the next one's answer.
+#[tokio::test]
+async fn a_body_that_follows_where_there_is_none_ends_with_its_connection() {
+    let gateway = TestGateway::spawn().await;
+    let mut connection = gateway.enrol("hanakodt").connect().await;
+    let late = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray".to_vec();
+    for (method, head) in [
+        ("HEAD", "HTTP/1.1 200 OK\r\n\r\n"),
+        ("HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 43\r\n\r\n"),
+        ("GET", "HTTP/1.1 204 No Content\r\nContent-Length: 43\r\n\r\n"),
+        ("GET", "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n"),
+    ] {
+        let gate = Arc::new(Semaphore::new(0));
+        gateway.backend.next(Reply::Halves(head.as_bytes().to_vec(), Arc::clone(&gate), late.clone()));
+        connection.request(method, "/", &[], b"").await;
+        let before = gateway.backend.connections();
+        let next = connection.get("/").await;
+        assert_ne!(next.text(), "stray", "{method} {head}");
+        assert_eq!(gateway.backend.connections(), before + 1, "{method} {head}");
+        gate.add_permits(1);
+    }
+    // Where nothing was announced, the connection serves on.
+    gateway.backend.next(Reply::Bytes(b"HTTP/1.1 304 Not Modified\r\n\r\n".to_vec()));
+    assert_eq!(connection.get("/").await.status, 304);
+    let before = gateway.backend.connections();
+    gateway.assert_served_on(&mut connection).await;
+    assert_eq!(gateway.backend.connections(), before);
+}
+
 /// What the application says for the status is the application's.
 #[tokio::test]
 async fn an_answer_of_an_old_server_ends_with_its_connection() {

@@ -58,6 +58,7 @@ mod adjust;
 mod audit;
 mod fleet;
 mod ledger_commands;
+mod logging;
 mod lost_stores;
 mod operator;
 mod reload;

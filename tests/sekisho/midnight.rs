@@ -61,6 +61,30 @@ async fn what_is_on_its_way_at_midnight_counts_on_both_days() {
     }
 }
 
+/// Reserved before the hour in which orders count on both days, and still waiting for a connection when it has begun.
+#[tokio::test]
+async fn an_order_that_waits_into_the_next_day_does_not_leave() {
+    let layer = "[upstream]\nmax-connections = 1\nconnect-timeout = \"30s\"";
+    for (waits_until, said) in [("23:58:54", Said::done()), ("23:58:56", Said::refused(503, "day_ended"))] {
+        let story = MoneyStory::plan().at("23:58:00").layer(layer).open().await;
+        let (mut hanako, mut taro) = (story.payer("hanakodt"), story.payer("tarokodt"));
+        let gate = Gate::shut();
+        story.bank.fail_next(Fault::HoldRequest(gate.clone()));
+        let first = tokio::spawn(async move { taro.transfer(1).await });
+        gate.arrived(1).await;
+        let mut tab = hanako.tab();
+        let second = tokio::spawn(async move { tab.transfer(60_000_000).await });
+        story.gateway.operator.wait_for("sekisho_reservations", &[("state", "reserved")], 2.0).await;
+        story.set_time(story.today(), waits_until);
+        gate.open();
+        assert_eq!(first.await.unwrap(), Said::done());
+        assert_eq!(second.await.unwrap(), said, "{waits_until}");
+        let expected = if said == Said::done() { 60_000_000 } else { 0 };
+        assert_eq!((story.executed_today("hanakodt"), hanako.counted().await), (expected, expected));
+        story.close().await;
+    }
+}
+
 /// LIM-35: the bank's clock is off, within what the configuration allows for; its own day decides.
 #[tokio::test]
 async fn a_bank_whose_clock_is_off_executes_no_more_on_any_of_its_days() {

@@ -64,8 +64,8 @@ pub(in crate::config) fn read_transfer(
         section.warn("mode", "\"observe\" refuses no transfer: the ceiling does not hold".into());
     }
     section.finish();
-    let execution_time =
-        upstream.map_or(*TIMEOUT.end(), |upstream| upstream.connect_timeout + upstream.response_timeout);
+    let departure_time = upstream.map_or(*TIMEOUT.end(), |upstream| upstream.connect_timeout);
+    let execution_time = upstream.map_or(*TIMEOUT.end(), |upstream| upstream.response_timeout);
     Ok(Some(Transfer {
         ceiling: Settings {
             ceiling: ceiling?,
@@ -73,6 +73,7 @@ pub(in crate::config) fn read_transfer(
             per_login_id: per_login_id?,
             day_basis: day_basis?,
             backend_clock_skew: skew?,
+            departure_time,
             execution_time,
             over_limit: over_limit?,
             max_in_flight_per_login_id: of_login_id?,

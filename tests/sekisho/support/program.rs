@@ -1,12 +1,15 @@
 //! The compiled program as a process of its own, which can be killed.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Lines};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
 use super::operator::Operator;
 use super::{PATIENCE, within};
+
+/// The lines of its log.
+pub type Log = Lines<BufReader<ChildStderr>>;
 
 /// A running program.
 #[derive(Debug)]
@@ -19,8 +22,15 @@ pub struct Program {
 impl Program {
     /// Starts it on these files and waits until it listens.
     pub async fn start(files: &[PathBuf]) -> Self {
+        // Read on, so that it never waits for us.
+        let read_on = |log: Log| drop(std::thread::spawn(move || log.for_each(drop)));
+        Self::start_with(files, "info", read_on).await
+    }
+
+    /// The same; what it logs, and what becomes of its log once it listens, is the story's.
+    pub async fn start_with(files: &[PathBuf], directives: &str, keep: impl FnOnce(Log) + Send + 'static) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sekisho"));
-        command.arg("run").env("RUST_LOG", "info").stdout(Stdio::null()).stderr(Stdio::piped());
+        command.arg("run").env("RUST_LOG", directives).stdout(Stdio::null()).stderr(Stdio::piped());
         for file in files {
             command.arg("--config").arg(file);
         }
@@ -32,12 +42,17 @@ impl Program {
                 address_in(&line.unwrap_or_else(|| panic!("it ended before it said {message:?}")))
             };
             let addresses = (of("\"listening\""), of("\"metrics and health\""));
-            // Read on, so that it never waits for us.
-            std::thread::spawn(move || log.for_each(drop));
+            keep(log);
             addresses
         });
         let (address, operator) = within(PATIENCE, "the program", told).await.unwrap();
         Self { child, address, operator: Operator::at(operator) }
+    }
+
+    /// SIGHUP: it reads everything again.
+    pub fn hang_up(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
     }
 
     /// SIGKILL.
