@@ -46,6 +46,8 @@ pub struct Record {
     pub day: Option<JstDate>,
     /// Who of the institution acted.
     pub operator: Option<Box<str>>,
+    /// Who had proposed the act, where it takes two.
+    pub proposer: Option<Box<str>>,
     /// The gateway that somebody acted on, by its journal's name.
     pub member: Option<Box<str>>,
     /// Where the ledger stood (LIM-41). Every record of a transfer carries it.
@@ -73,6 +75,7 @@ impl Record {
             transfer: None,
             day: None,
             operator: None,
+            proposer: None,
             member: None,
             store: None,
             configuration: None,
@@ -86,7 +89,8 @@ impl Record {
                 TransferState::Reserved | TransferState::Committed | TransferState::Released | TransferState::Unknown,
             )
             | Action::Reloaded
-            | Action::Operator(_) => Importance::Money,
+            | Action::Operator(_)
+            | Action::Proposed(_) => Importance::Money,
             Action::Transfer(TransferState::Refused) | Action::Login | Action::HandshakeRefused | Action::Refused => {
                 if self.login_id.is_some() {
                     Importance::Notice
@@ -114,6 +118,10 @@ impl Record {
         line.text("sekisho.transfer.state", self.action.transfer_state().map(TransferState::word));
         line.plain("sekisho.day", self.day);
         line.text("sekisho.operator", self.operator.as_deref());
+        line.text("sekisho.proposer", self.proposer.as_deref());
+        if let Action::Proposed(wanted) = self.action {
+            line.text("sekisho.proposed", Some(wanted.word()));
+        }
         line.text("sekisho.member", self.member.as_deref());
         line.store(self.store.as_ref());
         line.plain("sekisho.config.sha256", self.configuration);
@@ -135,6 +143,8 @@ pub enum Action {
     Reloaded,
     /// Somebody of the institution acted.
     Operator(OperatorAct),
+    /// Somebody proposed an act that takes two; it was not done.
+    Proposed(OperatorAct),
 }
 
 impl Action {
@@ -147,6 +157,7 @@ impl Action {
             Self::Transfer(_) => "transfer",
             Self::Reloaded => "reloaded",
             Self::Operator(act) => act.word(),
+            Self::Proposed(_) => "proposed",
         }
     }
 
@@ -155,7 +166,7 @@ impl Action {
         match self {
             Self::Transfer(state) => Some(state),
             Self::Operator(act) => act.transfer_state(),
-            Self::Login | Self::HandshakeRefused | Self::Refused | Self::Reloaded => None,
+            Self::Login | Self::HandshakeRefused | Self::Refused | Self::Reloaded | Self::Proposed(_) => None,
         }
     }
 
@@ -164,7 +175,7 @@ impl Action {
         match self {
             Self::Login | Self::HandshakeRefused => "authentication",
             Self::Refused | Self::Transfer(_) => "web",
-            Self::Reloaded | Self::Operator(_) => "configuration",
+            Self::Reloaded | Self::Operator(_) | Self::Proposed(_) => "configuration",
         }
     }
 
@@ -173,6 +184,7 @@ impl Action {
             Self::Login
             | Self::Reloaded
             | Self::Operator(_)
+            | Self::Proposed(_)
             | Self::Transfer(TransferState::Reserved | TransferState::Committed) => Outcome::Success,
             Self::HandshakeRefused
             | Self::Refused
