@@ -10,6 +10,7 @@ mod control;
 mod demo;
 mod ledger;
 mod logging;
+mod observed;
 mod pki;
 mod reload;
 mod run;

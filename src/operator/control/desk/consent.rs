@@ -28,6 +28,7 @@ impl Desk {
             Action::Login
             | Action::HandshakeRefused
             | Action::Refused
+            | Action::Observed
             | Action::Transfer(_)
             | Action::Reloaded
             | Action::Proposed(_) => act,
