@@ -54,12 +54,13 @@ use crate::connection::request;
 use crate::connection::trust::Trust;
 use crate::connection::{Limits, Visit, Visitor};
 use crate::domain::{Clock, RequestId, Yen};
+use crate::operator::audit::observed::Observation;
 use crate::operator::audit::{Action, Audit, Record, TransferState, UrlPath};
 use crate::operator::metrics::{CountedRoute, ListenerMetrics, Metrics, OTHER_ROUTE};
 use crate::policy::buffers::Buffers;
 use crate::policy::inspect::{Inspected, Time, inspect};
 use crate::policy::rate_limit::{RateLimits, Told};
-use crate::policy::reserve::{Treasury, reserve};
+use crate::policy::reserve::{Reserved, Treasury, reserve};
 use crate::policy::route::{Route, Routes};
 use crate::refusal::{HelpDesk, Reader, Refusal, TransferRefusal};
 use crate::upstream;
@@ -188,7 +189,7 @@ impl Pipeline {
     ) -> Result<Response<AnswerBody>, Refusal> {
         let reserved = reserve(rules.treasury.as_ref(), inspected, id).await?;
         if let Some(refusal) = reserved.observed {
-            self.metrics.refusals_observed.with_label_values(&[refusal.code()]).inc();
+            self.note_observed(refusal, &reserved);
         }
         let sealed = rules.sealer.seal(reserved, id, self.clock.unix_seconds())?;
         self.metrics.identity_headers_removed.inc_by(sealed.identities_removed);
@@ -218,6 +219,17 @@ impl Pipeline {
         });
         // What panicked had left, or not: its reservation says so.
         concluded.await.unwrap_or(Err(Refusal::Transfer(TransferRefusal::OutcomeUnknown)))
+    }
+
+    /// What would have been refused goes on; that it would have been is counted and told (LIM-29).
+    fn note_observed(&self, refusal: Refusal, reserved: &Reserved) {
+        self.metrics.refusals_observed.with_label_values(&[refusal.code()]).inc();
+        self.audit.observe(&Observation {
+            reason: refusal.code(),
+            method: reserved.request.parts.method.as_str(),
+            target: reserved.request.target().path(),
+            route: &reserved.route.name,
+        });
     }
 
     fn note_refusal(

@@ -1,4 +1,4 @@
-//! `sekisho audit verify`: what an auditor asks before believing the log.
+//! `sekisho audit`: what an auditor asks before believing the log, and what else is read out of it.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
 
+use super::observed::Observed;
 use super::{ConfigurationFiles, Failure};
 use crate::domain::Clock;
 use crate::operator::audit::Digest;
@@ -14,6 +15,7 @@ use crate::operator::audit::verify::{self, Kept, Verified};
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     Verify(Verify),
+    Observed(Observed),
 }
 
 /// Verify that no record of an audit log was changed, removed, inserted or swapped
@@ -43,14 +45,31 @@ pub(super) struct Verify {
 }
 
 pub(super) fn audit(command: &Command, clock: &dyn Clock) -> Result<(), Failure> {
-    let Command::Verify(verify) = command;
-    let mut files = verify.logs.clone();
-    if files.is_empty() {
-        let settings = verify.configuration.load(clock)?.audit;
-        files.push(settings.ok_or_else(|| anyhow!("the configuration has no [audit]"))?.file);
+    match command {
+        Command::Verify(verify) => verify.run(clock),
+        Command::Observed(observed) => observed.run(clock),
     }
-    let verified = verify::verify(&files, verify.head).context("the audit log is not whole")?;
-    Ok(print(&verified, &mut io::stdout().lock())?)
+}
+
+impl Verify {
+    fn run(&self, clock: &dyn Clock) -> Result<(), Failure> {
+        let files = files(&self.logs, &self.configuration, clock)?;
+        let verified = verify::verify(&files, self.head).context("the audit log is not whole")?;
+        Ok(print(&verified, &mut io::stdout().lock())?)
+    }
+}
+
+/// The logs that were named, or that of the configuration.
+pub(super) fn files(
+    logs: &[PathBuf],
+    configuration: &ConfigurationFiles,
+    clock: &dyn Clock,
+) -> Result<Vec<PathBuf>, Failure> {
+    if !logs.is_empty() {
+        return Ok(logs.to_vec());
+    }
+    let settings = configuration.load(clock)?.audit;
+    Ok(vec![settings.ok_or_else(|| anyhow!("the configuration has no [audit]"))?.file])
 }
 
 fn print(verified: &Verified, out: &mut impl Write) -> io::Result<()> {

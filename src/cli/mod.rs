@@ -1,7 +1,7 @@
 //! The command line: which commands there are, and what a shell learns from each.
 //!
 //! One file per command. Every failure ends here and becomes an exit code: 64 for a command that was not understood, 78
-//! for a configuration with mistakes, 70 for everything else that went wrong.
+//! for a configuration with mistakes, 75 for what was proposed and takes a second person, 70 for everything else that went wrong.
 
 mod assertion;
 mod audit;
@@ -10,6 +10,7 @@ mod control;
 mod demo;
 mod ledger;
 mod logging;
+mod observed;
 mod pki;
 mod reload;
 mod run;
@@ -29,6 +30,8 @@ use crate::domain::{Clock, SystemClock};
 const EXIT_USAGE: u8 = 64;
 /// It was understood and failed (`EX_SOFTWARE`).
 const EXIT_FAILURE: u8 = 70;
+/// It was proposed, and somebody else must ask for the same (`EX_TEMPFAIL`).
+const EXIT_PROPOSED: u8 = 75;
 /// The configuration has mistakes (`EX_CONFIG`).
 const EXIT_CONFIGURATION: u8 = 78;
 
@@ -94,6 +97,8 @@ impl ConfigurationFiles {
 enum Failure {
     /// The configuration has mistakes; the text is one line for each.
     Configuration(String),
+    /// It takes two people, and this was the first; the text says until when the second may come.
+    Proposed(String),
     /// Everything else.
     Other(anyhow::Error),
 }
@@ -142,6 +147,10 @@ pub fn run_command() -> ExitCode {
         Err(Failure::Configuration(mistakes)) => {
             eprintln!("{mistakes}");
             ExitCode::from(EXIT_CONFIGURATION)
+        }
+        Err(Failure::Proposed(said)) => {
+            eprintln!("{said}");
+            ExitCode::from(EXIT_PROPOSED)
         }
         Err(Failure::Other(error)) if is_broken_pipe(&error) => ExitCode::from(EXIT_FAILURE),
         Err(Failure::Other(error)) => {

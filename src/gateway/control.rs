@@ -22,8 +22,8 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch as signal};
 
 use super::{Shared, Stage, StartError, watch};
-use crate::operator::Settings;
 use crate::operator::control::{self, Control, Desk, Reload};
+use crate::operator::{SecondPerson, Settings};
 
 /// An operator's client may take this long over a request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,6 +40,7 @@ pub(super) struct Bound {
     operator: StdTcpListener,
     socket: StdUnixListener,
     socket_path: PathBuf,
+    second_person: SecondPerson,
     /// The operator address; tells the port where the configuration says 0.
     pub address: SocketAddr,
 }
@@ -50,9 +51,15 @@ pub(super) fn bind(settings: &Settings) -> Result<Bound, StartError> {
     let operator = StdTcpListener::bind(settings.address)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .map_err(failed(settings.address.to_string()))?;
-    let socket = control::bind(&settings.control).map_err(failed(settings.control.display().to_string()))?;
+    let socket = control::bind(settings).map_err(failed(settings.control.display().to_string()))?;
     let address = operator.local_addr()?;
-    Ok(Bound { operator, socket, socket_path: settings.control.clone(), address })
+    Ok(Bound {
+        operator,
+        socket,
+        socket_path: settings.control.clone(),
+        second_person: settings.second_person,
+        address,
+    })
 }
 
 impl Bound {
@@ -72,7 +79,7 @@ impl Bound {
     async fn serve(self, shared: Arc<Shared>, mut stage: signal::Receiver<Stage>) -> io::Result<()> {
         let operator = TcpListener::from_std(self.operator)?;
         let socket = UnixListener::from_std(self.socket)?;
-        let control = control_of(&shared);
+        let control = control_of(&shared, self.second_person);
 
         let viewed = Arc::clone(&shared);
         let tell = move |(), request| std::future::ready(viewed.view.answer(&request));
@@ -96,7 +103,7 @@ impl Bound {
     }
 }
 
-fn control_of(shared: &Arc<Shared>) -> Control {
+fn control_of(shared: &Arc<Shared>, second_person: SecondPerson) -> Control {
     let reloaded = Arc::clone(shared);
     let reload: Reload = Arc::new(move || match reloaded.reload() {
         Ok(reloaded) => Ok(format!("{reloaded}\n")),
@@ -104,7 +111,7 @@ fn control_of(shared: &Arc<Shared>) -> Control {
     });
     let desk = shared.money.ledger.clone().map(|ledger| {
         let (audit, metrics) = (shared.money.audit.clone(), Arc::clone(&shared.metrics));
-        Desk::new(ledger, audit, metrics, Arc::clone(&shared.clock))
+        Desk::new(ledger, audit, metrics, Arc::clone(&shared.clock), second_person)
     });
     Control { reload, rules: Arc::clone(&shared.rules), desk }
 }

@@ -14,6 +14,17 @@ use std::path::PathBuf;
 pub struct Settings {
     /// Where /metrics, /health/* and /.well-known/jwks.json are served. Loopback only.
     pub address: SocketAddr,
-    /// The control socket, mode 0600.
+    /// The control socket.
     pub control: PathBuf,
+    /// Whether acts that let more money move need a second person.
+    pub second_person: SecondPerson,
+}
+
+/// Whether acts that let more money move need two people (LIM-28, OPS-14).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecondPerson {
+    /// One is enough.
+    NotNeeded,
+    /// Two Unix users must ask for the same.
+    Needed,
 }

@@ -1,5 +1,7 @@
 //! Operators put right what the ledger could not know: LIM-28.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use sekisho::domain::{Clock as _, JstDate};
 use serde_json::Value;
 
@@ -110,4 +112,37 @@ async fn what_was_settled_the_wrong_way_is_corrected_and_what_is_open_is_not() {
     ] {
         assert_eq!(ask(&gateway, "POST", &target, body).await.status, 400, "{target}");
     }
+}
+
+/// The first half: all of us are one user here. That a second one is heard is told where the users can be chosen.
+#[tokio::test]
+async fn what_lets_more_money_move_is_only_proposed_by_one_user_where_it_takes_two() {
+    let gateway = TestGateway::builder().layer("[operator]\nsecond-person = true\n").spawn().await;
+    let mode = gateway.path("state/control.sock").metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o660, "a group of operators can reach it");
+    let customer = gateway.enrol("hanakodt");
+    let id = lose(&gateway, &customer, 100_000_000).await;
+    let release = ["ledger", "reconcile", &id, "--released", "--reason", "not in the books"];
+    let said = sekisho(&gateway, &release).await;
+    assert_eq!((said.code, &*said.out), (Some(75), ""), "{said:?}");
+    assert!(said.err.starts_with("proposed, and not done: another user"), "{said:?}");
+    let renamed = [&release[..], &["--operator", "Sato"]].concat();
+    let user = rustix::process::getuid().as_raw();
+    assert!(sekisho(&gateway, &renamed).await.failed().contains(&format!("uid {user} has proposed it")));
+    let raise = ["ledger", "limit", "hanakodt", "--forget", "--reason", "paper form"];
+    assert!(sekisho(&gateway, &raise).await.well().contains("forgotten"), "there was none: nothing is raised");
+    let accept = ["ledger", "accept", "--reason", "clock"];
+    assert_eq!(sekisho(&gateway, &accept).await.code, Some(75));
+    assert_eq!(expect_refused(&gateway, &customer, 1).await, (403, "over_ceiling".into()), "it still counts");
+    assert!(sekisho(&gateway, &["ledger", "unknown"]).await.well().contains(&id));
+
+    let commit = ["ledger", "reconcile", &id, "--committed", "--reason", "receipt 4711"];
+    sekisho(&gateway, &commit).await.well();
+    let proposed = records(&gateway.path("state/audit.jsonl"), "proposed");
+    let told: Vec<_> = proposed.iter().map(|record| (&record["sekisho.proposed"], &record["event.outcome"])).collect();
+    let (reconciled, accepted) = (Value::from("transfer_reconciled"), Value::from("store_accepted"));
+    let (success, failure) = (Value::from("success"), Value::from("failure"));
+    assert_eq!(told, [(&reconciled, &success), (&reconciled, &failure), (&accepted, &success)]);
+    assert_eq!(proposed[0]["sekisho.transfer.id"], id.as_str());
+    assert_eq!(proposed[0]["event.reason"], "not in the books");
 }

@@ -1,6 +1,7 @@
 //! `mode = "observe"`: what would be refused is forwarded, counted and told (LIM-29).
 
-use crate::support::{COMMIT, LIMIT, MoneyStory, Said};
+use crate::support::desk::{records, sekisho};
+use crate::support::{COMMIT, LIMIT, MoneyStory, Said, eventually};
 
 const OBSERVE: &str = "[transfer]\nmode = \"observe\"\n";
 
@@ -27,6 +28,11 @@ async fn nothing_about_money_is_refused_while_it_is_observed_and_everything_is_t
     }
     assert_eq!(story.gateway.operator.metric("sekisho_refusals_total", &[]).await, 0.0);
     assert_eq!(story.transfers("committed").await, 2.0);
+    let log = story.gateway.path("state/audit.jsonl");
+    let told = async || records(&log, "observed");
+    let told = eventually("one record of each reason", told, |told| told.len() >= 5).await;
+    let reasons: Vec<_> = told.iter().map(|record| record["event.reason"].as_str().unwrap()).collect();
+    assert_eq!(reasons, ["over_ceiling", "bad_amount", "ambiguous_field", "unknown_route", "method_not_routed"]);
 }
 
 /// What was observed is counted: from the first enforced request on, the day's sum holds.
@@ -41,4 +47,38 @@ async fn what_was_observed_counts_when_it_is_enforced() {
     assert_eq!(story.payer("tarokodt").transfer(6).await, Said::refused(403, "over_ceiling"));
     assert_eq!(story.payer("tarokodt").transfer(5).await, Said::done());
     story.close().await;
+}
+
+/// LIM-38: below a wide prefix, what no route declares is found; nothing that a query or a session holds is told.
+#[tokio::test]
+async fn a_bank_finds_the_routes_that_it_has_not_declared() {
+    let prefixes = "[transfer]\nmode = \"observe\"\nprefixes = [\"/ib/\"]\n";
+    let story = MoneyStory::plan().layer(prefixes).without_ceiling().open().await;
+    let mut hanako = story.payer("hanakodt");
+    for path in ["/ib/news.do?password=himitsu", "/ib//news.do;jsessionid=himitsu", "/ib/news.do", "/ib/help.do"] {
+        hanako.get(path).await;
+    }
+    assert_eq!(hanako.submit(COMMIT, "amount=1,5").await, Said::failed());
+    let directory = story.gateway.directory();
+    let log = directory.path().join("state/audit.jsonl");
+    let file = log.to_str().unwrap().to_owned();
+    let told = async || records(&log, "observed");
+    let first = eventually("the first of each kind", told, |told| told.len() >= 3).await;
+    let told: Vec<_> = first.iter().map(|record| (&record["url.path"], &record["event.reason"])).collect();
+    assert!(told.contains(&(&"/ib/news.do".into(), &"unknown_route".into())), "{told:?}");
+    assert!(first.iter().all(|record| record["sekisho.count"] == 1 && record.get("user.id").is_none()), "{first:?}");
+
+    let anywhere = crate::support::TestGateway::spawn().await;
+    story.close().await;
+    let table = sekisho(&anywhere, &["audit", "observed", &file]).await.well();
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["count", "method", "path", "reason", "route"]);
+    assert_eq!(rows[1], ["3", "GET", "/ib/news.do", "unknown_route", "other"], "{table}");
+    for row in [["1", "GET", "/ib/help.do", "unknown_route", "other"], ["1", "POST", COMMIT, "bad_amount", "transfer"]]
+    {
+        assert!(rows.iter().any(|found| *found == row), "{row:?} in\n{table}");
+    }
+    assert!(!table.contains("himitsu") && !std::fs::read_to_string(&log).unwrap().contains("himitsu"));
+    let nothing = sekisho(&anywhere, &["audit", "observed"]).await.well();
+    assert_eq!(nothing, "nothing was observed that would have been refused\n");
 }

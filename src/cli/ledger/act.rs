@@ -19,7 +19,7 @@ Examples:
   sekisho ledger reconcile 01a202c4-adb8-77c7-a5c5-951b7a59c562 --committed --reason 'receipt 1234, asked Mr Sato'
   sekisho ledger reconcile 01a202c4-adb8-77c7-a5c5-951b7a59c562 --released --reason 'not in the books of 2026-11-02'
 
-Exit codes: 0 settled and on record · 70 it is not unknown, or refused · 78 mistakes in the configuration")]
+Exit codes: 0 settled and on record · 70 it is not unknown, or refused · 75 proposed · 78 mistakes in the configuration")]
 pub(in crate::cli) struct Reconcile {
     /// The transfer's ID, as `sekisho ledger unknown` lists it; it is the request's X-Request-Id
     #[arg(value_parser = transfer)]
@@ -69,7 +69,7 @@ Examples:
   sekisho ledger correct 01a202c4-adb8-77c7-a5c5-951b7a59c562 --released --reason 'returned by the other bank, slip 0815'
   sekisho ledger correct 01a202c4-adb8-77c7-a5c5-951b7a59c562 --committed --reason 'receipt 1234: reconciled by mistake'
 
-Exit codes: 0 corrected and on record · 70 no such transfer, not settled, or so already · 78 mistakes in the configuration")]
+Exit codes: 0 corrected and on record · 70 no such transfer, not settled, or so already · 75 proposed · 78 mistakes in the configuration")]
 pub(in crate::cli) struct Correct {
     /// The transfer's ID, as `sekisho ledger show` lists it; it is the request's X-Request-Id
     #[arg(value_parser = transfer)]
@@ -102,7 +102,7 @@ struct Outcome {
 Example:
   sekisho ledger accept --reason 'restored the backup of 02:00, ticket 4711'
 
-Exit codes: 0 accepted and on record · 70 refused · 78 mistakes in the configuration")]
+Exit codes: 0 accepted and on record · 70 refused · 75 proposed · 78 mistakes in the configuration")]
 pub(in crate::cli) struct Accept {
     #[command(flatten)]
     by: By,
@@ -117,7 +117,7 @@ Examples:
   sekisho ledger limit hanakodt --yen 5000000 --reason 'paper form of 2026-11-02'
   sekisho ledger limit hanakodt --forget --reason 'imported for the wrong contract'
 
-Exit codes: 0 kept and on record · 70 refused · 78 mistakes in the configuration")]
+Exit codes: 0 kept and on record · 70 refused · 75 proposed · 78 mistakes in the configuration")]
 pub(in crate::cli) struct Limit {
     /// The contract
     #[arg(value_name = "CONTRACT", value_parser = contract)]
@@ -151,7 +151,7 @@ struct Own {
 Example:
   sekisho ledger write-off 019ab1c2d3e47f608192a3b4c5d6e7f8 --reason 'its disk is lost, ticket 4711'
 
-Exit codes: 0 given up and on record · 70 no such gateway, or refused · 78 mistakes in the configuration")]
+Exit codes: 0 given up and on record · 70 no such gateway, or refused · 75 proposed · 78 mistakes in the configuration")]
 pub(in crate::cli) struct WriteOff {
     /// Its name, as `sekisho ledger members` lists it
     #[arg(value_parser = member)]

@@ -12,7 +12,7 @@ use std::io::{self, Write};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use http::Method;
+use http::{Method, StatusCode};
 use serde_json::Value;
 
 use super::Failure;
@@ -73,7 +73,11 @@ fn acted(
     order["reason"] = by.reason.into();
     order["operator"] = by.operator.unwrap_or_else(user_of_this_shell).into();
     let control = process.control(clock)?;
-    told(&control.ask(Method::POST, target, Some(&order))?.followed()?, false, print)
+    let answer = control.ask(Method::POST, target, Some(&order))?;
+    if answer.status == StatusCode::ACCEPTED {
+        return Err(Failure::Proposed(answer.text.trim_end().to_owned()));
+    }
+    told(&answer.followed()?, false, print)
 }
 
 /// Prints an answer as it came, or for people.

@@ -10,9 +10,9 @@ use super::TIMEOUT;
 use crate::config::Process;
 use crate::config::mistake::Read;
 use crate::config::section::Section;
-use crate::config::units::{Given, duration, integer, lines, parsed};
+use crate::config::units::{Given, duration, flag, integer, lines, parsed};
 use crate::connection::listener;
-use crate::operator;
+use crate::operator::{self, SecondPerson};
 use crate::refusal::HelpDesk;
 
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -70,8 +70,11 @@ pub(in crate::config) fn read_operator(
         let text = format!("{} is longer than the {MAX_SOCKET_PATH} bytes a socket's path may have", path.display());
         section.mistake("control", text);
     }
+    let second_person = section.or("second-person", SecondPerson::NotNeeded, |given| {
+        Ok(if flag(given)? { SecondPerson::Needed } else { SecondPerson::NotNeeded })
+    });
     section.finish();
-    Ok(operator::Settings { address: address?, control: control? })
+    Ok(operator::Settings { address: address?, control: control?, second_person: second_person? })
 }
 
 /// `[help-desk]`.

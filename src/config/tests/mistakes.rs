@@ -72,6 +72,11 @@ fn every_mistake_is_listed_at_once_in_the_order_of_the_file() {
 const SINGLE: &[(&str, &str, &str)] = &[
     ("name = \"certificate\"", "", "listener.#1.name: is missing"),
     ("name = \"certificate\"", "name = \"a b\"", "listener.a b.name: is \"a b\", but must be"),
+    (
+        "second-person = false",
+        "second-person = \"yes\"",
+        "operator.second-person: is \"yes\", but must be true or false",
+    ),
     ("[[listener]]", "[listener]", "listener: must be written as one [[listener]] for each"),
     ("server-names = [\"localhost\"]", "server-names = []", "listener.certificate.server-names: is empty"),
     (

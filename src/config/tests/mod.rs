@@ -19,6 +19,7 @@ use super::{Config, Mistakes};
 use crate::connection::Limits;
 use crate::connection::listener::{Authentication, RefusalManner};
 use crate::domain::{HostName, ManualClock};
+use crate::operator::SecondPerson;
 use crate::upstream::{HostHeader, Scheme, UnderscoreHeaders};
 
 const SHIPPED: &str = include_str!("../../../config.toml");
@@ -123,6 +124,7 @@ fn the_shipped_configuration_says_what_the_defaults_are() {
     assert_eq!(config.process.state_directory, site.path("state"));
     assert_eq!(config.operator.address, "127.0.0.1:9900".parse().unwrap());
     assert_eq!(config.operator.control, site.path("state/control.sock"));
+    assert_eq!(config.operator.second_person, SecondPerson::NotNeeded);
     assert_eq!(config.help_desk, crate::refusal::HelpDesk::default());
 
     let [listener] = config.listeners.as_slice() else { panic!("one listener") };

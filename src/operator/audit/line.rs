@@ -20,10 +20,15 @@ const SCHEMA: &str = "8.11.0";
 /// RFC 3339 in UTC, with milliseconds.
 const TIME: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
-/// The names that are read again, at start and by `sekisho audit verify`.
+/// The names that are read again, at start and by the commands of `sekisho audit`.
 pub(super) mod name {
     pub const TIMESTAMP: &str = "@timestamp";
     pub const ACTION: &str = "event.action";
+    pub const REASON: &str = "event.reason";
+    pub const METHOD: &str = "http.request.method";
+    pub const PATH: &str = "url.path";
+    pub const ROUTE: &str = "sekisho.route";
+    pub const COUNT: &str = "sekisho.count";
     pub const SEQUENCE: &str = "sekisho.audit.sequence";
     pub const PREVIOUS: &str = "sekisho.audit.previous";
     pub const TORN_BYTES: &str = "sekisho.audit.torn.bytes";

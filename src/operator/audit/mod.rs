@@ -14,6 +14,7 @@
 mod chain;
 mod file;
 mod line;
+pub mod observed;
 mod queue;
 mod record;
 mod tail;
@@ -24,8 +25,8 @@ mod writer;
 pub(super) mod tests;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,7 @@ use crate::domain::Clock;
 use crate::operator::metrics::AuditMetrics;
 use file::{Disk, LogFile};
 use line::{Notice, append};
+use observed::{Observation, Observations};
 use queue::{Condition, Order, Queue};
 use tail::{Tail, TailError};
 use writer::{Health, Pace, Reserve, Unsynced, Writer};
@@ -100,6 +102,7 @@ struct Log {
     clock: Arc<dyn Clock>,
     last_store: Option<StoreMark>,
     writer: Option<JoinHandle<()>>,
+    observations: Mutex<Observations>,
 }
 
 impl Audit {
@@ -170,7 +173,13 @@ impl Audit {
             told: Condition::Good,
         };
         let thread = thread::Builder::new().name("audit".into()).spawn(move || writer.run())?;
-        let audit = Self(Mode::On(Arc::new(Log { queue, clock, last_store: store, writer: Some(thread) })));
+        let audit = Self(Mode::On(Arc::new(Log {
+            queue,
+            clock,
+            last_store: store,
+            writer: Some(thread),
+            observations: Mutex::default(),
+        })));
         // The start is on the disk before the first customer comes. Where the disk refuses, the log is not writable and
         // has told why.
         let _ = audit.flush();
@@ -183,6 +192,14 @@ impl Audit {
             Mode::Off => {}
             Mode::On(log) => log.queue.push(log.clock.now(), record),
         }
+    }
+
+    /// Records what would have been refused; of many that are alike the first, and how many there were.
+    pub fn observe(&self, seen: &Observation<'_>) {
+        let Mode::On(log) = &self.0 else { return };
+        let now = log.clock.now();
+        let told = log.observations.lock().unwrap_or_else(PoisonError::into_inner).take(seen, now);
+        told.into_iter().for_each(|record| log.queue.push(now, record));
     }
 
     /// Whether a decision about money can be recorded. While it cannot, none may be taken.
@@ -228,6 +245,9 @@ impl Audit {
 
 impl Drop for Log {
     fn drop(&mut self) {
+        let now = self.clock.now();
+        let observations = self.observations.get_mut().unwrap_or_else(PoisonError::into_inner);
+        observations.end().into_iter().for_each(|record| self.queue.push(now, record));
         self.queue.close();
         if self.writer.take().is_some_and(|writer| writer.join().is_err()) {
             tracing::error!("the writer of the audit log failed");

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::Unwritten;
 use super::file::{RotateError, Rotation};
-use super::record::{Importance, Record};
+use super::record::{Action, Importance, Record};
 use crate::operator::metrics::AuditMetrics;
 
 /// Records that wait here are written with one system call. It also bounds how often a worker has to wake the writer.
@@ -139,6 +139,8 @@ impl Queue {
             {
                 false
             }
+            // Bounded where they are made, and told in a bunch.
+            Importance::Notice if record.action == Action::Observed => true,
             Importance::Notice => state.notices.allows(Instant::now(), self.per_second),
             Importance::Stranger => state.strangers.allows(Instant::now(), self.per_second),
         };

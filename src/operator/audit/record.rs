@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::chain::Digest;
-use super::line::Line;
+use super::line::{Line, name};
 use crate::domain::{ContractId, JstDate, LoginId, RequestId, Serial, Yen};
 
 /// A decision that matters. Fill in what is known: `Record { login_id: Some(id), ..Record::new(Action::Login) }`.
@@ -32,6 +32,8 @@ pub struct Record {
     pub client: Option<IpAddr>,
     /// The request.
     pub request: Option<RequestId>,
+    /// By which method.
+    pub method: Option<Box<str>>,
     /// What was asked for.
     pub path: Option<UrlPath>,
     /// The listener's name.
@@ -46,10 +48,14 @@ pub struct Record {
     pub day: Option<JstDate>,
     /// Who of the institution acted.
     pub operator: Option<Box<str>>,
+    /// Who had proposed the act, where it takes two.
+    pub proposer: Option<Box<str>>,
     /// The gateway that somebody acted on, by its journal's name.
     pub member: Option<Box<str>>,
     /// Where the ledger stood (LIM-41). Every record of a transfer carries it.
     pub store: Option<StoreMark>,
+    /// How many the record stands for, where that is not one.
+    pub count: Option<u64>,
     /// SHA-256 of the configuration in force (OPS-14).
     pub configuration: Option<Digest>,
 }
@@ -66,6 +72,7 @@ impl Record {
             contract: None,
             client: None,
             request: None,
+            method: None,
             path: None,
             listener: None,
             route: None,
@@ -73,8 +80,10 @@ impl Record {
             transfer: None,
             day: None,
             operator: None,
+            proposer: None,
             member: None,
             store: None,
+            count: None,
             configuration: None,
         }
     }
@@ -86,7 +95,10 @@ impl Record {
                 TransferState::Reserved | TransferState::Committed | TransferState::Released | TransferState::Unknown,
             )
             | Action::Reloaded
-            | Action::Operator(_) => Importance::Money,
+            | Action::Operator(_)
+            | Action::Proposed(_) => Importance::Money,
+            // About the configuration, not about anybody.
+            Action::Observed => Importance::Notice,
             Action::Transfer(TransferState::Refused) | Action::Login | Action::HandshakeRefused | Action::Refused => {
                 if self.login_id.is_some() {
                     Importance::Notice
@@ -100,22 +112,28 @@ impl Record {
     /// Writes the record as a line that is still to be sealed.
     pub(super) fn write(&self, at: Timestamp, out: &mut Vec<u8>) {
         let mut line = Line::begin(out, at, self.action.word(), self.action.category(), self.outcome);
-        line.text("event.reason", self.reason.as_deref());
+        line.text(name::REASON, self.reason.as_deref());
         line.text("user.id", self.login_id.as_ref().map(LoginId::as_str));
         line.hexadecimal("tls.client.x509.serial_number", self.certificate.as_ref().map(Serial::as_bytes));
         line.plain("client.ip", self.client);
         line.text("http.request.id", self.request.as_ref().map(RequestId::as_str));
-        line.text("url.path", self.path.as_ref().map(|path| &*path.0));
+        line.text(name::METHOD, self.method.as_deref());
+        line.text(name::PATH, self.path.as_ref().map(UrlPath::as_str));
         line.text("sekisho.listener", self.listener.as_deref());
-        line.text("sekisho.route", self.route.as_deref());
+        line.text(name::ROUTE, self.route.as_deref());
         line.text("sekisho.contract", self.contract.as_ref().map(ContractId::as_str));
         line.number("sekisho.amount", self.amount.map(Yen::get));
         line.text("sekisho.transfer.id", self.transfer.as_deref());
         line.text("sekisho.transfer.state", self.action.transfer_state().map(TransferState::word));
         line.plain("sekisho.day", self.day);
         line.text("sekisho.operator", self.operator.as_deref());
+        line.text("sekisho.proposer", self.proposer.as_deref());
+        if let Action::Proposed(wanted) = self.action {
+            line.text("sekisho.proposed", Some(wanted.word()));
+        }
         line.text("sekisho.member", self.member.as_deref());
         line.store(self.store.as_ref());
+        line.number(name::COUNT, self.count);
         line.plain("sekisho.config.sha256", self.configuration);
     }
 }
@@ -129,12 +147,16 @@ pub enum Action {
     HandshakeRefused,
     /// A request was answered by the gateway and not by the bank.
     Refused,
+    /// A request went on that would have been refused, were it enforced.
+    Observed,
     /// A transfer came into a state.
     Transfer(TransferState),
     /// The configuration was read anew.
     Reloaded,
     /// Somebody of the institution acted.
     Operator(OperatorAct),
+    /// Somebody proposed an act that takes two; it was not done.
+    Proposed(OperatorAct),
 }
 
 impl Action {
@@ -144,9 +166,11 @@ impl Action {
             Self::Login => "login",
             Self::HandshakeRefused => "handshake_refused",
             Self::Refused => "refused",
+            Self::Observed => "observed",
             Self::Transfer(_) => "transfer",
             Self::Reloaded => "reloaded",
             Self::Operator(act) => act.word(),
+            Self::Proposed(_) => "proposed",
         }
     }
 
@@ -155,7 +179,12 @@ impl Action {
         match self {
             Self::Transfer(state) => Some(state),
             Self::Operator(act) => act.transfer_state(),
-            Self::Login | Self::HandshakeRefused | Self::Refused | Self::Reloaded => None,
+            Self::Login
+            | Self::HandshakeRefused
+            | Self::Refused
+            | Self::Observed
+            | Self::Reloaded
+            | Self::Proposed(_) => None,
         }
     }
 
@@ -163,16 +192,18 @@ impl Action {
     const fn category(self) -> &'static str {
         match self {
             Self::Login | Self::HandshakeRefused => "authentication",
-            Self::Refused | Self::Transfer(_) => "web",
-            Self::Reloaded | Self::Operator(_) => "configuration",
+            Self::Refused | Self::Observed | Self::Transfer(_) => "web",
+            Self::Reloaded | Self::Operator(_) | Self::Proposed(_) => "configuration",
         }
     }
 
     const fn outcome(self) -> Outcome {
         match self {
             Self::Login
+            | Self::Observed
             | Self::Reloaded
             | Self::Operator(_)
+            | Self::Proposed(_)
             | Self::Transfer(TransferState::Reserved | TransferState::Committed) => Outcome::Success,
             Self::HandshakeRefused
             | Self::Refused
@@ -307,10 +338,20 @@ impl StoreMark {
 
 /// A path that may stand in a log: no query, no fragment, and no `;` parameters, where some applications carry the
 /// session (OPS-15).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UrlPath(Box<str>);
 
 impl UrlPath {
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// No more than so many bytes of it.
+    pub fn cut(self, most: usize) -> Self {
+        if self.0.len() <= most { self } else { Self(self.0[..self.0.floor_char_boundary(most)].into()) }
+    }
+
     /// The path of a request target.
     pub fn of(target: &str) -> Self {
         let path = &target[..target.find(['?', '#']).unwrap_or(target.len())];

@@ -3,10 +3,11 @@
 //!
 //! Deliberately absent: a way to write a sum. Sums change by transfers that are added, reconciled or corrected, one by one.
 
+mod consent;
 mod fleet;
 mod settled;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as Lock};
 
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -14,8 +15,10 @@ use tokio::sync::Mutex;
 use super::Refused;
 use super::export::{Export, Format};
 use super::order::{By, OwnLimit};
+use super::second_person::Proposals;
 use super::view;
 use crate::domain::{Clock, ContractId, JstDate, LoginId, Yen};
+use crate::operator::SecondPerson;
 use crate::operator::audit::{Action, Audit, OperatorAct, Outcome, Record, StoreMark};
 use crate::operator::metrics::Metrics;
 use crate::policy::ceiling;
@@ -31,12 +34,20 @@ pub struct Desk {
     clock: Arc<dyn Clock>,
     /// Acts come one after another, and the end of the gateway after the last.
     acting: Arc<Mutex<()>>,
+    second_person: SecondPerson,
+    proposals: Arc<Lock<Proposals>>,
 }
 
 impl Desk {
     /// The desk of a ledger.
-    pub fn new(ledger: Ledger, audit: Audit, metrics: Arc<Metrics>, clock: Arc<dyn Clock>) -> Self {
-        Self { ledger, audit, metrics, clock, acting: Arc::default() }
+    pub fn new(
+        ledger: Ledger,
+        audit: Audit,
+        metrics: Arc<Metrics>,
+        clock: Arc<dyn Clock>,
+        second_person: SecondPerson,
+    ) -> Self {
+        Self { ledger, audit, metrics, clock, acting: Arc::default(), second_person, proposals: Arc::default() }
     }
 
     /// Waits until the act under way is on record.
@@ -67,12 +78,22 @@ impl Desk {
     }
 
     /// Imports a customer's own limit, or takes it back.
-    pub(super) async fn set_own_limit(&self, contract: ContractId, order: OwnLimit) -> Result<Value, Refused> {
+    pub(super) async fn set_own_limit(
+        &self,
+        contract: ContractId,
+        order: OwnLimit,
+        rules: Option<&ceiling::Settings>,
+    ) -> Result<Value, Refused> {
         let _turn = self.acting.lock().await;
         self.can_record().await?;
         let OwnLimit { own, by } = order;
-        let act = self.act(OperatorAct::OwnLimitSet, by);
-        let act = Record { contract: Some(contract.clone()), amount: own, ..act };
+        let person = by.person();
+        let mut act = self.act(OperatorAct::OwnLimitSet, by);
+        act = Record { contract: Some(contract.clone()), amount: own, ..act };
+        if self.raises(&contract, own, rules).await? {
+            let limit = own.map_or("none".into(), |own| own.to_string());
+            act = self.consent(act, &format!("limit {contract} {limit}"), person).await?;
+        }
         let answer = json!({ "contract": contract.as_str(), "own_limit": own.map(Yen::get) });
         match self.ledger.learn_own_limit(contract, own, self.clock.now()).await {
             Ok(()) => self.record(act).await.map(|()| answer),
@@ -85,7 +106,9 @@ impl Desk {
         let _turn = self.acting.lock().await;
         self.can_record().await?;
         let waited = self.ledger.awaits_acceptance();
+        let person = by.person();
         let act = self.act(OperatorAct::StoreAccepted, by);
+        let act = self.consent(act, &format!("accept {waited:?}"), person).await?;
         if let Err(error) = self.ledger.accept(self.clock.now()).await {
             return Err(self.doubt(act, &error));
         }
@@ -106,7 +129,7 @@ impl Desk {
         self.can_record().await?;
         let (from, to) = days;
         let transfers = self.ledger.transfers(from, to).await?;
-        let by = By { operator, reason: format!("the days from {from} to {to}") };
+        let by = By { operator, reason: format!("the days from {from} to {to}"), user: None };
         self.record(self.act(OperatorAct::LedgerExported, by)).await?;
         Ok(Export::of(transfers, format))
     }

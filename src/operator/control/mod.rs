@@ -1,4 +1,5 @@
-//! The control socket: where the command line talks to the running gateway. HTTP/1.1 over a Unix socket of mode 0600.
+//! The control socket: where the command line talks to the running gateway. HTTP/1.1 over a Unix socket of mode 0600, or 0660
+//! where acts need a second person.
 //!
 //! | verb | body | answer |
 //! |---|---|---|
@@ -14,12 +15,13 @@
 //! | `POST /ledger/members/{name}/write-off` | `{reason, operator}` | who is still waited for; 409 if it is this one |
 //! | `GET /ledger/export?from=&to=&format=&operator=` | | `jsonl` or `csv`, streamed |
 //!
-//! Answers are JSON; refusals are one sentence: 400 not understood, 404 no such thing, 409 not as it stands, 503 the ledger
+//! Answers are JSON; refusals are one sentence: 202 proposed, and waiting for a second person, 400 not understood, 404 no such thing, 409 not as it stands, 503 the ledger
 //! or the audit log cannot take part, 500 done and not on record yet.
 
 mod desk;
 mod export;
 mod order;
+mod second_person;
 mod target;
 mod verb;
 mod view;
@@ -28,7 +30,6 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +47,7 @@ pub use self::export::Export;
 use self::export::Format;
 pub use self::target::encoded;
 use self::verb::LedgerVerb;
+use super::{SecondPerson, Settings};
 use crate::pipeline::Rules;
 use crate::store::ledger::StoreError;
 
@@ -74,6 +76,8 @@ pub struct Control {
 /// Why an order was not followed; the text is for the person who gave it.
 #[derive(Debug)]
 enum Refused {
+    /// It was proposed, and waits for a second person.
+    Proposed(String),
     Malformed(String),
     NotFound(String),
     Conflict(String),
@@ -104,7 +108,13 @@ enum Done {
 ///
 /// # Errors
 /// Another gateway answers on it, or the file system refuses.
-pub fn bind(path: &Path) -> io::Result<UnixListener> {
+pub fn bind(settings: &Settings) -> io::Result<UnixListener> {
+    let path = settings.control.as_path();
+    let mode = match settings.second_person {
+        SecondPerson::NotNeeded => 0o600,
+        // Otherwise only root could be the second. Whose group it is, the directory says (setgid), or the process.
+        SecondPerson::Needed => 0o660,
+    };
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         fs::create_dir_all(directory)?;
     }
@@ -119,7 +129,7 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
     let _ = fs::remove_file(&beside);
     let listener = UnixListener::bind(&beside)?;
     listener.set_nonblocking(true)?;
-    fs::set_permissions(&beside, fs::Permissions::from_mode(0o600))?;
+    fs::set_permissions(&beside, fs::Permissions::from_mode(mode))?;
     fs::rename(&beside, path)?;
     Ok(listener)
 }
@@ -196,6 +206,7 @@ fn respond(followed: Result<Done, Refused>) -> Response<Answer> {
         Ok(Done::Text(said)) => text(StatusCode::OK, said),
         Ok(Done::Json(value)) => (StatusCode::OK, "application/json", Either::Left(Full::from(format!("{value}\n")))),
         Ok(Done::Export(format, export)) => (StatusCode::OK, format.media_type(), Either::Right(export)),
+        Err(Refused::Proposed(said)) => line(StatusCode::ACCEPTED, said),
         Err(Refused::Malformed(said)) => line(StatusCode::BAD_REQUEST, said),
         Err(Refused::NotFound(said)) => line(StatusCode::NOT_FOUND, said),
         Err(Refused::Conflict(said)) => line(StatusCode::CONFLICT, said),

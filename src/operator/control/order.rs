@@ -15,6 +15,8 @@ const MAX_NAME_BYTES: usize = 100;
 pub(super) struct By {
     pub operator: String,
     pub reason: String,
+    /// The user ID of the process that asks, as the kernel tells it; no body can.
+    pub user: Option<u32>,
 }
 
 /// How a transfer ended: `{"outcome": "committed" | "released", "reason", "operator"}`
@@ -118,7 +120,8 @@ impl Fields {
             let text = value.as_str().ok_or_else(|| Refused::Malformed(format!("{name:?} is a text")))?;
             line(text, name, most)
         };
-        let by = By { operator: text("operator", MAX_NAME_BYTES)?, reason: text("reason", MAX_REASON_BYTES)? };
+        let (operator, reason) = (text("operator", MAX_NAME_BYTES)?, text("reason", MAX_REASON_BYTES)?);
+        let by = By { operator, reason, user: None };
         match self.0.keys().next() {
             None => Ok(by),
             Some(unknown) => Err(Refused::Malformed(format!("{unknown:?} is not known"))),

@@ -26,13 +26,11 @@ pub(super) enum LedgerVerb {
 impl LedgerVerb {
     /// Does it.
     pub async fn follow(self, desk: &Desk, rules: &Rules, body: &[u8], user: Option<u32>) -> Result<Done, Refused> {
-        let signed = |by: By| By { operator: signed(Some(&by.operator), user), ..by };
+        let signed = |by: By| By { operator: signed(Some(&by.operator), user), user, ..by };
+        let ceiling = rules.treasury.as_ref().map(|treasury| &treasury.settings);
         let answer = match self {
             Self::Unknown => desk.unknown().await?,
-            Self::Show(contract, day) => {
-                let ceiling = rules.treasury.as_ref().map(|treasury| &treasury.settings);
-                desk.show(contract, day, ceiling).await?
-            }
+            Self::Show(contract, day) => desk.show(contract, day, ceiling).await?,
             Self::Reconcile(id) => {
                 let order = Reconcile::read(body)?;
                 desk.reconcile(id, Reconcile { by: signed(order.by), ..order }).await?
@@ -44,12 +42,12 @@ impl LedgerVerb {
             Self::Add(contract) => {
                 let order = Add::read(body)?;
                 let no_ceiling = || Refused::NotFound("the configuration has no [transfer]: nothing counts".into());
-                let ceiling = &rules.treasury.as_ref().ok_or_else(no_ceiling)?.settings;
+                let ceiling = ceiling.ok_or_else(no_ceiling)?;
                 desk.add(contract, Add { by: signed(order.by), ..order }, ceiling).await?
             }
             Self::SetOwnLimit(contract) => {
                 let order = OwnLimit::read(body)?;
-                desk.set_own_limit(contract, OwnLimit { by: signed(order.by), ..order }).await?
+                desk.set_own_limit(contract, OwnLimit { by: signed(order.by), ..order }, ceiling).await?
             }
             Self::Accept => desk.accept(signed(By::read(body)?)).await?,
             Self::Members => desk.members().await?,

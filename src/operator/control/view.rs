@@ -87,7 +87,7 @@ pub(super) fn statement(contract: &ContractId, day: JstDate, statement: &Stateme
 }
 
 /// What holds of the institution's ceiling and the customer's own limit (LIM-06, LIM-08).
-fn limit(over_limit: OverLimit, ceiling: Yen, own: Option<Yen>) -> Yen {
+pub(super) fn limit(over_limit: OverLimit, ceiling: Yen, own: Option<Yen>) -> Yen {
     match (over_limit, own) {
         (_, None) => ceiling,
         (OverLimit::BlockTransfers, Some(own)) if own > ceiling => Yen::ZERO,

@@ -78,7 +78,9 @@ pub async fn ask(gateway: &TestGateway, method: &str, target: &str, body: &str) 
 /// The records of an audit file that carry this word in `event.action`.
 pub fn records(file: &Path, action: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(file).unwrap();
-    let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    // Its end may be on its way to the disk.
+    let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    let records = whole.map(|line| serde_json::from_str::<Value>(line).unwrap());
     records.filter(|record| record["event.action"] == action).collect()
 }
 

@@ -27,6 +27,7 @@ impl Desk {
     pub(in super::super) async fn write_off(&self, name: String, by: By) -> Result<Value, Refused> {
         let _turn = self.acting.lock().await;
         self.can_record().await?;
+        let person = by.person();
         let act = Record { member: Some(name.as_str().into()), ..self.act(OperatorAct::MemberWrittenOff, by) };
         let refuse = |refused| {
             self.audit.record(Record { outcome: Outcome::Failure, ..act.clone() });
@@ -45,9 +46,13 @@ impl Desk {
             }
             Some(Member { is_this: false, .. }) => {}
         }
+        let act = self.consent(act, &format!("write-off {name}"), person).await?;
         match self.ledger.write_off(&name, self.clock.now()).await {
             Ok(true) => {}
-            Ok(false) => return refuse(unknown()),
+            Ok(false) => {
+                self.audit.record(Record { outcome: Outcome::Failure, ..act });
+                return Err(unknown());
+            }
             Err(error) => return Err(self.doubt(act, &error)),
         }
         tracing::warn!(member = name, operator = act.operator.as_deref(), "a gateway is written off");

@@ -49,8 +49,9 @@ impl Desk {
         let _turn = self.acting.lock().await;
         self.can_record().await?;
         let Reconcile { verdict, by } = order;
-        let why = signature(&by);
+        let (why, person) = (signature(&by), by.person());
         let act = self.act_on(id, OperatorAct::TransferReconciled(state_of(verdict)), by);
+        let act = self.consent_to(verdict, act, &format!("reconcile {id} released"), person).await?;
         let done = self.ledger.reconcile(id, verdict, why, self.clock.now()).await;
         self.tell(act, done.map_err(Stays::from)).await
     }
@@ -60,8 +61,9 @@ impl Desk {
         let _turn = self.acting.lock().await;
         self.can_record().await?;
         let Reconcile { verdict, by } = order;
-        let why = signature(&by);
+        let (why, person) = (signature(&by), by.person());
         let act = self.act_on(id, OperatorAct::TransferCorrected(state_of(verdict)), by);
+        let act = self.consent_to(verdict, act, &format!("correct {id} released"), person).await?;
         let done = self.ledger.correct(id, verdict, why, self.clock.now()).await;
         self.tell(act, done.map_err(Stays::from)).await
     }

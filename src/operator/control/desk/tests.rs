@@ -7,7 +7,7 @@ use super::*;
 use crate::domain::{ManualClock, RequestId, Yen};
 use crate::operator::audit::tests::faults::Faulty;
 use crate::store::embedded::{self, Embedded};
-use crate::store::ledger::Verdict;
+use crate::store::ledger::{Addition, Basis, Verdict};
 
 /// A desk whose audit log can fail.
 struct Bench {
@@ -18,12 +18,16 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::with(SecondPerson::NotNeeded)
+    }
+
+    fn with(second_person: SecondPerson) -> Self {
         let (directory, log) = (tempfile::tempdir().unwrap(), Faulty::good());
         let clock = Arc::new(ManualClock::at("2026-11-02T01:00:00Z".parse().unwrap()));
         let metrics = Arc::new(Metrics::new(std::iter::empty()).unwrap());
         let settings = embedded::Settings::new(directory.path().join("sekisho.redb"), Arc::clone(&metrics));
         let ledger = Ledger::Embedded(Embedded::open(&settings, clock.now()).unwrap().ledger);
-        Self { desk: Desk::new(ledger, log.audit.clone(), metrics, clock), log, _directory: directory }
+        Self { desk: Desk::new(ledger, log.audit.clone(), metrics, clock, second_person), log, _directory: directory }
     }
 
     async fn own_limit(&self) -> Value {
@@ -45,7 +49,7 @@ fn contract() -> ContractId {
 }
 
 fn by() -> By {
-    By { operator: "hana".into(), reason: "because".into() }
+    By { operator: "hana".into(), reason: "because".into(), user: Some(1000) }
 }
 
 fn limit(yen: u64) -> OwnLimit {
@@ -55,12 +59,12 @@ fn limit(yen: u64) -> OwnLimit {
 #[tokio::test]
 async fn what_cannot_be_recorded_is_not_done() {
     let bench = Bench::new();
-    bench.desk.set_own_limit(contract(), limit(1)).await.unwrap();
+    bench.desk.set_own_limit(contract(), limit(1), None).await.unwrap();
     bench.log.is_full(true);
     // Something waits to be written, so that the disk is asked.
     bench.log.audit.record(Record::new(Action::Reloaded));
     for _ in 0..2 {
-        let refused = bench.desk.set_own_limit(contract(), limit(2)).await;
+        let refused = bench.desk.set_own_limit(contract(), limit(2), None).await;
         assert!(
             matches!(&refused, Err(Refused::Unavailable(said)) if said.contains("nothing was done")),
             "{refused:?}"
@@ -72,7 +76,7 @@ async fn what_cannot_be_recorded_is_not_done() {
         assert_eq!(bench.own_limit().await, 1);
     }
     bench.log.is_full(false);
-    bench.desk.set_own_limit(contract(), limit(3)).await.unwrap();
+    bench.desk.set_own_limit(contract(), limit(3), None).await.unwrap();
     assert_eq!(bench.own_limit().await, 3);
     let act = ("own_limit_set".to_owned(), "success".to_owned(), true);
     assert_eq!(bench.acts(), [act.clone(), act]);
@@ -98,7 +102,7 @@ async fn an_act_that_is_refused_or_in_doubt_stands_in_the_log() {
     let refused = bench.desk.reconcile(RequestId::new().transfer(), order).await;
     assert!(matches!(refused, Err(Refused::NotFound(_))), "{refused:?}");
     bench.desk.ledger.close().await;
-    let doubtful = bench.desk.set_own_limit(contract(), limit(1)).await;
+    let doubtful = bench.desk.set_own_limit(contract(), limit(1), None).await;
     assert!(matches!(doubtful, Err(Refused::Unavailable(_))), "{doubtful:?}");
     assert!(matches!(bench.desk.accept(by()).await, Err(Refused::Unavailable(_))));
     bench.log.audit.flush().unwrap();
@@ -110,4 +114,76 @@ async fn an_act_that_is_refused_or_in_doubt_stands_in_the_log() {
         told("store_accepted", "unknown", false),
     ];
     assert_eq!(bench.acts(), expected);
+}
+
+fn by_user(user: u32) -> By {
+    By { operator: format!("uid {user}"), user: Some(user), ..by() }
+}
+
+/// A transfer that a branch executed.
+async fn added(bench: &Bench) -> crate::domain::TransferId {
+    let addition = Addition {
+        id: RequestId::new().transfer(),
+        contract: contract(),
+        login_id: LoginId::parse("hanakodt").unwrap(),
+        amount: Yen::new(7).unwrap(),
+        day: JstDate::of(bench.desk.clock.now()),
+        bases: vec![Basis::Accepted],
+        why: "slip".into(),
+        at: bench.desk.clock.now(),
+    };
+    bench.desk.ledger.add(addition).await.unwrap().id
+}
+
+#[tokio::test]
+async fn what_lets_more_money_move_takes_two_users_and_both_stand_in_the_record() {
+    let bench = Bench::with(SecondPerson::Needed);
+    let id = added(&bench).await;
+    let release = |user| Reconcile { verdict: Verdict::Released, by: by_user(user) };
+    let first = bench.desk.correct(id, release(1000)).await;
+    assert!(matches!(&first, Err(Refused::Proposed(said)) if said.contains("not done")), "{first:?}");
+    let again = bench.desk.correct(id, release(1000)).await;
+    assert!(matches!(&again, Err(Refused::Conflict(said)) if said.contains("uid 1000")), "{again:?}");
+    let state = async || bench.desk.ledger.transfer(id).await.unwrap().unwrap().state.word();
+    assert_eq!(state().await, "committed");
+    // What counts more is nobody's second concern, and no consent to anything else.
+    let commit = Reconcile { verdict: Verdict::Committed, by: by_user(1001) };
+    assert!(matches!(bench.desk.correct(id, commit).await, Err(Refused::Conflict(_))));
+    bench.desk.correct(id, release(1001)).await.unwrap();
+    assert_eq!(state().await, "released");
+
+    let records = bench.log.bench.records();
+    let told: Vec<_> = records.iter().filter(|record| record.get("sekisho.operator").is_some()).collect();
+    let words = |name: &str| -> Vec<&str> { told.iter().map(|act| act[name].as_str().unwrap_or("-")).collect() };
+    assert_eq!(words("event.action"), ["proposed", "proposed", "transfer_corrected", "transfer_corrected"]);
+    assert_eq!(words("event.outcome"), ["success", "failure", "failure", "success"]);
+    assert_eq!(words("sekisho.proposed"), ["transfer_corrected", "transfer_corrected", "-", "-"]);
+    assert_eq!(words("sekisho.transfer.state"), ["-", "-", "committed", "released"], "nothing proposed has happened");
+    assert_eq!(words("sekisho.operator"), ["uid 1000", "uid 1000", "uid 1001", "uid 1001"]);
+    assert_eq!(words("sekisho.proposer"), ["-", "-", "-", "uid 1000"]);
+}
+
+#[tokio::test]
+async fn each_act_that_lets_more_money_move_waits_for_the_second() {
+    let bench = Bench::with(SecondPerson::Needed);
+    let proposed = |done: Result<Value, Refused>| matches!(done, Err(Refused::Proposed(_)));
+    let own = |yen: Option<u64>, user| OwnLimit { own: yen.map(|yen| Yen::new(yen).unwrap()), by: by_user(user) };
+    let set = async |yen, user| bench.desk.set_own_limit(contract(), own(yen, user), None).await;
+    assert!(set(Some(100), 1000).await.is_ok(), "a limit where there was none lowers");
+    assert!(set(Some(99), 1000).await.is_ok());
+    assert!(proposed(set(Some(100), 1000).await), "raised");
+    assert!(proposed(set(Some(101), 1001).await), "another limit is another act");
+    assert!(proposed(set(None, 1000).await), "none is the highest");
+    assert_eq!(bench.own_limit().await, 99);
+    assert!(set(Some(100), 1001).await.is_ok());
+    assert!(set(None, 1001).await.is_ok());
+    assert_eq!(bench.own_limit().await, Value::Null);
+
+    assert!(proposed(bench.desk.accept(by_user(1000)).await));
+    assert!(bench.desk.accept(by_user(1001)).await.is_ok());
+    let release = |user| Reconcile { verdict: Verdict::Released, by: by_user(user) };
+    let nobody = RequestId::new().transfer();
+    assert!(proposed(bench.desk.reconcile(nobody, release(1000)).await));
+    assert!(matches!(bench.desk.reconcile(nobody, release(1001)).await, Err(Refused::NotFound(_))));
+    assert!(proposed(bench.desk.reconcile(nobody, release(1001)).await), "whatever came of it, it is used up");
 }
