@@ -58,7 +58,7 @@ use crate::operator::audit::{Action, Audit, Record, TransferState, UrlPath};
 use crate::operator::metrics::{CountedRoute, ListenerMetrics, Metrics, OTHER_ROUTE};
 use crate::policy::buffers::Buffers;
 use crate::policy::inspect::{Inspected, Time, inspect};
-use crate::policy::rate_limit::{RateLimits, Told};
+use crate::policy::rate_limit::{Admission, RateLimits, Told};
 use crate::policy::reserve::{Treasury, reserve};
 use crate::policy::route::{Route, Routes};
 use crate::refusal::{HelpDesk, Reader, Refusal, TransferRefusal};
@@ -168,7 +168,11 @@ impl Pipeline {
         let understood = request::understand(standing, request, &rules.limits)?;
         let routed = rules.routes.find(understood)?;
         trace.route = routed.candidates().first().cloned();
-        let mut admitted = rules.rates.admit(routed, Instant::now())?;
+        let mut admitted = match rules.rates.admit(routed, Instant::now())? {
+            Admission::Decided(admitted) => admitted,
+            // On the heap: most requests ask nobody else.
+            Admission::Asked(asked) => Box::pin(asked.decide()).await?,
+        };
         trace.told = admitted.told.take();
         let inspected = inspect(admitted, &rules.buffers, Time::of(&rules.limits), rules.routes.enforcement()).await?;
         trace.route = Some(Arc::clone(inspected.route()));

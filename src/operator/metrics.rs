@@ -42,6 +42,10 @@ pub struct Metrics {
     pub refusals_observed: IntCounterVec,
     /// `sekisho_rate_limited_total{limit}`
     pub rate_limited: IntCounterVec,
+    /// `sekisho_rate_limit_fallbacks_total`
+    pub rate_limit_fallbacks: IntCounter,
+    /// `sekisho_rate_limit_store_available`; without labels, and absent where no limit is shared.
+    pub rate_limit_store_available: IntGaugeVec,
     /// `sekisho_clock_steps_total{direction}`: `ahead`, `back`
     pub clock_steps: IntCounterVec,
     transfers: IntCounterVec,
@@ -179,6 +183,15 @@ impl Metrics {
                 "rate_limited_total",
                 "Requests refused because their sender asks too often, by limit.",
                 &["limit"],
+            )?,
+            rate_limit_fallbacks: register.counter(
+                "rate_limit_fallbacks_total",
+                "Requests under a shared rate limit that this gateway decided by itself.",
+            )?,
+            rate_limit_store_available: register.gauges(
+                "rate_limit_store_available",
+                "Whether the store of the shared rate limits takes part.",
+                &[],
             )?,
             clock_steps: register.counters(
                 "clock_steps_total",

@@ -46,6 +46,7 @@ mod midnight;
 mod shared_ledger;
 mod observe;
 mod rates;
+mod shared_rates;
 mod transfers;
 mod wizard;
 
