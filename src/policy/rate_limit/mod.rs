@@ -13,6 +13,8 @@ mod gcra;
 mod shared;
 
 #[cfg(test)]
+mod soak;
+#[cfg(test)]
 mod tests;
 
 use std::net::IpAddr;
@@ -253,18 +255,21 @@ impl Limit {
             KeyKind::Address => None,
         };
         match customer {
-            Some(who) => {
-                let known = self.by_login_id.get(who.login_id());
-                known.unwrap_or_else(|| {
-                    let new = || self.new_bucket("login-id", who.login_id().as_str(), now);
-                    self.by_login_id.get_with(who.login_id().clone(), new)
-                })
-            }
-            None => {
-                let address = neighbourhood(standing.visit().client());
-                self.by_address.get_with(address, || self.new_bucket("address", &address.to_string(), now))
-            }
+            Some(who) => self.bucket_of_customer(who.login_id(), now),
+            None => self.bucket_of_address(neighbourhood(standing.visit().client()), now),
         }
+    }
+
+    fn bucket_of_customer(&self, login_id: &LoginId, now: u64) -> Arc<Bucket> {
+        let known = self.by_login_id.get(login_id);
+        known.unwrap_or_else(|| {
+            let new = || self.new_bucket("login-id", login_id.as_str(), now);
+            self.by_login_id.get_with(login_id.clone(), new)
+        })
+    }
+
+    fn bucket_of_address(&self, address: IpAddr, now: u64) -> Arc<Bucket> {
+        self.by_address.get_with(address, || self.new_bucket("address", &address.to_string(), now))
     }
 
     fn new_bucket(&self, kind: &str, whose: &str, now: u64) -> Arc<Bucket> {
