@@ -12,16 +12,16 @@ use crate::domain::LoginId;
 use crate::operator::metrics::Metrics;
 use crate::policy::route::Selector;
 
-const MAX_KEYS: usize = 10_000;
+const MAX_KEYS: usize = 2_000;
 
 /// Half of them login IDs, half addresses. Without optimisation each costs twenty times as much, and fewer say the same.
-const KEYS: u64 = if cfg!(debug_assertions) { 200_000 } else { 1_000_000 };
+const KEYS: u64 = if cfg!(debug_assertions) { 100_000 } else { 1_000_000 };
 
 /// Of each kind there may be so many more for a moment: what the cache has noted and not yet acted upon.
 const NOTED: usize = 1_000;
 
 /// What allocators keep for themselves. Remembering every key takes more than twice as much.
-const SLACK_BYTES: u64 = 24 << 20;
+const SLACK_BYTES: u64 = 12 << 20;
 
 /// Hourly, so that nothing is forgotten because it is empty.
 fn limit() -> Limit {
