@@ -10,6 +10,7 @@
 //! | [`Routed`](crate::policy::route::Routed) | what it is for | `Routes::find` |
 //! | [`Admitted`](crate::policy::rate_limit::Admitted) | not too often | `RateLimits::admit` |
 //! | [`Inspected`] | its body has one meaning, where that matters | `inspect` |
+//! | [`Watched`](crate::policy::alarms::Watched) | looked at for alarms | `watch` |
 //! | [`Reserved`](crate::policy::reserve::Reserved) | the ledger grants it, where it moves money | `reserve` |
 //! | [`Sealed`](crate::upstream::seal::Sealed) | scrubbed, told who sends it, signed | `Sealer::seal` |
 //! | [`Answered`](crate::upstream::settle::Answered) | the bank has answered | `Forward::send` |
@@ -56,6 +57,7 @@ use crate::connection::{Limits, Visit, Visitor};
 use crate::domain::{Clock, RequestId, Yen};
 use crate::operator::audit::{Action, Audit, Record, TransferState, UrlPath};
 use crate::operator::metrics::{CountedRoute, ListenerMetrics, Metrics, OTHER_ROUTE};
+use crate::policy::alarms::watch;
 use crate::policy::buffers::Buffers;
 use crate::policy::inspect::{Inspected, Time, inspect};
 use crate::policy::rate_limit::{Admission, RateLimits, Told};
@@ -190,7 +192,8 @@ impl Pipeline {
         inspected: Inspected,
         id: &RequestId,
     ) -> Result<Response<AnswerBody>, Refusal> {
-        let reserved = reserve(rules.treasury.as_ref(), inspected, id).await?;
+        let watched = watch(rules.treasury.as_ref(), inspected, id)?;
+        let reserved = reserve(rules.treasury.as_ref(), watched, id).await?;
         if let Some(refusal) = reserved.observed {
             self.metrics.refusals_observed.with_label_values(&[refusal.code()]).inc();
         }

@@ -12,6 +12,7 @@ use prometheus::{
 };
 
 use crate::domain::Yen;
+use crate::refusal::Alarm;
 
 /// Bucket bounds in seconds: OpenTelemetry's for HTTP servers, with finer ones below for what a proxy adds.
 const SECONDS: [f64; 17] =
@@ -48,6 +49,8 @@ pub struct Metrics {
     pub rate_limit_store_available: IntGaugeVec,
     /// `sekisho_clock_steps_total{direction}`: `ahead`, `back`
     pub clock_steps: IntCounterVec,
+    /// `sekisho_transfer_alarms_total{alarm}`
+    pub transfer_alarms: IntCounterVec,
     transfers: IntCounterVec,
     transfer_yen: IntCounterVec,
     /// `sekisho_upstream_duration_seconds`: until the head of the application's answer.
@@ -198,6 +201,11 @@ impl Metrics {
                 "Times that the clock of the day was set by more than five seconds.",
                 &["direction"],
             )?,
+            transfer_alarms: register.counters(
+                "transfer_alarms_total",
+                "Transfers that look like those that frauds make, by what makes them so.",
+                &["alarm"],
+            )?,
             transfers: register.counters("transfers_total", "Transfers that came into a state.", &["state"])?,
             transfer_yen: register.counters("transfer_yen_total", "The same in yen.", &["state"])?,
             upstream_duration: upstream_duration.with_label_values(no_labels),
@@ -269,6 +277,9 @@ impl Metrics {
         // Alerts need the series from the start, not from the first event.
         for direction in ["ahead", "back"] {
             metrics.clock_steps.with_label_values(&[direction]);
+        }
+        for alarm in Alarm::ALL {
+            metrics.transfer_alarms.with_label_values(&[alarm.word()]);
         }
         for state in ["reserved", "committed", "released", "unknown", "refused"] {
             metrics.transfers.with_label_values(&[state]);

@@ -40,6 +40,7 @@ mod routes;
 mod spellings;
 
 // What a contract may move, and when.
+mod alarms;
 mod approval;
 mod limits_own;
 mod midnight;

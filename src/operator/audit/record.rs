@@ -84,7 +84,13 @@ impl Record {
             )
             | Action::Reloaded
             | Action::Operator(_) => Importance::Money,
-            Action::Transfer(TransferState::Refused) | Action::Login | Action::HandshakeRefused | Action::Refused => {
+            // As much as the transfer itself, where there is one.
+            Action::TransferAlarm if self.outcome == Outcome::Success => Importance::Money,
+            Action::TransferAlarm
+            | Action::Transfer(TransferState::Refused)
+            | Action::Login
+            | Action::HandshakeRefused
+            | Action::Refused => {
                 if self.login_id.is_some() {
                     Importance::Notice
                 } else {
@@ -129,6 +135,8 @@ pub enum Action {
     Refused,
     /// A transfer came into a state.
     Transfer(TransferState),
+    /// A transfer looks like a fraud's (RTL-07); the outcome says whether it went on.
+    TransferAlarm,
     /// The configuration was read anew.
     Reloaded,
     /// Somebody of the institution acted.
@@ -143,6 +151,7 @@ impl Action {
             Self::HandshakeRefused => "handshake_refused",
             Self::Refused => "refused",
             Self::Transfer(_) => "transfer",
+            Self::TransferAlarm => "transfer_alarm",
             Self::Reloaded => "reloaded",
             Self::Operator(act) => act.word(),
         }
@@ -152,7 +161,7 @@ impl Action {
     const fn category(self) -> &'static str {
         match self {
             Self::Login | Self::HandshakeRefused => "authentication",
-            Self::Refused | Self::Transfer(_) => "web",
+            Self::Refused | Self::Transfer(_) | Self::TransferAlarm => "web",
             Self::Reloaded | Self::Operator(_) => "configuration",
         }
     }
@@ -162,6 +171,7 @@ impl Action {
             Self::Login
             | Self::Reloaded
             | Self::Operator(_)
+            | Self::TransferAlarm
             | Self::Transfer(TransferState::Reserved | TransferState::Committed) => Outcome::Success,
             Self::HandshakeRefused
             | Self::Refused
