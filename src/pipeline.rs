@@ -10,6 +10,7 @@
 //! | [`Routed`](crate::policy::route::Routed) | what it is for | `Routes::find` |
 //! | [`Admitted`](crate::policy::rate_limit::Admitted) | not too often | `RateLimits::admit` |
 //! | [`Inspected`] | its body has one meaning, where that matters | `inspect` |
+//! | [`Watched`](crate::policy::alarms::Watched) | looked at for alarms | `watch` |
 //! | [`Reserved`](crate::policy::reserve::Reserved) | the ledger grants it, where it moves money | `reserve` |
 //! | [`Sealed`](crate::upstream::seal::Sealed) | scrubbed, told who sends it, signed | `Sealer::seal` |
 //! | [`Answered`](crate::upstream::settle::Answered) | the bank has answered | `Forward::send` |
@@ -57,9 +58,10 @@ use crate::domain::{Clock, RequestId, Yen};
 use crate::operator::audit::observed::Observation;
 use crate::operator::audit::{Action, Audit, Record, TransferState, UrlPath};
 use crate::operator::metrics::{CountedRoute, ListenerMetrics, Metrics, OTHER_ROUTE};
+use crate::policy::alarms::watch;
 use crate::policy::buffers::Buffers;
 use crate::policy::inspect::{Inspected, Time, inspect};
-use crate::policy::rate_limit::{RateLimits, Told};
+use crate::policy::rate_limit::{Admission, RateLimits, Told};
 use crate::policy::reserve::{Reserved, Treasury, reserve};
 use crate::policy::route::{Route, Routes};
 use crate::refusal::{HelpDesk, Reader, Refusal, TransferRefusal};
@@ -169,7 +171,11 @@ impl Pipeline {
         let understood = request::understand(standing, request, &rules.limits)?;
         let routed = rules.routes.find(understood)?;
         trace.route = routed.candidates().first().cloned();
-        let mut admitted = rules.rates.admit(routed, Instant::now())?;
+        let mut admitted = match rules.rates.admit(routed, Instant::now())? {
+            Admission::Decided(admitted) => admitted,
+            // On the heap: most requests ask nobody else.
+            Admission::Asked(asked) => Box::pin(asked.decide()).await?,
+        };
         trace.told = admitted.told.take();
         let inspected = inspect(admitted, &rules.buffers, Time::of(&rules.limits), rules.routes.enforcement()).await?;
         trace.route = Some(Arc::clone(inspected.route()));
@@ -187,7 +193,8 @@ impl Pipeline {
         inspected: Inspected,
         id: &RequestId,
     ) -> Result<Response<AnswerBody>, Refusal> {
-        let reserved = reserve(rules.treasury.as_ref(), inspected, id).await?;
+        let watched = watch(rules.treasury.as_ref(), inspected, id)?;
+        let reserved = reserve(rules.treasury.as_ref(), watched, id).await?;
         if let Some(refusal) = reserved.observed {
             self.note_observed(refusal, &reserved);
         }

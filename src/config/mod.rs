@@ -143,8 +143,9 @@ fn read(layers: &Layers, versions: Versions, report: &Report, clock: &dyn Clock)
     let transfer = transfer::read_transfer(&mut root, upstream.as_ref().ok());
     let known_transfer = transfer.as_ref().ok().and_then(Option::as_ref);
     let routes = route::read_routes(&mut root, known_transfer);
-    let rate_limits = rate_limit::read_rate_limits(&mut root, routes.as_deref().unwrap_or_default());
     let store = sections::store::read_store(&mut root, state_directory);
+    let known_routes = routes.as_deref().unwrap_or_default();
+    let rate_limits = rate_limit::read_rate_limits(&mut root, known_routes, store.as_ref().ok());
     let audit = transfer::read_audit(&mut root);
     let has_strangers = addresses.iter().any(|listener| matches!(listener.authentication, Authentication::Password));
     if known_transfer.is_some() && has_strangers {

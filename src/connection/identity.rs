@@ -122,6 +122,11 @@ impl VerifiedIdentity {
         Timestamp::from_second(self.path.not_after()).unwrap_or(Timestamp::MAX)
     }
 
+    /// When the certificate itself began, whatever CAs are above it.
+    pub fn issued_at(&self) -> Timestamp {
+        Timestamp::from_second(self.path.issued_at()).unwrap_or(Timestamp::MIN)
+    }
+
     pub(super) fn path(&self) -> &ProvenPath {
         &self.path
     }

@@ -24,6 +24,7 @@ use tokio::sync::{Semaphore, watch as signal};
 use super::{Shared, Stage, StartError, watch};
 use crate::operator::control::{self, Control, Desk, Reload};
 use crate::operator::{SecondPerson, Settings};
+use crate::store::redis::Courier;
 
 /// An operator's client may take this long over a request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -63,13 +64,25 @@ pub(super) fn bind(settings: &Settings) -> Result<Bound, StartError> {
 }
 
 impl Bound {
-    /// Serves until the gateway is over: longer than the workers, so that metrics and health can be seen to the end.
-    pub fn spawn(self, shared: &Arc<Shared>, stage: signal::Receiver<Stage>) -> io::Result<JoinHandle<()>> {
+    /// Serves until the gateway is over: longer than the workers, so that metrics and health can be seen to the end, and
+    /// shared rates be asked for.
+    pub fn spawn(
+        self,
+        shared: &Arc<Shared>,
+        stage: signal::Receiver<Stage>,
+        courier: Option<Courier>,
+    ) -> io::Result<JoinHandle<()>> {
         let shared = Arc::clone(shared);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name("control".into()).spawn(move || {
             let path = self.socket_path.clone();
-            if let Err(error) = runtime.block_on(self.serve(shared, stage)) {
+            let serve = async {
+                if let Some(courier) = courier {
+                    tokio::spawn(courier.run());
+                }
+                self.serve(shared, stage).await
+            };
+            if let Err(error) = runtime.block_on(serve) {
                 tracing::error!(%error, "the operator address cannot be served");
             }
             let _ = std::fs::remove_file(path);

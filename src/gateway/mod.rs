@@ -33,6 +33,8 @@ use crate::pipeline::Rules;
 use crate::policy::buffers::Buffers;
 use crate::policy::rate_limit::RateLimits;
 use crate::policy::route::{Enforcement, Route, Routes};
+use crate::store;
+use crate::store::redis::{self, Courier, SharedBuckets};
 use crate::upstream::seal::Sealer;
 
 use money::Money;
@@ -65,6 +67,9 @@ pub enum StartError {
     /// The ledger or the audit log cannot be used.
     #[error(transparent)]
     Money(#[from] MoneyError),
+    /// The store of shared rate limits cannot be reached so.
+    #[error(transparent)]
+    SharedRates(#[from] redis::OpenError),
     /// The state directory cannot be made, or a thread cannot be started.
     #[error("{0}")]
     System(#[from] io::Error),
@@ -112,6 +117,8 @@ struct Shared {
     clock: Arc<dyn Clock>,
     view: Arc<View>,
     money: Money,
+    /// Where rate limits can be shared.
+    buckets: Option<SharedBuckets>,
     /// What the running state was made from. Held while reloading, so that reloads come one after another.
     config: Mutex<Config>,
     reloader: Reloader,
@@ -147,7 +154,9 @@ impl Gateway {
         let trust = Arc::new(ArcSwap::from_pointee(trust));
         let entrances = Entrances::new(&config.listeners, &config.limits, &trust, &trust.load(), &clock)?;
         let money = Money::open(&config, &metrics, &clock)?;
-        let rules = rules_of(&config, &money, &metrics, &clock, None).ok_or(StartError::NoSigningKey)?;
+        let (buckets, courier) = shared_buckets(&config.store, &metrics)?.unzip();
+        let rules = rules_of(&config, &money, (&metrics, buckets.as_ref()), &clock, None);
+        let rules = rules.ok_or(StartError::NoSigningKey)?;
         let rules = Arc::new(ArcSwap::from_pointee(rules));
         let view = Arc::new(View {
             metrics: Arc::clone(&metrics),
@@ -173,10 +182,11 @@ impl Gateway {
             clock,
             view,
             money,
+            buckets,
             reloader,
         });
         let operator_address = control.address;
-        let control = control.spawn(&shared, staged.clone())?;
+        let control = control.spawn(&shared, staged.clone(), courier)?;
         let mut gateway = Self {
             shared: Arc::clone(&shared),
             addresses,
@@ -247,11 +257,22 @@ impl Drop for Gateway {
     }
 }
 
+/// Where several gateways can share limits, and who carries to it what is asked; nothing is connected before a limit is.
+fn shared_buckets(
+    settings: &store::Settings,
+    metrics: &Metrics,
+) -> Result<Option<(SharedBuckets, Courier)>, redis::OpenError> {
+    match settings {
+        store::Settings::Embedded { .. } => Ok(None),
+        store::Settings::Redis(settings) => SharedBuckets::new(settings, metrics).map(Some),
+    }
+}
+
 /// The rules of a configuration; `None` where there is no key to sign with. What counts goes on from the rules before.
 fn rules_of(
     config: &Config,
     money: &Money,
-    metrics: &Arc<Metrics>,
+    (metrics, buckets): (&Arc<Metrics>, Option<&SharedBuckets>),
     clock: &Arc<dyn Clock>,
     before: Option<&Rules>,
 ) -> Option<Rules> {
@@ -267,7 +288,7 @@ fn rules_of(
     Some(Rules {
         limits: Arc::new(config.limits.clone()),
         routes: Routes::new(numbered.collect(), prefixes, enforcement),
-        rates: RateLimits::new(&config.rate_limits, metrics, before.map(|before| &before.rates)),
+        rates: RateLimits::new(&config.rate_limits, metrics, buckets, before.map(|before| &before.rates)),
         buffers: known.unwrap_or_else(|| Buffers::new(room.0, room.1)),
         treasury: money.treasury(config, metrics, clock),
         sealer: Arc::new(sealer),

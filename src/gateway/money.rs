@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::domain::Clock;
 use crate::operator::audit::{Action, Audit, OpenError, Record, StoreMark, TransferState};
 use crate::operator::metrics::Metrics;
+use crate::policy::alarms;
 use crate::policy::reserve::Treasury;
 use crate::store::ledger::{Mark, StoreError, Transfer};
 use crate::store::{self, Ledger, embedded, redis};
@@ -36,6 +37,8 @@ pub enum MoneyError {
 pub(super) struct Money {
     pub ledger: Option<Ledger>,
     pub audit: Audit,
+    /// What alarms go by.
+    memory: Arc<alarms::Memory>,
 }
 
 impl Money {
@@ -50,7 +53,7 @@ impl Money {
             None => Audit::off(),
         };
         if config.transfer.is_none() {
-            return Ok(Self { ledger: None, audit });
+            return Ok(Self { ledger: None, audit, memory: Arc::default() });
         }
         let (ledger, recovered) = open_store(config, metrics, clock, audit.last_store())?;
         compare(&ledger, audit.last_store())?;
@@ -60,7 +63,7 @@ impl Money {
         for transfer in &recovered {
             tell_recovered(transfer, &ledger, &audit, metrics);
         }
-        Ok(Self { ledger: Some(ledger), audit })
+        Ok(Self { ledger: Some(ledger), audit, memory: Arc::default() })
     }
 
     /// Writes what is left, and closes the store: nothing more can be reserved.
@@ -84,6 +87,8 @@ impl Money {
             audit: self.audit.clone(),
             metrics: Arc::clone(metrics),
             clock: Arc::clone(clock),
+            alarms: transfer.alarms.clone(),
+            memory: Arc::clone(&self.memory),
         }))
     }
 }

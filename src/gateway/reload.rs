@@ -111,7 +111,7 @@ impl Shared {
             .map_err(ReloadError::Trust)?;
         let entrances = Entrances::new(&config.listeners, &config.limits, &self.trust, &trust, &self.clock)?;
         let before = self.rules.load();
-        let rules = rules_of(&config, &self.money, &self.metrics, &self.clock, Some(&before));
+        let rules = rules_of(&config, &self.money, (&self.metrics, self.buckets.as_ref()), &self.clock, Some(&before));
         let rules = rules.ok_or(ReloadError::NoSigningKey)?;
         report_lists(&reports, &trust, &self.metrics);
         let reloaded = Reloaded {

@@ -12,6 +12,7 @@ use prometheus::{
 };
 
 use crate::domain::Yen;
+use crate::refusal::Alarm;
 
 /// Bucket bounds in seconds: OpenTelemetry's for HTTP servers, with finer ones below for what a proxy adds.
 const SECONDS: [f64; 17] =
@@ -42,8 +43,14 @@ pub struct Metrics {
     pub refusals_observed: IntCounterVec,
     /// `sekisho_rate_limited_total{limit}`
     pub rate_limited: IntCounterVec,
+    /// `sekisho_rate_limit_fallbacks_total`
+    pub rate_limit_fallbacks: IntCounter,
+    /// `sekisho_rate_limit_store_available`; without labels, and absent where no limit is shared.
+    pub rate_limit_store_available: IntGaugeVec,
     /// `sekisho_clock_steps_total{direction}`: `ahead`, `back`
     pub clock_steps: IntCounterVec,
+    /// `sekisho_transfer_alarms_total{alarm}`
+    pub transfer_alarms: IntCounterVec,
     transfers: IntCounterVec,
     transfer_yen: IntCounterVec,
     /// `sekisho_upstream_duration_seconds`: until the head of the application's answer.
@@ -180,10 +187,24 @@ impl Metrics {
                 "Requests refused because their sender asks too often, by limit.",
                 &["limit"],
             )?,
+            rate_limit_fallbacks: register.counter(
+                "rate_limit_fallbacks_total",
+                "Requests under a shared rate limit that this gateway decided by itself.",
+            )?,
+            rate_limit_store_available: register.gauges(
+                "rate_limit_store_available",
+                "Whether the store of the shared rate limits takes part.",
+                &[],
+            )?,
             clock_steps: register.counters(
                 "clock_steps_total",
                 "Times that the clock of the day was set by more than five seconds.",
                 &["direction"],
+            )?,
+            transfer_alarms: register.counters(
+                "transfer_alarms_total",
+                "Transfers that look like those that frauds make, by what makes them so.",
+                &["alarm"],
             )?,
             transfers: register.counters("transfers_total", "Transfers that came into a state.", &["state"])?,
             transfer_yen: register.counters("transfer_yen_total", "The same in yen.", &["state"])?,
@@ -256,6 +277,9 @@ impl Metrics {
         // Alerts need the series from the start, not from the first event.
         for direction in ["ahead", "back"] {
             metrics.clock_steps.with_label_values(&[direction]);
+        }
+        for alarm in Alarm::ALL {
+            metrics.transfer_alarms.with_label_values(&[alarm.word()]);
         }
         for state in ["reserved", "committed", "released", "unknown", "refused"] {
             metrics.transfers.with_label_values(&[state]);

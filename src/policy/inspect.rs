@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::alarms::Payee;
 use super::body::reference::reference;
 use super::body::{BodyFormat, Fault, Head, Inspection, Submission};
 use super::buffers::{Buffers, Room};
@@ -27,6 +28,8 @@ pub struct Inspected {
     pub(super) request: Understood,
     pub(super) route: Arc<Route>,
     pub(super) demand: Demand,
+    /// Whom it pays, where its route names the field.
+    pub(super) payee: Option<Payee>,
     /// What would have been refused, were it enforced.
     pub observed: Option<Refusal>,
     pub(super) room: Option<Room>,
@@ -127,7 +130,7 @@ pub async fn inspect(
         Treatment::Streamed { max_body, .. } => {
             request.limit_body(*max_body)?;
             let route = Arc::clone(first);
-            Ok(Inspected { request, route, demand: Demand::Nothing, observed, room: None, on_trial })
+            Ok(Inspected { request, route, demand: Demand::Nothing, payee: None, observed, room: None, on_trial })
         }
         // On the heap: most requests carry no room for it.
         Treatment::Inspected(rules) => {
@@ -153,15 +156,15 @@ async fn read(
     let room = Some(buffers.room_for(&request, rules.max_body)?);
     let body = collect(&mut request, rules.max_body, time).await?;
     let understood = understand(&request, rules.rules.format(), candidates, &body, login_id.as_ref());
-    let (route, demand, body, observed) = match (understood, candidates.first()) {
-        (Ok((route, demand, body)), _) => (route, demand, body, observed),
+    let (route, demand, payee, body, observed) = match (understood, candidates.first()) {
+        (Ok((route, demand, payee, body)), _) => (route, demand, payee, body, observed),
         (Err(refusal), Some(first)) if enforcement == Enforcement::Observe => {
-            (Arc::clone(first), Demand::Nothing, body, Some(refusal))
+            (Arc::clone(first), Demand::Nothing, None, body, Some(refusal))
         }
         (Err(refusal), _) => return Err(refusal),
     };
     request.replace_body(body);
-    Ok(Inspected { request, route, demand, observed, room, on_trial: OnTrial::default() })
+    Ok(Inspected { request, route, demand, payee, observed, room, on_trial: OnTrial::default() })
 }
 
 async fn collect(request: &mut Understood, max: usize, time: Time) -> Result<Bytes, Refusal> {
@@ -184,7 +187,7 @@ fn understand(
     candidates: &[Arc<Route>],
     body: &Bytes,
     login_id: Option<&LoginId>,
-) -> Result<(Arc<Route>, Demand, Bytes), Refusal> {
+) -> Result<(Arc<Route>, Demand, Option<Payee>, Bytes), Refusal> {
     let target = request.target();
     let path = CanonicalPath::of(target.path()).map_err(|_| Refusal::AmbiguousPath)?;
     let head = Head { headers: &request.parts.headers, query: target.query(), path_parameters: &path.parameters };
@@ -206,7 +209,8 @@ fn understand(
     let (route, rules) = found.ok_or(Refusal::Transfer(TransferRefusal::UnknownRoute))?;
     let inspection = submission.inspect(&rules.rules).map_err(refusal_of)?;
     let demand = demand_of(rules, &inspection, login_id)?;
-    Ok((Arc::clone(route), demand, inspection.body))
+    let payee = inspection.payee.as_deref().map(Payee::of);
+    Ok((Arc::clone(route), demand, payee, inspection.body))
 }
 
 fn demand_of(rules: &InspectionRules, inspection: &Inspection, login_id: Option<&LoginId>) -> Result<Demand, Refusal> {

@@ -1,7 +1,8 @@
 //! May they? What a request of a proven visitor is measured by before it is signed and forwarded.
 //!
 //! [`route`] finds what it is for, [`rate_limit`] how often it may be asked, [`inspect`] reads its [`body`] where the route
-//! demands it, and [`reserve`] asks the ledger, within the [`ceiling`] of the day.
+//! demands it, [`alarms`] look whether it is one that frauds make, and [`reserve`] asks the ledger, within the [`ceiling`]
+//! of the day.
 
 pub mod route;
 pub mod treatment;
@@ -9,5 +10,6 @@ pub mod rate_limit;
 pub mod body;
 pub mod buffers;
 pub mod inspect;
+pub mod alarms;
 pub mod ceiling;
 pub mod reserve;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::alarms::{self, Watched};
 use super::buffers::Room;
 use super::ceiling;
 use super::inspect::{Demand, Inspected, told_order_key};
@@ -36,6 +37,10 @@ pub struct Treasury {
     pub metrics: Arc<Metrics>,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
+    /// `[transfer.alarms]`.
+    pub alarms: alarms::Settings,
+    /// What they go by.
+    pub memory: Arc<alarms::Memory>,
 }
 
 /// A request that may leave. Only [`reserve`] makes one.
@@ -114,12 +119,8 @@ pub struct Learning {
 ///
 /// # Errors
 /// The ceiling, an order in flight, a limit above the ceiling; 503 where ledger or audit log cannot take part.
-pub async fn reserve(
-    treasury: Option<&Arc<Treasury>>,
-    inspected: Inspected,
-    id: &RequestId,
-) -> Result<Reserved, Refusal> {
-    let Inspected { request, route, demand, observed, on_trial, room } = inspected;
+pub async fn reserve(treasury: Option<&Arc<Treasury>>, watched: Watched, id: &RequestId) -> Result<Reserved, Refusal> {
+    let Inspected { request, route, demand, observed, on_trial, room, .. } = watched.0;
     if demand == Demand::Nothing {
         return Ok(Reserved { request, route, consequence: Consequence::Nothing, on_trial, observed, room });
     }
@@ -305,8 +306,14 @@ impl Learning {
     /// # Errors
     /// The ledger cannot keep it; the limit before holds on.
     pub async fn learn(self) -> Result<(), Refusal> {
-        let at = self.treasury.clock.now();
-        self.treasury.ledger.learn_own_limit(self.contract, Some(self.limit), at).await.map_err(refusal_of)
+        let Self { treasury, contract, limit } = self;
+        let at = treasury.clock.now();
+        if treasury.alarms.raised_limit.is_some() {
+            let statement = treasury.ledger.statement(contract.clone(), Arc::default(), JstDate::of(at)).await;
+            let before = statement.ok().and_then(|statement| statement.own_limit);
+            treasury.memory.note_limit(&contract, before, limit, at);
+        }
+        treasury.ledger.learn_own_limit(contract, Some(limit), at).await.map_err(refusal_of)
     }
 }
 

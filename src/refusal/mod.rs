@@ -11,7 +11,7 @@ mod transfer;
 
 pub use body::BodyRefusal;
 pub use page::{HelpDesk, Reader};
-pub use transfer::TransferRefusal;
+pub use transfer::{Alarm, TransferRefusal};
 
 use http::StatusCode;
 

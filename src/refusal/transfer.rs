@@ -6,6 +6,49 @@ use http::StatusCode;
 
 use crate::domain::Yen;
 
+/// What makes a transfer look like a fraud's (RTL-07). The word is the refusal's code, the label `alarm` of
+/// `sekisho_transfer_alarms_total` and the reason in the audit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Alarm {
+    /// Its certificate is new.
+    FirstTransfer,
+    /// It pays one more than many on this day.
+    ManyPayees,
+    /// The contract's own limit was raised shortly before.
+    RaisedLimit,
+}
+
+impl Alarm {
+    /// Every variant.
+    pub const ALL: [Self; 3] = [Self::FirstTransfer, Self::ManyPayees, Self::RaisedLimit];
+
+    /// The word that others rely on.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::FirstTransfer => "first_transfer",
+            Self::ManyPayees => "many_payees",
+            Self::RaisedLimit => "raised_limit",
+        }
+    }
+
+    const fn sentences(self) -> (&'static str, &'static str) {
+        match self {
+            Self::FirstTransfer => (
+                "安全のため、電子証明書の取得後しばらくの間はお振込をお取り扱いできません。お心当たりのない場合は、至急ご連絡ください。",
+                "For your safety, transfers are held for some time after a certificate is issued. If you did not get a new one, please call us at once.",
+            ),
+            Self::ManyPayees => (
+                "安全のため、本日はこれ以上新しいお振込先へのお取引を受け付けできません。",
+                "For your safety, transfers to further payees are held until tomorrow.",
+            ),
+            Self::RaisedLimit => (
+                "安全のため、限度額の引き上げ後しばらくの間はお振込をお取り扱いできません。お心当たりのない場合は、至急ご連絡ください。",
+                "For your safety, transfers are held for some time after the limit was raised. If you did not raise it, please call us at once.",
+            ),
+        }
+    }
+}
+
 /// Why a request about money is answered here and not by the bank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TransferRefusal {
@@ -54,6 +97,8 @@ pub enum TransferRefusal {
     InProgress,
     /// Too many orders are on their way (LIM-40).
     TooMany,
+    /// It looks like a fraud's, and is held (RTL-07).
+    Held(Alarm),
     /// The clock lies behind what is recorded (LIM-22).
     ClockBehind,
     /// It waited until another day than those it was counted on (LIM-35).
@@ -70,7 +115,7 @@ pub enum TransferRefusal {
 
 impl TransferRefusal {
     /// Every variant, for tables and tests.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::NoIdentity,
         Self::UnknownRoute,
         Self::MethodNotRouted,
@@ -84,6 +129,9 @@ impl TransferRefusal {
         Self::EntryInUse,
         Self::InProgress,
         Self::TooMany,
+        Self::Held(Alarm::FirstTransfer),
+        Self::Held(Alarm::ManyPayees),
+        Self::Held(Alarm::RaisedLimit),
         Self::ClockBehind,
         Self::DayEnded,
         Self::StoreUnavailable,
@@ -107,6 +155,7 @@ impl TransferRefusal {
             Self::EntryInUse => "entry_in_use",
             Self::InProgress => "transfer_in_progress",
             Self::TooMany => "too_many_transfers",
+            Self::Held(alarm) => alarm.word(),
             Self::ClockBehind => "clock_behind",
             Self::DayEnded => "day_ended",
             Self::StoreUnavailable => "store_unavailable",
@@ -126,6 +175,7 @@ impl TransferRefusal {
             | Self::OverTransferLimit { .. }
             | Self::LimitTooHigh { .. }
             | Self::LimitAboveCeiling { .. }
+            | Self::Held(_)
             | Self::NoEntry => StatusCode::FORBIDDEN,
             Self::MethodNotRouted => StatusCode::METHOD_NOT_ALLOWED,
             Self::EntryInUse | Self::InProgress => StatusCode::CONFLICT,
@@ -185,6 +235,7 @@ impl TransferRefusal {
                 "処理中のお取引が多すぎます。しばらくしてから再度お試しください。",
                 "Too many transactions are being processed. Please try again later.",
             ),
+            Self::Held(alarm) => alarm.sentences(),
             Self::NoCeiling
             | Self::ClockBehind
             | Self::DayEnded
@@ -215,6 +266,7 @@ impl TransferRefusal {
             | Self::EntryInUse
             | Self::InProgress
             | Self::TooMany
+            | Self::Held(_)
             | Self::ClockBehind
             | Self::DayEnded
             | Self::StoreUnavailable

@@ -40,12 +40,14 @@ mod routes;
 mod spellings;
 
 // What a contract may move, and when.
+mod alarms;
 mod approval;
 mod limits_own;
 mod midnight;
 mod shared_ledger;
 mod observe;
 mod rates;
+mod shared_rates;
 mod transfers;
 mod wizard;
 

@@ -8,17 +8,22 @@ use crate::config::section::Section;
 use crate::config::units::{Given, choice, flag, integer, text};
 use crate::policy::rate_limit::{Counts, KeyKind, Rate, Settings};
 use crate::policy::route::{Class, Route, Selector};
+use crate::store;
 
 const MAX_KEYS: u64 = 100_000;
 
-/// Reads every `[[rate-limit]]`; `routes` are those they can name.
-pub(in crate::config) fn read_rate_limits(root: &mut Section<'_>, routes: &[Route]) -> Read<Vec<Settings>> {
+/// Reads every `[[rate-limit]]`; `routes` are those they can name, and `store` where they can be shared.
+pub(in crate::config) fn read_rate_limits(
+    root: &mut Section<'_>,
+    routes: &[Route],
+    store: Option<&store::Settings>,
+) -> Read<Vec<Settings>> {
     let tables = root.optional_named_tables("rate-limit")?;
-    let read: Vec<Read<Settings>> = tables.into_iter().map(|section| read_rate_limit(section, routes)).collect();
+    let read: Vec<Read<Settings>> = tables.into_iter().map(|section| read_rate_limit(section, routes, store)).collect();
     read.into_iter().collect()
 }
 
-fn read_rate_limit(mut section: Section<'_>, known: &[Route]) -> Read<Settings> {
+fn read_rate_limit(mut section: Section<'_>, known: &[Route], store: Option<&store::Settings>) -> Read<Settings> {
     let name = section.required("name", table_name);
     let keys = [("login-id", KeyKind::LoginId), ("contract", KeyKind::Contract), ("address", KeyKind::Address)];
     let key = section.required("key", choice(&keys));
@@ -29,6 +34,10 @@ fn read_rate_limit(mut section: Section<'_>, known: &[Route]) -> Read<Settings> 
     let selected = section.required_list("routes", |given| selector(given, known));
     let headers = section.or("headers", false, flag);
     let max_keys = section.or("max-keys", MAX_KEYS, integer(1..=100_000_000));
+    let shared = section.or("shared", false, flag);
+    if let (Ok(true), Some(store::Settings::Embedded { .. })) = (shared, store) {
+        return Err(section.mistake("shared", "needs a [store] that gateways share: kind = \"redis\"".into()));
+    }
     let rate = match (per, burst) {
         (Ok((requests, per)), Ok(burst)) => Rate::new(requests, per, burst)
             .ok_or_else(|| section.mistake("rate", "is too fast or too slow to be counted".into())),
@@ -49,6 +58,7 @@ fn read_rate_limit(mut section: Section<'_>, known: &[Route]) -> Read<Settings> 
         routes,
         headers: headers?,
         max_keys: max_keys?,
+        shared: shared?,
     })
 }
 

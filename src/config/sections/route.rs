@@ -8,6 +8,7 @@ use crate::config::mistake::Read;
 use crate::config::section::Section;
 use crate::config::units::{choice, flag, integer, parsed_by, size, text};
 use crate::operator::metrics::{MAX_ROUTES, OTHER_ROUTE};
+use crate::policy::alarms;
 use crate::policy::body::{
     self, AmountFormat, BodyFormat, BodyRules, Charset, DateFormat, Dispatch, MediaType, ParameterValue,
 };
@@ -51,7 +52,26 @@ pub(in crate::config) fn read_routes(root: &mut Section<'_>, transfer: Option<&T
     let drafts = read.into_iter().collect::<Read<Vec<_>>>()?;
     let built: Vec<Read<Route>> = drafts.iter().map(|draft| build(draft, &drafts, transfer)).collect();
     drafts.into_iter().for_each(|draft| draft.section.finish());
-    built.into_iter().collect()
+    let routes: Vec<Route> = built.into_iter().collect::<Read<_>>()?;
+    match transfer {
+        Some(transfer) => can_be_raised(root, &transfer.alarms, &routes).map(|()| routes),
+        None => Ok(routes),
+    }
+}
+
+/// An alarm that nothing can raise would be taken for one that is silent.
+fn can_be_raised(root: &Section<'_>, alarms: &alarms::Settings, routes: &[Route]) -> Read<()> {
+    let any = |is: fn(&InspectionRules) -> bool| {
+        routes.iter().any(|route| matches!(&route.treatment, Treatment::Inspected(rules) if is(rules)))
+    };
+    if alarms.many_payees.is_some() && !any(|rules| rules.act != Act::Nothing && rules.rules.names_a_payee()) {
+        return Err(root.mistake("transfer.alarms.many-payees", "needs a counted route that names its payee".into()));
+    }
+    if alarms.raised_limit.is_some() && !any(|rules| rules.act == Act::ChangeLimit) {
+        let text = "needs a route of the class \"limit-change\": nothing else tells of it";
+        return Err(root.mistake("transfer.alarms.raised-limit", text.into()));
+    }
+    Ok(())
 }
 
 fn read_draft(mut section: Section<'_>) -> Read<Draft<'_>> {
@@ -116,6 +136,7 @@ fn read_fields(section: &mut Section<'_>) -> Read<body::Settings> {
     let pattern = parsed_by("one of YYYYMMDD, YYYY-MM-DD, YYYY/MM/DD", DateFormat::of_pattern);
     let date_format = section.optional("date-format", pattern);
     let token = section.optional("token", text);
+    let payee = section.optional("payee", text);
     let parameters = section.pairs("parameters", |given| match text(given)? {
         value if value == "*" => Ok(ParameterValue::Present),
         value => Ok(ParameterValue::Is(value)),
@@ -135,6 +156,7 @@ fn read_fields(section: &mut Section<'_>) -> Read<body::Settings> {
         date,
         transaction: None,
         token: token?,
+        payee: payee?,
         parameters: parameters?,
     })
 }
@@ -196,6 +218,9 @@ fn method(text: &str) -> Option<Method> {
 /// The route that a draft becomes among the others.
 fn build(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> Read<Route> {
     let act = act_of(draft, all, transfer)?;
+    if draft.body.payee.is_some() && act == Act::Nothing {
+        return Err(draft.section.mistake("payee", "means nothing here: no order of this route counts".into()));
+    }
     let is_inspected = is_inspected(draft, &act, all);
     let post = draft.methods.is_empty() || draft.methods == [Method::POST];
     let treatment = if is_inspected {

@@ -9,6 +9,7 @@ use crate::config::section::Section;
 use crate::config::units::{Given, choice, duration, integer, parsed_by, size, text};
 use crate::domain::{JstDate, Yen};
 use crate::operator::audit;
+use crate::policy::alarms::{self, Action};
 use crate::policy::ceiling::{DayBasis, Settings};
 use crate::policy::route::{CanonicalPath, Class, Enforcement};
 use crate::store::ledger::OverLimit;
@@ -33,6 +34,8 @@ pub struct Transfer {
     pub entry_lifetime: Duration,
     /// How long an order waits for its approval.
     pub approval_lifetime: Duration,
+    /// What looks like a fraud.
+    pub alarms: alarms::Settings,
 }
 
 /// Reads `[transfer]`, if it is there. An order may be executed for as long as its answer is waited for.
@@ -60,6 +63,9 @@ pub(in crate::config) fn read_transfer(
     let of_contract = section.or("max-in-flight-per-contract", 32, integer(1..=100_000));
     let entry_lifetime = section.or("entry-lifetime", ENTRY_LIFETIME, duration(LIFETIME));
     let approval_lifetime = section.or("approval-lifetime", APPROVAL_LIFETIME, duration(LIFETIME));
+    let alarms = section
+        .optional_table("alarms")
+        .and_then(|table| table.map_or_else(|| Ok(alarms::Settings::default()), read_alarms));
     if enforcement == Ok(Enforcement::Observe) {
         section.warn("mode", "\"observe\" refuses no transfer: the ceiling does not hold".into());
     }
@@ -84,7 +90,25 @@ pub(in crate::config) fn read_transfer(
         prefixes: prefixes?.unwrap_or_default(),
         entry_lifetime: entry_lifetime?,
         approval_lifetime: approval_lifetime?,
+        alarms: alarms?,
     }))
+}
+
+/// `[transfer.alarms]`: each key that is there raises one.
+fn read_alarms(mut section: Section<'_>) -> Read<alarms::Settings> {
+    let span = || duration(Duration::from_secs(60)..=alarms::LONGEST);
+    let new_certificate = section.optional("new-certificate", span());
+    let many_payees = section.optional("many-payees", integer(1..=alarms::MOST_PAYEES));
+    let raised_limit = section.optional("raised-limit", span());
+    let actions = [("record", Action::Record), ("refuse", Action::Refuse)];
+    let action = section.or("action", Action::Record, choice(&actions));
+    section.finish();
+    Ok(alarms::Settings {
+        new_certificate: new_certificate?,
+        many_payees: many_payees?,
+        raised_limit: raised_limit?,
+        action: action?,
+    })
 }
 
 /// `ceiling = [{ from = "2013-05-20", yen = 100_000_000 }]`, in the order of days.

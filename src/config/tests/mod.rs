@@ -1,5 +1,6 @@
 //! Whole configurations: what is read, and how every mistake is told.
 
+mod alarms;
 mod layering;
 mod mistakes;
 mod store;

@@ -1,4 +1,4 @@
-//! `[store]`: the shared one, and what it must not be given.
+//! `[store]`: the shared one, what it must not be given, and what needs it.
 
 use std::time::Duration;
 
@@ -49,4 +49,19 @@ fn what_a_shared_store_must_not_be_given_is_told() {
         let told = site.told(site.load(&["config.toml"], &[]));
         assert!(told.len() == 1 && told[0].contains(expected) && !told[0].contains("hunter2"), "{lines}: {told:?}");
     }
+}
+
+#[test]
+fn a_rate_limit_is_shared_only_where_there_is_a_shared_store() {
+    let site = Site::new();
+    let shared = "[[rate-limit]]\nname = \"per-customer\"\nshared = true\n";
+    site.file("config.toml", SHIPPED);
+    site.file("shared.toml", shared);
+    let told = site.told(site.load(&["config.toml", "shared.toml"], &[]));
+    let expected = "rate-limit.per-customer.shared: needs a [store] that gateways share";
+    assert!(told.len() == 1 && told[0].contains(expected), "{told:?}");
+    site.file("config.toml", &with_store("kind = \"redis\"\nurl = \"redis://10.0.0.1\""));
+    let config = site.load(&["config.toml", "shared.toml"], &[]).unwrap();
+    assert!(config.rate_limits[0].shared);
+    assert!(!site.load(&["config.toml"], &[]).unwrap().rate_limits[0].shared);
 }

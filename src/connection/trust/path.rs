@@ -54,6 +54,8 @@ pub(crate) struct ProvenPath {
     links: Vec<Link>,
     not_before: i64,
     not_after: i64,
+    /// When the customer's own certificate began.
+    issued_at: i64,
     subject: Subject,
     fingerprint: Fingerprint,
 }
@@ -88,6 +90,10 @@ impl ProvenPath {
 
     pub(crate) fn not_after(&self) -> i64 {
         self.not_after
+    }
+
+    pub(crate) fn issued_at(&self) -> i64 {
+        self.issued_at
     }
 
     pub(crate) fn subject(&self) -> &Subject {
@@ -160,6 +166,7 @@ impl Core {
             links,
             not_before,
             not_after,
+            issued_at: parsed.certificate.validity.not_before.timestamp(),
             subject,
         })
     }

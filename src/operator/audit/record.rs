@@ -99,7 +99,13 @@ impl Record {
             | Action::Proposed(_) => Importance::Money,
             // About the configuration, not about anybody.
             Action::Observed => Importance::Notice,
-            Action::Transfer(TransferState::Refused) | Action::Login | Action::HandshakeRefused | Action::Refused => {
+            // As much as the transfer itself, where there is one.
+            Action::TransferAlarm if self.outcome == Outcome::Success => Importance::Money,
+            Action::TransferAlarm
+            | Action::Transfer(TransferState::Refused)
+            | Action::Login
+            | Action::HandshakeRefused
+            | Action::Refused => {
                 if self.login_id.is_some() {
                     Importance::Notice
                 } else {
@@ -151,6 +157,8 @@ pub enum Action {
     Observed,
     /// A transfer came into a state.
     Transfer(TransferState),
+    /// A transfer looks like a fraud's (RTL-07); the outcome says whether it went on.
+    TransferAlarm,
     /// The configuration was read anew.
     Reloaded,
     /// Somebody of the institution acted.
@@ -168,6 +176,7 @@ impl Action {
             Self::Refused => "refused",
             Self::Observed => "observed",
             Self::Transfer(_) => "transfer",
+            Self::TransferAlarm => "transfer_alarm",
             Self::Reloaded => "reloaded",
             Self::Operator(act) => act.word(),
             Self::Proposed(_) => "proposed",
@@ -183,6 +192,7 @@ impl Action {
             | Self::HandshakeRefused
             | Self::Refused
             | Self::Observed
+            | Self::TransferAlarm
             | Self::Reloaded
             | Self::Proposed(_) => None,
         }
@@ -192,7 +202,7 @@ impl Action {
     const fn category(self) -> &'static str {
         match self {
             Self::Login | Self::HandshakeRefused => "authentication",
-            Self::Refused | Self::Observed | Self::Transfer(_) => "web",
+            Self::Refused | Self::Observed | Self::Transfer(_) | Self::TransferAlarm => "web",
             Self::Reloaded | Self::Operator(_) | Self::Proposed(_) => "configuration",
         }
     }
@@ -204,6 +214,7 @@ impl Action {
             | Self::Reloaded
             | Self::Operator(_)
             | Self::Proposed(_)
+            | Self::TransferAlarm
             | Self::Transfer(TransferState::Reserved | TransferState::Committed) => Outcome::Success,
             Self::HandshakeRefused
             | Self::Refused

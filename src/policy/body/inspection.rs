@@ -24,6 +24,8 @@ pub struct Inspection {
     pub transaction: Option<String>,
     /// The form token, as it is compared.
     pub token: Option<String>,
+    /// Whom the order pays.
+    pub payee: Option<String>,
     /// What is to be forwarded: the bytes that came, except for amounts in another spelling than plain digits.
     pub body: Bytes,
     /// Whether amounts were respelt; the length may have changed.
@@ -43,7 +45,7 @@ impl Submission<'_> {
         let others = if rules.closed { Others::AreRefused } else { Others::Pass };
         let found = self.find(&rules.declared, others)?;
         let mut reading = Reading { rules, amounts: Vec::new(), respelt: Vec::new() };
-        let (mut date, mut transaction, mut token) = (None, None, None);
+        let (mut date, mut transaction, mut token, mut payee) = (None, None, None, None);
         for found in &found {
             match &rules.declared[found.declared].role {
                 Role::Amount => reading.amount(body_field(found)?)?,
@@ -53,6 +55,7 @@ impl Submission<'_> {
                 },
                 Role::Transaction => transaction = reference(text(found)?)?,
                 Role::Token => token = reference(text(found)?)?,
+                Role::Payee => payee = Some(text(found)?).filter(|text| !text.is_empty()).map(str::to_owned),
                 Role::Fixed(value) if text(found)? == value => {}
                 Role::Fixed(_) => return Err(Fault::WrongFixedValue),
                 Role::Parameter(ParameterValue::Is(value)) if !is_the_value(value, &found.source)? => {
@@ -65,7 +68,7 @@ impl Submission<'_> {
         let missing = |(index, role): (usize, &Role)| match role {
             Role::Fixed(_) | Role::Parameter(_) => !is_found(index),
             Role::Amount => !rules.several_amounts && !is_found(index),
-            Role::Date(_) | Role::Transaction | Role::Token | Role::Listed => false,
+            Role::Date(_) | Role::Transaction | Role::Token | Role::Payee | Role::Listed => false,
         };
         if rules.declared.iter().map(|declared| &declared.role).enumerate().any(missing) {
             return Err(Fault::MissingField);
@@ -74,7 +77,7 @@ impl Submission<'_> {
         let rewritten = !reading.respelt.is_empty();
         let came = self.body.cloned().unwrap_or_default();
         let body = if rewritten { replaced(&came, &reading.respelt) } else { came };
-        Ok(Inspection { amount, amounts: reading.amounts, date, transaction, token, body, rewritten })
+        Ok(Inspection { amount, amounts: reading.amounts, date, transaction, token, payee, body, rewritten })
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Settings {
     pub transaction: Option<String>,
     /// The form token that tells a repeated order from a new one (LIM-17).
     pub token: Option<String>,
+    /// Whom the order pays (RTL-07).
+    pub payee: Option<String>,
     /// What tells routes on one path apart.
     pub parameters: Vec<(String, ParameterValue)>,
 }
@@ -101,6 +103,7 @@ pub(super) enum Role {
     Date(DateFormat),
     Transaction,
     Token,
+    Payee,
     Fixed(String),
     Parameter(ParameterValue),
     /// Of the closed list.
@@ -112,7 +115,8 @@ impl BodyRules {
     ///
     /// The first mistake found, to be shown beside the route's name.
     pub fn new(settings: Settings) -> Result<Self, Unusable> {
-        let Settings { format, amount, amount_format, fields, fixed, date, transaction, token, parameters } = settings;
+        let Settings { format, amount, amount_format, fields, fixed, date, transaction, token, payee, parameters } =
+            settings;
         if format.media == MediaType::Json && format.charset != Charset::Utf8 {
             return Err(Unusable::JsonCharset);
         }
@@ -134,6 +138,9 @@ impl BodyRules {
         if let Some(name) = token {
             declare(&name, Role::Token)?;
         }
+        if let Some(name) = payee {
+            declare(&name, Role::Payee)?;
+        }
         let closed = fields.is_some();
         // A list of all fields of a form names those with a meaning too.
         for name in fields.into_iter().flatten().filter(|name| !amount.contains(name)) {
@@ -149,6 +156,11 @@ impl BodyRules {
     /// What tells this route from others on its path.
     pub fn dispatch(&self) -> &Dispatch {
         &self.dispatch
+    }
+
+    /// Whether some field says whom an order pays.
+    pub fn names_a_payee(&self) -> bool {
+        self.declared.iter().any(|declared| matches!(declared.role, Role::Payee))
     }
 
     /// How the route's bodies are written.

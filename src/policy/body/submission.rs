@@ -116,9 +116,13 @@ impl<'a> Submission<'a> {
                 holds = match &declared.role {
                     Role::Parameter(ParameterValue::Is(text)) => is_the_value(text, &found.source)?,
                     Role::Parameter(ParameterValue::Present) => true,
-                    Role::Amount | Role::Date(_) | Role::Transaction | Role::Token | Role::Fixed(_) | Role::Listed => {
-                        false
-                    }
+                    Role::Amount
+                    | Role::Date(_)
+                    | Role::Transaction
+                    | Role::Token
+                    | Role::Payee
+                    | Role::Fixed(_)
+                    | Role::Listed => false,
                 };
             }
             complete &= holds;

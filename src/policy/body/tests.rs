@@ -21,6 +21,7 @@ fn settings(media: MediaType) -> Settings {
         date: None,
         transaction: None,
         token: None,
+        payee: None,
         parameters: Vec::new(),
     }
 }

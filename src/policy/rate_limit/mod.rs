@@ -3,19 +3,30 @@
 //! A limit applies before anything of the body is read. Where the route will only be known from the body, the limits of
 //! every route that it may be apply.
 //!
+//! A limit may be shared with other gateways (RTL-01). Then its bucket here is charged all the same: it spares the others
+//! what one gateway alone knows to be too much, and decides when they cannot be asked.
+//!
 //! Invariant: keys are login IDs that were proven and addresses that were seen, never anything a client can make up.
 
+mod bucket;
 mod gcra;
+mod shared;
+
+#[cfg(test)]
+mod soak;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use moka::sync::Cache;
 use prometheus::IntCounter;
 
+use bucket::{Bucket, Newcomers};
 pub use gcra::{Rate, Verdict};
+pub use shared::Asked;
 
 use super::route::{Route, Routed, Selector};
 use crate::connection::Standing;
@@ -23,6 +34,7 @@ use crate::connection::census::neighbourhood;
 use crate::domain::LoginId;
 use crate::operator::metrics::Metrics;
 use crate::refusal::Refusal;
+use crate::store::redis::{SharedBucket, SharedBuckets};
 
 /// Whose requests share a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,28 +74,43 @@ pub struct Settings {
     pub headers: bool,
     /// Buckets that are remembered at most; beyond it the least used are forgotten (RTL-04).
     pub max_keys: u64,
+    /// Whether its buckets are those of all gateways that share the store.
+    pub shared: bool,
 }
 
-/// The moment at which it will be empty, in nanoseconds.
-type Bucket = Arc<AtomicU64>;
-
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Limit {
     settings: Settings,
     refused: IntCounter,
-    by_login_id: Cache<LoginId, Bucket>,
-    by_address: Cache<IpAddr, Bucket>,
+    by_login_id: Cache<LoginId, Arc<Bucket>>,
+    by_address: Cache<IpAddr, Arc<Bucket>>,
+    /// Where others have them too.
+    elsewhere: Option<SharedBuckets>,
+    newcomers: Newcomers,
 }
 
 /// All limits in force.
 #[derive(Debug)]
 pub struct RateLimits {
-    limits: Vec<Limit>,
+    limits: Vec<Arc<Limit>>,
     /// What moments are counted from.
     epoch: Instant,
 }
 
-/// A request that its sender's rates allow. Only [`RateLimits::admit`] makes one.
+/// What this gateway alone knows of a request's rates.
+#[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "made for every request, and taken apart at once: only what waits is on the heap"
+)]
+pub enum Admission {
+    /// All there is to know.
+    Decided(Admitted),
+    /// Nothing against it; other gateways may know more.
+    Asked(Box<Asked>),
+}
+
+/// A request that its sender's rates allow. Only [`RateLimits::admit`] makes one, or [`Asked::decide`].
 #[derive(Debug)]
 pub struct Admitted {
     pub(super) routed: Routed,
@@ -95,7 +122,15 @@ pub struct Admitted {
 
 /// A request that counts unless its answer turns out not to be a failure.
 #[derive(Debug, Default)]
-pub struct OnTrial(Vec<(Bucket, Rate)>);
+pub struct OnTrial(Vec<Trial>);
+
+#[derive(Debug)]
+struct Trial {
+    limit: Arc<Limit>,
+    bucket: Arc<Bucket>,
+    /// Also taken from there.
+    elsewhere: Option<SharedBucket>,
+}
 
 impl OnTrial {
     /// Whether some limit waits for the answer.
@@ -105,10 +140,11 @@ impl OnTrial {
 
     /// The answer was no failure.
     pub fn acquit(self) {
-        for (bucket, rate) in self.0 {
-            // Never fails: the closure always answers.
-            let _ =
-                bucket.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |empty_at| Some(rate.give_back(empty_at)));
+        for Trial { limit, bucket, elsewhere } in self.0 {
+            bucket.give_back(limit.settings.rate);
+            if let Some((buckets, bucket)) = limit.elsewhere.as_ref().zip(elsewhere) {
+                buckets.give_back(bucket);
+            }
         }
     }
 }
@@ -122,87 +158,125 @@ pub struct Told {
 }
 
 impl RateLimits {
-    /// The limits of a configuration. Buckets of limits that did not change go on: a reload forgives nobody.
-    pub fn new(settings: &[Settings], metrics: &Metrics, before: Option<&Self>) -> Self {
+    /// The limits of a configuration, with those buckets that other gateways have too. Buckets of limits that did not
+    /// change go on: a reload forgives nobody.
+    pub fn new(
+        settings: &[Settings],
+        metrics: &Metrics,
+        elsewhere: Option<&SharedBuckets>,
+        before: Option<&Self>,
+    ) -> Self {
         let known = |wanted: &Settings| before?.limits.iter().find(|limit| limit.settings == *wanted).cloned();
-        let limits = settings
-            .iter()
-            .map(|wanted| known(wanted).unwrap_or_else(|| Limit::new(wanted.clone(), metrics)))
-            .collect();
-        Self { limits, epoch: before.map_or_else(Instant::now, |before| before.epoch) }
+        let limits = settings.iter().map(|wanted| {
+            known(wanted).unwrap_or_else(|| Arc::new(Limit::new(wanted.clone(), metrics, elsewhere.cloned())))
+        });
+        Self { limits: limits.collect(), epoch: before.map_or_else(Instant::now, |before| before.epoch) }
     }
 
-    /// Lets a request pass, or says how long its sender must wait.
+    /// Lets a request pass, as far as this gateway alone knows, or says how long its sender must wait.
     ///
     /// # Errors
     /// 429.
-    pub fn admit(&self, routed: Routed, now: Instant) -> Result<Admitted, Refusal> {
-        let now = u64::try_from(now.saturating_duration_since(self.epoch).as_nanos()).unwrap_or(u64::MAX);
-        let mut told = None;
-        let mut on_trial = OnTrial::default();
+    pub fn admit(&self, routed: Routed, now: Instant) -> Result<Admission, Refusal> {
+        let now = u64::try_from(now.saturating_duration_since(self.epoch).as_micros()).unwrap_or(u64::MAX);
+        let mut admitted = Admitted { routed, told: None, on_trial: OnTrial::default() };
+        let mut open = Vec::new();
         for limit in &self.limits {
-            if limit.settings.routes.takes_any(routed.candidates()) {
-                let bucket = limit.bucket_of(routed.standing());
+            if limit.settings.routes.takes_any(admitted.routed.candidates()) {
+                let bucket = limit.bucket_of(admitted.routed.standing(), now);
                 let remaining = limit.take(&bucket, now)?;
-                if limit.settings.counts == Counts::Failures {
-                    on_trial.0.push((bucket, limit.settings.rate));
-                }
-                if limit.settings.headers {
-                    told = Some(Told { name: Arc::clone(&limit.settings.name), rate: limit.settings.rate, remaining });
+                // Behind one that others must be asked about, what comes next is open as well.
+                if bucket.elsewhere.is_some() || !open.is_empty() {
+                    open.push((Arc::clone(limit), bucket, remaining));
+                } else {
+                    limit.pass(&mut admitted, bucket, remaining, None);
                 }
             }
         }
-        Ok(Admitted { routed, told, on_trial })
+        Ok(if open.is_empty() { Admission::Decided(admitted) } else { Admission::Asked(Asked::about(admitted, open)) })
     }
 }
 
 impl Limit {
-    fn new(settings: Settings, metrics: &Metrics) -> Self {
+    fn new(settings: Settings, metrics: &Metrics, elsewhere: Option<SharedBuckets>) -> Self {
         let refused = metrics.rate_limited.with_label_values(&[&*settings.name]);
+        let elsewhere = elsewhere.filter(|_| settings.shared);
+        if let Some(buckets) = &elsewhere {
+            buckets.begin();
+        }
         // A bucket that nobody touched for its window is empty: forgetting it changes nothing.
         let idle = settings.rate.window() + Duration::from_secs(1);
         let max_keys = settings.max_keys;
         Self {
+            newcomers: Newcomers::new(settings.rate, max_keys),
             settings,
             refused,
             by_login_id: Cache::builder().max_capacity(max_keys).time_to_idle(idle).build(),
             by_address: Cache::builder().max_capacity(max_keys).time_to_idle(idle).build(),
+            elsewhere,
         }
     }
 
-    fn take(&self, bucket: &AtomicU64, now: u64) -> Result<u32, Refusal> {
-        let rate = self.settings.rate;
-        let mut empty_at = bucket.load(Ordering::Relaxed);
-        loop {
-            match rate.judge(empty_at, now) {
-                Verdict::Exceeds(wait) => {
-                    let seconds = Duration::from_nanos(wait).as_secs_f64().ceil();
-                    self.refused.inc();
-                    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-                    return Err(Refusal::RateLimited { retry_after: (seconds as u32).max(1) });
-                }
-                Verdict::Conforms(next) => {
-                    match bucket.compare_exchange_weak(empty_at, next, Ordering::Relaxed, Ordering::Relaxed) {
-                        Ok(_) => return Ok(rate.remaining(next, now)),
-                        Err(other) => empty_at = other,
-                    }
-                }
-            }
+    /// Takes from a bucket of this gateway; what is left in it.
+    fn take(&self, bucket: &Bucket, now: u64) -> Result<u32, Refusal> {
+        bucket.take(self.settings.rate, now).map_err(|wait| self.refusal(wait))
+    }
+
+    /// Its sender must wait for so many microseconds.
+    fn refusal(&self, wait: u64) -> Refusal {
+        self.refused.inc();
+        let seconds = u32::try_from(wait.div_ceil(1_000_000)).unwrap_or(u32::MAX);
+        Refusal::RateLimited { retry_after: seconds.max(1) }
+    }
+
+    /// The request has passed this limit, with so much left.
+    fn pass(
+        self: &Arc<Self>,
+        admitted: &mut Admitted,
+        bucket: Arc<Bucket>,
+        remaining: u32,
+        elsewhere: Option<SharedBucket>,
+    ) {
+        let Settings { name, rate, counts, headers, .. } = &self.settings;
+        if let (Some(buckets), None) = (&self.elsewhere, bucket.elsewhere) {
+            buckets.fall_back();
+        }
+        if *headers {
+            admitted.told = Some(Told { name: Arc::clone(name), rate: *rate, remaining });
+        }
+        if *counts == Counts::Failures {
+            admitted.on_trial.0.push(Trial { limit: Arc::clone(self), bucket, elsewhere });
         }
     }
 
-    fn bucket_of(&self, standing: &Standing) -> Bucket {
+    fn bucket_of(&self, standing: &Standing, now: u64) -> Arc<Bucket> {
         let customer = match self.settings.key {
             KeyKind::LoginId | KeyKind::Contract => standing.customer(),
             KeyKind::Address => None,
         };
         match customer {
-            Some(who) => {
-                let known = self.by_login_id.get(who.login_id());
-                known.unwrap_or_else(|| self.by_login_id.get_with(who.login_id().clone(), Bucket::default))
-            }
-            None => self.by_address.get_with(neighbourhood(standing.visit().client()), Bucket::default),
+            Some(who) => self.bucket_of_customer(who.login_id(), now),
+            None => self.bucket_of_address(neighbourhood(standing.visit().client()), now),
         }
+    }
+
+    fn bucket_of_customer(&self, login_id: &LoginId, now: u64) -> Arc<Bucket> {
+        let known = self.by_login_id.get(login_id);
+        known.unwrap_or_else(|| {
+            let new = || self.new_bucket("login-id", login_id.as_str(), now);
+            self.by_login_id.get_with(login_id.clone(), new)
+        })
+    }
+
+    fn bucket_of_address(&self, address: IpAddr, now: u64) -> Arc<Bucket> {
+        self.by_address.get_with(address, || self.new_bucket("address", &address.to_string(), now))
+    }
+
+    fn new_bucket(&self, kind: &str, whose: &str, now: u64) -> Arc<Bucket> {
+        let is_shared = self.elsewhere.is_some() && self.newcomers.has_room(now);
+        let Settings { name, rate, .. } = &self.settings;
+        let elsewhere = is_shared.then(|| SharedBucket::of(&[name, kind, whose], rate.interval(), rate.burst()));
+        Arc::new(Bucket::new(elsewhere))
     }
 }
 

@@ -270,6 +270,7 @@ mod tests {
             date: None,
             transaction: None,
             token: None,
+            payee: None,
             parameters: Vec::new(),
         };
         let markers = Markers { success: None, failure: Vec::new(), charset: Charset::Utf8, max_page: 1 };

@@ -33,12 +33,25 @@ pub(super) struct Caller {
 
 /// One call, ready to be sent.
 #[derive(Debug, Clone)]
-pub(super) struct Call(Vec<String>);
+pub(super) struct Call {
+    key: Option<String>,
+    arguments: Vec<String>,
+}
 
 impl Call {
+    /// One about a key of its own.
+    pub const fn on(key: String, arguments: Vec<String>) -> Self {
+        Self { key: Some(key), arguments }
+    }
+
+    /// What it is about; none where everything is about the same.
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
     /// As the script reads them.
     pub fn arguments(&self) -> &[String] {
-        &self.0
+        &self.arguments
     }
 }
 
@@ -52,7 +65,7 @@ impl Caller {
         let mut all =
             vec![verb.to_owned(), self.member.clone(), self.session.clone(), self.epoch.clone(), self.seen.to_string()];
         all.extend(arguments);
-        Call(all)
+        Call { key: None, arguments: all }
     }
 
     /// Decides an order. `asker` is this call's own name: the same call sent twice is not asked twice.

@@ -1,4 +1,5 @@
-//! One connection to the server that holds the ledger's hash slot, used by one task alone.
+//! One connection to the server that holds a hash slot, used by one task alone: the ledger's slot, or that of the shared
+//! rate limits.
 //!
 //! Not the crate's cluster client: all keys lie in one slot, so one server answers everything, and a `MOVED` names it.
 //! And no client that reconnects or sends again behind our back: a connection that failed is gone, and with the next
@@ -20,6 +21,7 @@ use tokio_rustls::TlsConnector;
 
 use super::Server;
 use super::call::{Call, SCRIPT};
+use super::rates;
 use crate::store::embedded::shelf;
 
 /// How often a server may send us on to another one.
@@ -61,14 +63,38 @@ pub(super) struct Way {
     login: RedisConnectionInfo,
     tls: Option<TlsConnector>,
     pub response_timeout: Duration,
+    errand: Arc<Errand>,
+}
+
+/// What is asked for there.
+struct Errand {
+    script: &'static str,
     /// What the server knows the script by.
-    hash: Arc<str>,
-    key: Arc<str>,
+    hash: String,
+    /// The key of every call that names none; it tells the slot.
+    key: String,
+    /// Whether a server that forgets keys may not be asked.
+    is_about_money: bool,
 }
 
 impl Way {
+    /// To the ledger.
+    pub fn to_ledger(settings: &super::Settings) -> Result<Self, Failure> {
+        Self::to(settings, SCRIPT, format!("{{{}}}:meta", settings.prefix), true)
+    }
+
+    /// To the shared rate limits.
+    pub fn to_rates(settings: &super::Settings) -> Result<Self, Failure> {
+        Self::to(settings, rates::SCRIPT, rates::some_key(settings), false)
+    }
+
     /// As the settings say. `ca` are the only ones that are trusted; without them nothing is encrypted.
-    pub fn new(settings: &super::Settings) -> Result<Self, Failure> {
+    fn to(
+        settings: &super::Settings,
+        script: &'static str,
+        key: String,
+        is_about_money: bool,
+    ) -> Result<Self, Failure> {
         let mut login = RedisConnectionInfo::default().set_skip_set_lib_name();
         if let Some(username) = &settings.username {
             login = login.set_username(username);
@@ -82,8 +108,7 @@ impl Way {
             login,
             tls,
             response_timeout: settings.response_timeout,
-            hash: Script::new(SCRIPT).get_hash().into(),
-            key: format!("{{{}}}:meta", settings.prefix).into(),
+            errand: Arc::new(Errand { script, hash: Script::new(script).get_hash().into(), key, is_about_money }),
         })
     }
 
@@ -130,7 +155,7 @@ impl Way {
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(self.response_timeout));
         let (connection, driver) = MultiplexedConnection::new_with_config(&self.login, stream, config).await?;
         let driver = tokio::spawn(driver).abort_handle();
-        Ok(Link { connection, driver, hash: Arc::clone(&self.hash), key: Arc::clone(&self.key) })
+        Ok(Link { connection, driver, errand: Arc::clone(&self.errand) })
     }
 }
 
@@ -151,8 +176,7 @@ fn connector(ca: &[CertificateDer<'static>]) -> Result<TlsConnector, Failure> {
 pub(super) struct Link {
     connection: MultiplexedConnection,
     driver: AbortHandle,
-    hash: Arc<str>,
-    key: Arc<str>,
+    errand: Arc<Errand>,
 }
 
 impl Drop for Link {
@@ -165,9 +189,9 @@ impl Link {
     /// Where to go instead, if this server does not hold our keys.
     async fn greet(&mut self) -> Result<Option<(String, u16)>, Failure> {
         let mut pipeline = Pipeline::new();
-        pipeline.cmd("HGET").arg(&*self.key).arg("epoch");
+        pipeline.cmd("HGET").arg(&self.errand.key).arg("epoch");
         pipeline.cmd("INFO").arg("replication");
-        pipeline.cmd("SCRIPT").arg("LOAD").arg(SCRIPT);
+        pipeline.cmd("SCRIPT").arg("LOAD").arg(self.errand.script);
         let mut answers = self.send(&pipeline, 3).await?.into_iter();
         if let Some(Value::ServerError(error)) = answers.next()
             && error.kind() == Some(ServerErrorKind::Moved)
@@ -179,7 +203,9 @@ impl Link {
         if line_of(answers.next(), "role:")? != "master" {
             return Err(Failure::Replica);
         }
-        self.check_eviction().await?;
+        if self.errand.is_about_money {
+            self.check_eviction().await?;
+        }
         Ok(None)
     }
 
@@ -203,13 +229,13 @@ impl Link {
     /// # Errors
     /// Then nobody knows what was done.
     pub async fn ask(&mut self, calls: &[Call]) -> Result<Vec<Value>, Failure> {
-        let mut answers = self.send(&self.pipeline("EVALSHA", &self.hash, calls), calls.len()).await?;
+        let mut answers = self.send(&self.pipeline("EVALSHA", &self.errand.hash, calls), calls.len()).await?;
         // A server that was started again, or told SCRIPT FLUSH, knows no script: from one call on, none was done.
         let forgot = |answer: &Value| matches!(answer, Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoScript));
         if let Some(from) = answers.iter().position(forgot) {
             answers.truncate(from);
             let rest = &calls[from..];
-            answers.extend(self.send(&self.pipeline("EVAL", SCRIPT, rest), rest.len()).await?);
+            answers.extend(self.send(&self.pipeline("EVAL", self.errand.script, rest), rest.len()).await?);
         }
         Ok(answers)
     }
@@ -227,7 +253,8 @@ impl Link {
     fn pipeline(&self, command: &str, script: &str, calls: &[Call]) -> Pipeline {
         let mut pipeline = Pipeline::with_capacity(calls.len());
         for call in calls {
-            pipeline.cmd(command).arg(script).arg(1).arg(&*self.key).arg(call.arguments());
+            let key = call.key().unwrap_or(&self.errand.key);
+            pipeline.cmd(command).arg(script).arg(1).arg(key).arg(call.arguments());
         }
         pipeline
     }

@@ -28,7 +28,9 @@
 //! only then the caller hears of it. A process that dies in between leaves a reservation that nobody forwarded; it is
 //! owned by that gateway, which makes it unknown when it comes back. Nobody else touches it.
 //!
-//! Deliberately absent: expiry of anything that counts, a clock of Redis in any decision, a retry that nobody sees.
+//! Deliberately absent: expiry of anything that counts, a clock of Redis in any decision about money, a retry that nobody sees.
+//!
+//! Beside the ledger, and apart from all of it, lie the buckets of shared rate limits: see `rates`.
 
 mod answer;
 mod call;
@@ -39,10 +41,11 @@ mod journal;
 mod link;
 mod operation;
 mod queue;
+mod rates;
 mod verbs;
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;
 
 use std::fmt;
 use std::io;
@@ -61,6 +64,7 @@ use self::clerk::{Clerk, Habits};
 use self::journal::{Change, Journal};
 use self::link::Way;
 use self::queue::Queue;
+pub use self::rates::{Courier, SharedBucket, SharedBuckets, Taken};
 pub use self::verbs::Transfers;
 use super::embedded::desk;
 use super::embedded::shelf::Failure;
@@ -213,7 +217,7 @@ impl Redis {
     /// When another process uses the journal, or it cannot be read or written.
     pub fn open(settings: &Settings, around: Surroundings, at: Timestamp) -> Result<Opened, OpenError> {
         let path = || settings.journal.clone();
-        let way = Way::new(settings).map_err(|failure| OpenError::Tls(failure.to_string()))?;
+        let way = Way::to_ledger(settings).map_err(|failure| OpenError::Tls(failure.to_string()))?;
         let (mut journal, recovered, is_new) =
             Journal::open(desk::in_file(path()), at).map_err(|failure| unusable(path(), failure))?;
         let mark = journal.mark();

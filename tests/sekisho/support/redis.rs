@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 const KEEPER: &str = r#"
 redis-server "$@" --logfile "" --protected-mode no --save "" --appendonly yes &
 server=$!
+echo "server $server"
 cat >/dev/null
 kill -9 $server 2>/dev/null
 "#;
@@ -16,8 +17,10 @@ kill -9 $server 2>/dev/null
 #[derive(Debug)]
 pub struct RedisServer {
     keeper: Child,
+    /// The process.
+    id: String,
     port: u16,
-    _directory: tempfile::TempDir,
+    directory: Option<tempfile::TempDir>,
 }
 
 impl RedisServer {
@@ -26,13 +29,12 @@ impl RedisServer {
         let found = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status();
         assert!(found.is_ok(), "redis-server is missing: apt-get install redis-server");
         // Somebody else may take the port that was free.
-        let started = (0..5).find_map(|_| Self::try_start());
+        let port = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let started = (0..5).find_map(|_| Self::try_start(port(), tempfile::tempdir().unwrap()));
         started.expect("redis-server does not start")
     }
 
-    fn try_start() -> Option<Self> {
-        let directory = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    fn try_start(port: u16, directory: tempfile::TempDir) -> Option<Self> {
         let mut keeper = Command::new("sh")
             .args(["-c", KEEPER, "sh", "--bind", "127.0.0.1", "--port", &port.to_string(), "--dir"])
             .arg(directory.path())
@@ -41,8 +43,14 @@ impl RedisServer {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(keeper.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let is_ready = lines.any(|line| line.contains("Ready to accept connections"));
-        let started = Self { keeper, port, _directory: directory };
+        let mut id = String::new();
+        let is_ready = lines.any(|line| {
+            if let Some(told) = line.strip_prefix("server ") {
+                id = told.to_owned();
+            }
+            line.contains("Ready to accept connections")
+        });
+        let started = Self { keeper, id, port, directory: Some(directory) };
         // What it says later has to go somewhere.
         std::thread::spawn(move || lines.for_each(drop));
         is_ready.then_some(started)
@@ -57,6 +65,37 @@ impl RedisServer {
         assert_eq!(answer, "+OK\r\n");
     }
 
+    /// It does not answer any more, and its connections stay open.
+    pub fn pause(&self) {
+        self.send("-STOP");
+    }
+
+    /// It goes on.
+    pub fn go_on(&self) {
+        self.send("-CONT");
+    }
+
+    /// It dies without a last word.
+    pub fn kill(&self) {
+        self.send("-KILL");
+    }
+
+    fn send(&self, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.id]).status().unwrap().success());
+    }
+
+    /// One that was killed is started again with what is on its disk.
+    pub fn start_again(&mut self) {
+        let (port, directory) = (self.port, self.directory.take().unwrap());
+        self.end();
+        *self = Self::try_start(port, directory).expect("redis-server does not start again");
+    }
+
+    fn end(&mut self) {
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
+    }
+
     /// The configuration of a gateway that keeps its ledger there.
     pub fn store(&self) -> String {
         format!("[store]\nkind = \"redis\"\nurl = \"redis://127.0.0.1:{}\"\n", self.port)
@@ -65,7 +104,6 @@ impl RedisServer {
 
 impl Drop for RedisServer {
     fn drop(&mut self) {
-        drop(self.keeper.stdin.take());
-        let _ = self.keeper.wait();
+        self.end();
     }
 }

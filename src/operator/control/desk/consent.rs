@@ -30,6 +30,7 @@ impl Desk {
             | Action::Refused
             | Action::Observed
             | Action::Transfer(_)
+            | Action::TransferAlarm
             | Action::Reloaded
             | Action::Proposed(_) => act,
         };

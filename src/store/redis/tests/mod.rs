@@ -3,6 +3,7 @@
 mod chaos;
 mod fleet;
 mod losses;
+pub(crate) mod rates;
 mod reaching;
-pub(in crate::store) mod server;
+pub(crate) mod server;
 pub(in crate::store) mod site;

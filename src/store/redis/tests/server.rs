@@ -25,7 +25,7 @@ rm -rf "$GONE_AFTERWARDS"
 "#;
 
 /// A running server.
-pub(in crate::store) struct RunningServer {
+pub(crate) struct RunningServer {
     keeper: Child,
     pub id: i32,
     pub port: u16,
@@ -105,7 +105,7 @@ impl Drop for RunningServer {
     }
 }
 
-pub(in crate::store) fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -115,7 +115,7 @@ fn kept_directory() -> PathBuf {
 }
 
 /// The server that the tests of this process share: each has a prefix of its own.
-pub(in crate::store) fn plain() -> &'static RunningServer {
+pub(crate) fn plain() -> &'static RunningServer {
     static SERVER: OnceLock<RunningServer> = OnceLock::new();
     SERVER.get_or_init(|| {
         let directory = kept_directory();
@@ -127,7 +127,7 @@ pub(in crate::store) fn plain() -> &'static RunningServer {
 }
 
 /// A cluster of one server that holds every slot, and beside it one that holds none and sends everybody there.
-pub(in crate::store) fn cluster() -> &'static [RunningServer; 2] {
+pub(crate) fn cluster() -> &'static [RunningServer; 2] {
     static SERVERS: OnceLock<[RunningServer; 2]> = OnceLock::new();
     SERVERS.get_or_init(|| {
         let [(holder, bus), (other, _)] = [(); 2].map(|()| {
@@ -153,17 +153,17 @@ pub(in crate::store) fn cluster() -> &'static [RunningServer; 2] {
 }
 
 /// An answer as text.
-pub(in crate::store) fn told(answer: &redis::Value) -> String {
+pub(crate) fn told(answer: &redis::Value) -> String {
     redis::from_redis_value_ref(answer).unwrap()
 }
 
 /// A prefix that no other test has.
-pub(in crate::store) fn some_prefix() -> String {
+pub(crate) fn some_prefix() -> String {
     uuid::Uuid::now_v7().simple().to_string()
 }
 
 /// A gateway's settings: at these servers, with a journal in a directory.
-pub(in crate::store) fn settings(servers: &[&RunningServer], prefix: &str, journal: &Path) -> Settings {
+pub(crate) fn settings(servers: &[&RunningServer], prefix: &str, journal: &Path) -> Settings {
     Settings {
         servers: servers.iter().map(|server| server.address()).collect(),
         ca: None,
@@ -178,7 +178,7 @@ pub(in crate::store) fn settings(servers: &[&RunningServer], prefix: &str, journ
 }
 
 /// Everything fast, and nobody to wait for.
-pub(in crate::store) fn surroundings(at: Timestamp) -> Surroundings {
+pub(crate) fn surroundings(at: Timestamp) -> Surroundings {
     let metrics = Arc::new(Metrics::new(std::iter::empty()).unwrap());
     Surroundings {
         retry: Duration::from_millis(5),
@@ -188,6 +188,6 @@ pub(in crate::store) fn surroundings(at: Timestamp) -> Surroundings {
     }
 }
 
-pub(in crate::store) fn open(settings: &Settings, at: Timestamp) -> Opened {
+pub(crate) fn open(settings: &Settings, at: Timestamp) -> Opened {
     Redis::open(settings, surroundings(at), at).unwrap()
 }
