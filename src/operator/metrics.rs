@@ -189,7 +189,7 @@ impl Metrics {
             )?,
             rate_limit_fallbacks: register.counter(
                 "rate_limit_fallbacks_total",
-                "Requests under a shared rate limit that this gateway decided by itself.",
+                "Requests under a shared rate limit that were decided, or given back, by this gateway alone.",
             )?,
             rate_limit_store_available: register.gauges(
                 "rate_limit_store_available",

@@ -35,6 +35,25 @@ impl Pair {
         }
     }
 
+    /// Told again with another customer until nothing was decided without Redis: a machine that is too busy for a tenth of
+    /// a second is no part of the story.
+    async fn undisturbed<T>(&self, mut story: impl AsyncFnMut([Customer; 2]) -> T) -> T {
+        for number in 0.. {
+            self.until_shared().await;
+            let before = self.fallbacks().await;
+            let told = story(self.customers(&format!("hanako{number:02}"))).await;
+            if self.fallbacks().await == before {
+                return told;
+            }
+        }
+        unreachable!()
+    }
+
+    async fn fallbacks(&self) -> [f64; 2] {
+        let [one, other] = self.gateways.each_ref();
+        [one.operator.metric(FALLBACKS, &[]).await, other.operator.metric(FALLBACKS, &[]).await]
+    }
+
     async fn until_alone(&self) {
         for gateway in &self.gateways {
             gateway.operator.wait_until_at_most(AVAILABLE, &[], 0.0).await;
@@ -62,24 +81,26 @@ async fn ask(customer: &Customer) -> u16 {
 async fn who_has_used_up_a_shared_limit_finds_it_used_up_at_the_other_gateway() {
     let redis = RedisServer::start();
     let pair = Pair::on(&redis, THREE_AN_HOUR).await;
-    let [one, other] = pair.customers("hanakodt");
-    for (customer, left) in [(&one, "2"), (&other, "1"), (&one, "0")] {
-        let answer = customer.get("/ib/menu.do").await;
-        assert_eq!(answer.status, 200);
-        assert_eq!(answer.header("RateLimit").unwrap(), format!("\"per-customer\";r={left}"));
-    }
-    let refused = other.get("/ib/menu.do").await;
-    assert_eq!(refused.status, 429);
+    let story = async |[one, other]: [Customer; 2]| {
+        let mut told = Vec::new();
+        for customer in [&one, &other, &one] {
+            let answer = customer.get("/ib/menu.do").await;
+            told.push((answer.status, answer.header("RateLimit").unwrap_or_default()));
+        }
+        (told, other.get("/ib/menu.do").await, ask(&one).await)
+    };
+    let (told, refused, again) = pair.undisturbed(story).await;
+    let left = |count: u32| (200, format!("\"per-customer\";r={count}"));
+    assert_eq!(told, [left(2), left(1), left(0)]);
+    assert_eq!((refused.status, again), (429, 429));
     let seconds: u32 = refused.header("Retry-After").unwrap().parse().unwrap();
     assert!((3_500..=3_600).contains(&seconds), "{seconds}");
-    assert_eq!(ask(&one).await, 429);
-    // Somebody else's is untouched, and so is each gateway's own judgement.
+    // Somebody else's is untouched.
     for customer in pair.customers("tarokodt") {
         assert_eq!(ask(&customer).await, 200);
     }
     for gateway in &pair.gateways {
-        assert_eq!(gateway.operator.metric("sekisho_rate_limited_total", &[("limit", "per-customer")]).await, 1.0);
-        assert_eq!(gateway.operator.metric(FALLBACKS, &[]).await, 0.0);
+        assert!(gateway.operator.metric("sekisho_rate_limited_total", &[("limit", "per-customer")]).await >= 1.0);
     }
     pair.drain().await;
 }
@@ -89,9 +110,10 @@ async fn limits_of_a_gateway_alone_hold_beside_shared_ones() {
     let redis = RedisServer::start();
     let alone = "[[rate-limit]]\nname = \"alone\"\nkey = \"login-id\"\nrate = \"1/h\"\nburst = 2\nroutes = [\"*\"]\n";
     let pair = Pair::on(&redis, &format!("{THREE_AN_HOUR}{alone}")).await;
-    let [one, other] = pair.customers("hanakodt");
-    let statuses = [ask(&one).await, ask(&one).await, ask(&one).await, ask(&other).await, ask(&other).await];
-    assert_eq!(statuses, [200, 200, 429, 200, 429], "two alone, three together");
+    let story = async |[one, other]: [Customer; 2]| {
+        [ask(&one).await, ask(&one).await, ask(&one).await, ask(&other).await, ask(&other).await]
+    };
+    assert_eq!(pair.undisturbed(story).await, [200, 200, 429, 200, 429], "two alone, three together");
     pair.drain().await;
 }
 
@@ -121,26 +143,35 @@ const GUESSES: &str = r#"
 async fn guesses_are_added_up_and_successes_given_back() {
     let redis = RedisServer::start();
     let pair = Pair::on(&redis, GUESSES).await;
-    let customers = pair.customers("hanakodt");
     let wrong = || Reply::Bytes(Reply::bytes_of("200 OK", &[], b"<html><p>BLGI900</p></html>"));
     let right = || Reply::Bytes(Reply::bytes_of("302 Found", &[("Location", "/ib/menu.do")], b""));
-    let log_in = async |at: usize, reply: Reply| {
+    let log_in = async |customers: &[Customer; 2], at: usize, reply: Reply| {
         pair.gateways[at].backend.next(reply);
         let answer = customers[at].connect().await.submit("/ib/login.do", "password=guess").await;
         (answer.status, answer.header("RateLimit"))
     };
-    for at in [0, 1, 0, 1, 0] {
-        // What a good one has cost comes back a moment after its answer.
-        let whole = Some("\"guesses\";r=2".to_owned());
-        eventually("nothing is counted", async || log_in(at, right()).await, |said| *said == (302, whole.clone()))
-            .await;
-    }
-    for (at, left) in [(0, 2), (1, 1), (0, 0)] {
-        assert_eq!(log_in(at, wrong()).await, (200, Some(format!("\"guesses\";r={left}"))));
-    }
-    for customer in &customers {
-        assert_eq!(customer.connect().await.submit("/ib/login.do", "password=guess").await.status, 429);
-    }
+    let left = |count: u32| Some(format!("\"guesses\";r={count}"));
+    let story = async |customers: [Customer; 2]| {
+        let before = pair.fallbacks().await;
+        for at in [0, 1, 0, 1, 0] {
+            // What a good one has cost comes back a moment after its answer.
+            let again = async || (log_in(&customers, at, right()).await, pair.fallbacks().await != before);
+            let is_whole = |(said, is_disturbed): &(_, bool)| *said == (302, left(2)) || *is_disturbed;
+            eventually("nothing is counted", again, is_whole).await;
+        }
+        let mut said = Vec::new();
+        for at in [0, 1, 0] {
+            said.push(log_in(&customers, at, wrong()).await);
+        }
+        let mut refused = Vec::new();
+        for customer in &customers {
+            refused.push(customer.connect().await.submit("/ib/login.do", "password=guess").await.status);
+        }
+        (said, refused)
+    };
+    let (said, refused) = pair.undisturbed(story).await;
+    assert_eq!(said, [(200, left(2)), (200, left(1)), (200, left(0))]);
+    assert_eq!(refused, [429, 429]);
     pair.drain().await;
 }
 
@@ -161,7 +192,7 @@ async fn while_redis_is_away_each_gateway_limits_by_itself_and_delays_nobody() {
     for _ in 0..3 {
         assert_eq!(ask(&stranger[0]).await, 200);
     }
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     assert!(pair.gateways[0].operator.metric(FALLBACKS, &[]).await >= 3.0);
 
     redis.go_on();
@@ -175,8 +206,8 @@ async fn while_redis_is_away_each_gateway_limits_by_itself_and_delays_nobody() {
     pair.until_alone().await;
 
     redis.start_again();
-    pair.until_shared().await;
-    let [one, other] = pair.customers("saburodt");
-    assert_eq!([ask(&one).await, ask(&other).await, ask(&one).await, ask(&other).await], [200, 200, 200, 429]);
+    let together =
+        async |[one, other]: [Customer; 2]| [ask(&one).await, ask(&other).await, ask(&one).await, ask(&other).await];
+    assert_eq!(pair.undisturbed(together).await, [200, 200, 200, 429]);
     pair.drain().await;
 }

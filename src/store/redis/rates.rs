@@ -107,19 +107,37 @@ enum Operation {
     GiveBack(SharedBucket),
 }
 
+impl Operation {
+    const fn gives_back(&self) -> bool {
+        match self {
+            Self::Take(..) => false,
+            Self::GiveBack(_) => true,
+        }
+    }
+}
+
 impl SharedBuckets {
     /// The buckets in this server, and who carries to them what is asked. Nothing is connected yet.
     ///
     /// # Errors
     /// The CAs cannot be used.
     pub fn new(settings: &Settings, metrics: &Metrics) -> Result<(Self, Courier), OpenError> {
+        Self::with_patience(settings, metrics, settings.response_timeout.min(PATIENCE))
+    }
+
+    /// The same, for which requests wait so long.
+    pub(super) fn with_patience(
+        settings: &Settings,
+        metrics: &Metrics,
+        patience: Duration,
+    ) -> Result<(Self, Courier), OpenError> {
         let way = Way::to_rates(settings).map_err(|failure| OpenError::Tls(failure.to_string()))?;
         let (sender, queue) = channel(MAX_QUEUE);
         let shared = Arc::new(Shared {
             queue: sender,
             wanted: Notify::new(),
             is_reachable: AtomicBool::new(false),
-            patience: settings.response_timeout.min(PATIENCE),
+            patience,
             fallbacks: metrics.rate_limit_fallbacks.clone(),
             available: metrics.rate_limit_store_available.clone(),
         });
@@ -150,15 +168,17 @@ impl SharedBuckets {
         timeout(self.0.patience, answer).await.ok()?.ok()
     }
 
-    /// A request under a shared limit was decided without Redis.
+    /// A request under a shared limit was decided, or given back, without Redis.
     pub fn fall_back(&self) {
         self.0.fallbacks.inc();
     }
 
     /// Gives back what was taken from a bucket. Nobody waits for it; while Redis is away it is lost, and the customer has
-    /// that much less until the bucket is empty.
+    /// that much less until the bucket is empty. Tried again, one that had arrived would be given back twice.
     pub fn give_back(&self, bucket: SharedBucket) {
-        drop(self.0.queue.try_send(Operation::GiveBack(bucket)));
+        if self.0.queue.try_send(Operation::GiveBack(bucket)).is_err() {
+            self.fall_back();
+        }
     }
 }
 
@@ -186,7 +206,9 @@ impl Courier {
             };
             self.tell(false, &failure.to_string());
             // Who waits for an answer that does not come decides at once.
-            while self.queue.try_recv().is_ok() {}
+            while let Ok(operation) = self.queue.try_recv() {
+                self.lose(usize::from(operation.gives_back()));
+            }
             sleep(RETRY).await;
         }
     }
@@ -220,10 +242,17 @@ impl Courier {
             self.queue.recv_many(&mut batch, BATCH).await;
             // Whoever has decided alone has not asked.
             batch.retain(|operation| !matches!(operation, Operation::Take(_, reply) if reply.is_closed()));
+            let given_back = batch.iter().filter(|operation| operation.gives_back()).count();
             if let Err(failure) = self.deliver(&mut link, batch.drain(..)).await {
+                self.lose(given_back);
                 return failure;
             }
         }
+    }
+
+    /// So much that was given back may not have arrived.
+    fn lose(&self, given_back: usize) {
+        self.shared.fallbacks.inc_by(given_back as u64);
     }
 
     async fn deliver(&self, link: &mut Link, batch: impl Iterator<Item = Operation>) -> Result<(), Failure> {

@@ -41,10 +41,14 @@ pub(crate) fn run_script(interval: u64, burst: u32, steps: &[(Step, u64)]) -> Ve
     answers.map(|(answer, _)| rates::taken(answer).unwrap()).collect()
 }
 
-/// A gateway that shares limits, with its courier.
+/// A gateway that shares limits, with its courier; as patient as a busy machine needs.
 fn gateway(settings: &Settings) -> (SharedBuckets, Metrics) {
+    gateway_with(settings, Duration::from_secs(20))
+}
+
+fn gateway_with(settings: &Settings, patience: Duration) -> (SharedBuckets, Metrics) {
     let metrics = Metrics::new(std::iter::empty()).unwrap();
-    let (buckets, courier) = SharedBuckets::new(settings, &metrics).unwrap();
+    let (buckets, courier) = SharedBuckets::with_patience(settings, &metrics, patience).unwrap();
     tokio::spawn(courier.run());
     buckets.begin();
     (buckets, metrics)
@@ -107,12 +111,17 @@ fn a_bucket_is_forgotten_when_it_is_empty() {
     run(async {
         let (gateway, _) = gateway(&site.settings("a"));
         reachable(&gateway).await;
-        let bucket = SharedBucket::of(&["soon empty"], 500_000, 5);
-        take(&gateway, bucket).await.unwrap();
-        take(&gateway, bucket).await.unwrap();
-        let call = bucket.call(&format!("{{{}/rates}}:", site.prefix), "take");
-        let lives: i64 = redis::from_redis_value(site.server.ask(&["PTTL", call.key().unwrap()])).unwrap();
-        assert!((1..=1_000).contains(&lives), "{lives}");
+        let lives = async |bucket: SharedBucket| -> i64 {
+            take(&gateway, bucket).await.unwrap();
+            take(&gateway, bucket).await.unwrap();
+            let call = bucket.call(&format!("{{{}/rates}}:", site.prefix), "take");
+            redis::from_redis_value(site.server.ask(&["PTTL", call.key().unwrap()])).unwrap()
+        };
+        let two_hours = 2 * 3_600_000;
+        let found = lives(hourly("hanakodt", 5)).await;
+        assert!((two_hours - 60_000..=two_hours).contains(&found), "{found}");
+        site.server.ask(&["FLUSHALL"]);
+        assert!(lives(SharedBucket::of(&["soon empty"], 100_000, 5)).await <= 200);
         while !keys(&site.server).is_empty() {
             tokio::task::yield_now().await;
         }
@@ -146,7 +155,7 @@ fn keys_hold_no_login_id_and_lie_apart_from_the_ledger() {
 fn a_paused_server_delays_nobody_for_long_and_is_asked_again_when_it_is_back() {
     let site = Site::new();
     run(async {
-        let (gateway, metrics) = gateway(&site.settings("a"));
+        let (gateway, metrics) = gateway_with(&site.settings("a"), Duration::from_millis(100));
         reachable(&gateway).await;
         let before = metrics.rate_limit_fallbacks.get();
         site.server.send("-STOP");
@@ -155,12 +164,17 @@ fn a_paused_server_delays_nobody_for_long_and_is_asked_again_when_it_is_back() {
         for _ in 0..10_000 {
             assert_eq!(take(&gateway, hourly("hanakodt", 2)).await, None);
         }
-        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
         assert_eq!(metrics.rate_limit_fallbacks.get(), before + 10_001);
         site.server.send("-CONT");
         reachable(&gateway).await;
         // What was on its way when the server fell asleep may have counted.
-        assert!(matches!(take(&gateway, hourly("hanakodt", 2)).await, Some(Taken::Conforms(0 | 1))));
+        let mut taken = take(&gateway, hourly("hanakodt", 2)).await;
+        while taken.is_none() {
+            taken = take(&gateway, hourly("hanakodt", 2)).await;
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(taken, Some(Taken::Conforms(0 | 1))), "{taken:?}");
     });
 }
 
