@@ -22,9 +22,14 @@ struct Surroundings {
 
 impl Surroundings {
     async fn prepare() -> Self {
+        Self::prepare_with("workers = 1").await
+    }
+
+    /// With more configuration.
+    async fn prepare_with(layer: &str) -> Self {
         let bank = Arc::new(Bank::open(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap());
         let pki = Pki::fresh();
-        let builder = TestGateway::builder().pki(&pki).upstream(format!("http://{}", bank.address()));
+        let builder = TestGateway::builder().pki(&pki).upstream(format!("http://{}", bank.address())).layer(layer);
         let (directory, files) = builder.write(&Backend::start().await);
         Self { bank, pki, directory, files }
     }
@@ -33,9 +38,13 @@ impl Surroundings {
         Program::start(&self.files).await
     }
 
-    fn payer(&self, program: &Program, login_id: &str) -> Payer {
+    fn customer(&self, program: &Program, login_id: &str) -> Customer {
         let identity = self.pki.issuing.customer(login_id);
-        Payer::over_http1(login_id, Customer::new(program.address, &self.pki.web, Some(&identity)))
+        Customer::new(program.address, &self.pki.web, Some(&identity))
+    }
+
+    fn payer(&self, program: &Program, login_id: &str) -> Payer {
+        Payer::over_http1(login_id, self.customer(program, login_id))
     }
 
     /// Asks the program to end, and returns what it told of each executed order under its request's name.
@@ -91,6 +100,69 @@ async fn a_transfer_under_way_when_the_program_is_killed_counts_as_unknown() {
             let day = JstDate::of(Timestamp::now()).plus_days(days);
             assert!(around.bank.executed_sum(contract, day) <= LIMIT);
         }
+    }
+}
+
+/// One customer at every step between the first byte of an order and the last of its answer; then the program dies. Whatever the
+/// bank executed counts, and what was never asked for does not.
+#[tokio::test]
+async fn at_whatever_step_the_program_dies_the_ledger_counts_what_the_bank_executed() {
+    let layer = "[upstream]\nmax-connections = 3\nconnect-timeout = \"30s\"\n";
+    let around = Surroundings::prepare_with(layer).await;
+    for round in 1..=3 {
+        let program = around.start().await;
+        let before = around.bank.executed().len();
+        let at = |step: &str| around.payer(&program, &format!("{step}{round}"));
+        let (mut settled, arrived, executed) = (at("settled"), at("arrived"), at("executed"));
+        let (answering, waiting) = (at("answering"), at("waiting"));
+        assert_eq!(settled.transfer(1_000).await, Said::done());
+        // The bank holds the order, the order executed, and half of its answer.
+        let gate = Gate::shut();
+        let faults = [Fault::HoldRequest(gate.clone()), Fault::HoldAnswer(gate.clone()), Fault::HoldHalf(gate.clone())];
+        let mut held = Vec::new();
+        for (payer, fault) in [&arrived, &executed, &answering].into_iter().zip(faults) {
+            around.bank.fail_next(fault);
+            let mut tab = payer.tab();
+            held.push(tokio::spawn(async move { tab.transfer(70_000_000).await }));
+            gate.arrived(held.len() as u64).await;
+        }
+        // Reserved, and no connection to leave by.
+        let mut tab = waiting.tab();
+        held.push(tokio::spawn(async move { tab.transfer(70_000_000).await }));
+        program.operator.wait_for("sekisho_transfers_total", &[("state", "reserved")], 5.0).await;
+        // Read in part.
+        let mut half = around.customer(&program, &format!("reading{round}")).connect().await;
+        let head = "POST /ib/transfer/commit.do HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n                    Content-Type: application/x-www-form-urlencoded\r\n\r\namount=70000000";
+        half.send_raw(head.as_bytes()).await.unwrap();
+
+        program.kill();
+        gate.open();
+        for held in held {
+            assert!(held.await.is_err(), "nobody was answered");
+        }
+        // Dead or not, the bank executes what it has.
+        around.bank.until_executed(before + 4).await;
+
+        let program = around.start().await;
+        for (step, counts) in [
+            ("settled", 1_000),
+            ("reading", 0),
+            ("arrived", 70_000_000),
+            ("executed", 70_000_000),
+            ("answering", 70_000_000),
+            ("waiting", 70_000_000),
+        ] {
+            let login_id = format!("{step}{round}");
+            let mut payer = around.payer(&program, &login_id);
+            assert_eq!(payer.counted().await, counts, "{login_id}");
+            let today = JstDate::of(Timestamp::now());
+            let sum: i128 =
+                [-1, 0].map(|days| i128::from(around.bank.executed_sum(&login_id, today.plus_days(days)))).iter().sum();
+            assert!(sum <= i128::from(counts), "{login_id}: {sum}");
+        }
+        let told = around.end(program);
+        assert_eq!(told.len(), before + 4);
+        assert!(told.iter().all(|(_, states)| !states.is_empty()), "{told:?}");
     }
 }
 
