@@ -1,7 +1,7 @@
 //! One connection's visitor: who it is, by which entrance it came, and whether it still has standing.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use http::HeaderValue;
@@ -38,6 +38,8 @@ pub struct Visit {
     first_host: OnceLock<Box<[u8]>>,
     /// See [`Visit::told_claims`].
     told_claims: OnceLock<String>,
+    /// See [`Visit::is_active_again`]: seconds since 1970.
+    told_active: AtomicI64,
 }
 
 /// How many bytes were read from a connection since something came of them: what a flood of frames does to an HTTP/2
@@ -77,6 +79,7 @@ impl Visit {
             progress: Progress::default(),
             first_host: OnceLock::new(),
             told_claims: OnceLock::new(),
+            told_active: AtomicI64::new(i64::MIN),
         }
     }
 
@@ -124,6 +127,14 @@ impl Visit {
     /// What every assertion says of this visitor alike, made when it is first asked for.
     pub fn told_claims(&self, make: impl FnOnce() -> String) -> &str {
         self.told_claims.get_or_init(make)
+    }
+
+    /// Whether it is time to tell that the visitor is active: at the first request, and once in so many seconds from then
+    /// on. Of several requests at once, for one of them; also after the clock was put back.
+    pub fn is_active_again(&self, now: i64, seconds: i64) -> bool {
+        let told = self.told_active.load(Ordering::Relaxed);
+        let is_news = !(told..told.saturating_add(seconds)).contains(&now);
+        is_news && self.told_active.compare_exchange(told, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// The visitor's standing for a request: whoever holds it may go on without this connection.

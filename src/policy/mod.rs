@@ -1,7 +1,7 @@
 //! May they? What a request of a proven visitor is measured by before it is signed and forwarded.
 //!
 //! [`route`] finds what it is for, [`rate_limit`] how often it may be asked, [`inspect`] reads its [`body`] where the route
-//! demands it, and [`reserve`] asks the ledger, within the [`ceiling`] of the day.
+//! demands it, and [`reserve`] asks the ledger, within the [`ceiling`] of the day, and tells it who is in [`activity`].
 
 pub mod route;
 pub mod treatment;
@@ -10,4 +10,5 @@ pub mod body;
 pub mod buffers;
 pub mod inspect;
 pub mod ceiling;
+pub mod activity;
 pub mod reserve;

@@ -4,8 +4,7 @@
 //! it ends: released while nothing has left, unknown afterwards.
 
 use std::sync::Arc;
-
-use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
 
 use super::buffers::Room;
 use super::ceiling;
@@ -14,13 +13,14 @@ use super::rate_limit::OnTrial;
 use super::route::{Enforcement, Route};
 use super::treatment::NumberInAnswer;
 use crate::connection::request::Understood;
-use crate::domain::{Clock, ContractId, JstDate, RequestId, TransferId, Yen};
+use crate::domain::{Clock, ContractId, JstDate, LoginId, RequestId, TransferId, Yen};
 use crate::operator::audit::{Action, Audit, Record, StoreMark, TransferState};
 use crate::operator::metrics::Metrics;
 use crate::refusal::{BodyRefusal, Refusal, TransferRefusal};
 use crate::store::Ledger;
 use crate::store::ledger::{
-    Claim, Decision, Denied, Entered, Entry, Grant, Holder, Mode, Order, Outcome, Settlement, State, StoreError, Whose,
+    Claim, Decision, Denied, Entered, Entry, EntryKey, Grant, Holder, Mode, Order, Outcome, Settlement, State,
+    StoreError, Term, Whose,
 };
 
 /// Asks the ledger.
@@ -36,6 +36,8 @@ pub struct Treasury {
     pub metrics: Arc<Metrics>,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
+    /// How often it is told that a customer is active; `None` where that keeps nothing alive.
+    pub told_active_every: Option<Duration>,
 }
 
 /// A request that may leave. Only [`reserve`] makes one.
@@ -97,8 +99,9 @@ pub struct Keeping {
     treasury: Arc<Treasury>,
     /// Where the answer tells the number.
     pub place: NumberInAnswer,
+    owner: LoginId,
     amount: Yen,
-    until: Timestamp,
+    term: Term,
 }
 
 /// A limit that holds once the application has accepted it.
@@ -119,6 +122,9 @@ pub async fn reserve(
     id: &RequestId,
 ) -> Result<Reserved, Refusal> {
     let Inspected { request, route, demand, observed, on_trial, room } = inspected;
+    if let Some(treasury) = treasury {
+        treasury.renew(&request);
+    }
     if demand == Demand::Nothing {
         return Ok(Reserved { request, route, consequence: Consequence::Nothing, on_trial, observed, room });
     }
@@ -148,21 +154,18 @@ impl Treasury {
         if !self.audit.is_writable() {
             return Err(Refusal::Transfer(TransferRefusal::AuditUnavailable));
         }
-        let until = |lifetime| {
-            let lifetime = SignedDuration::try_from(lifetime).unwrap_or(SignedDuration::MAX);
-            now.saturating_add(lifetime).unwrap_or(Timestamp::MAX)
-        };
+        let owner = || customer.login_id().clone();
         let treasury = Arc::clone(self);
         match demand {
             Demand::Nothing => Ok((Consequence::Nothing, None)),
-            Demand::Enter { key, amount, lifetime } => {
+            Demand::Enter { key, amount, term } => {
                 self.may_be_moved(amount)?;
-                self.enter(Entry { key, amount, at: now, until: until(lifetime) }).await?;
+                self.enter(key, owner(), amount, term).await?;
                 Ok((Consequence::Nothing, None))
             }
-            Demand::EnterAnswered { place, amount, lifetime } => {
+            Demand::EnterAnswered { place, amount, term } => {
                 self.may_be_moved(amount)?;
-                Ok((Consequence::Keep(Keeping { treasury, place, amount, until: until(lifetime) }), None))
+                Ok((Consequence::Keep(Keeping { treasury, place, owner: owner(), amount, term }), None))
             }
             Demand::ChangeLimit { limits } => {
                 let ceiling = self.settings.on(JstDate::of(now))?;
@@ -208,10 +211,23 @@ impl Treasury {
         }
     }
 
-    async fn enter(&self, entry: Entry) -> Result<(), Refusal> {
+    /// The customer is about to be active: the application's session lives on, and so must what was entered in it. While
+    /// the ledger is away, the next request asks again.
+    fn renew(&self, request: &Understood) {
+        let Some((every, customer)) = self.told_active_every.zip(request.standing().customer()) else { return };
+        let (now, every) = (self.clock.now(), i64::try_from(every.as_secs()).unwrap_or(i64::MAX));
+        if self.ledger.is_available() && request.standing().visit().is_active_again(now.as_second(), every) {
+            self.ledger.renew(customer.login_id().clone(), now);
+        }
+    }
+
+    async fn enter(&self, key: EntryKey, owner: LoginId, amount: Yen, term: Term) -> Result<(), Refusal> {
+        let most = self.settings.most_entries(term);
+        let entry = Entry { key, owner, amount, at: self.clock.now(), term, most };
         match self.ledger.enter(entry).await.map_err(refusal_of)? {
             Entered::Kept(_) => Ok(()),
             Entered::InUse => Err(Refusal::Transfer(TransferRefusal::EntryInUse)),
+            Entered::TooMany => Err(Refusal::Transfer(TransferRefusal::TooManyEntries)),
         }
     }
 
@@ -281,9 +297,9 @@ impl Keeping {
     /// # Errors
     /// The number is none that a form could name, or the ledger cannot keep it; the order cannot be approved then.
     pub async fn keep(self, number: &str) -> Result<(), Refusal> {
-        let Self { treasury, amount, until, .. } = self;
+        let Self { treasury, owner, amount, term, .. } = self;
         let key = told_order_key(number).ok_or(Refusal::Body(BodyRefusal::AmbiguousField))?;
-        treasury.enter(Entry { key, amount, at: treasury.clock.now(), until }).await
+        treasury.enter(key, owner, amount, term).await
     }
 }
 

@@ -54,6 +54,8 @@ pub enum TransferRefusal {
     InProgress,
     /// Too many orders are on their way (LIM-40).
     TooMany,
+    /// Too many screens with amounts were passed, or orders requested, under this login ID (LIM-18, LIM-19).
+    TooManyEntries,
     /// The clock lies behind what is recorded (LIM-22).
     ClockBehind,
     /// The ledger does not answer (LIM-23).
@@ -68,7 +70,7 @@ pub enum TransferRefusal {
 
 impl TransferRefusal {
     /// Every variant, for tables and tests.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::NoIdentity,
         Self::UnknownRoute,
         Self::MethodNotRouted,
@@ -82,6 +84,7 @@ impl TransferRefusal {
         Self::EntryInUse,
         Self::InProgress,
         Self::TooMany,
+        Self::TooManyEntries,
         Self::ClockBehind,
         Self::StoreUnavailable,
         Self::StoreNotAccepted,
@@ -104,6 +107,7 @@ impl TransferRefusal {
             Self::EntryInUse => "entry_in_use",
             Self::InProgress => "transfer_in_progress",
             Self::TooMany => "too_many_transfers",
+            Self::TooManyEntries => "too_many_entries",
             Self::ClockBehind => "clock_behind",
             Self::StoreUnavailable => "store_unavailable",
             Self::StoreNotAccepted => "store_not_accepted",
@@ -125,7 +129,7 @@ impl TransferRefusal {
             | Self::NoEntry => StatusCode::FORBIDDEN,
             Self::MethodNotRouted => StatusCode::METHOD_NOT_ALLOWED,
             Self::EntryInUse | Self::InProgress => StatusCode::CONFLICT,
-            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany | Self::TooManyEntries => StatusCode::TOO_MANY_REQUESTS,
             Self::ClockBehind | Self::StoreUnavailable | Self::StoreNotAccepted | Self::AuditUnavailable => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -179,6 +183,10 @@ impl TransferRefusal {
                 "処理中のお取引が多すぎます。しばらくしてから再度お試しください。",
                 "Too many transactions are being processed. Please try again later.",
             ),
+            Self::TooManyEntries => (
+                "このログインIDで入力されたお取引の件数が上限に達しています。時間をおいて再度お試しください。",
+                "Too many transactions have been entered under this login ID. Please try again later.",
+            ),
             Self::NoCeiling
             | Self::ClockBehind
             | Self::StoreUnavailable
@@ -208,6 +216,7 @@ impl TransferRefusal {
             | Self::EntryInUse
             | Self::InProgress
             | Self::TooMany
+            | Self::TooManyEntries
             | Self::ClockBehind
             | Self::StoreUnavailable
             | Self::StoreNotAccepted

@@ -97,6 +97,15 @@ impl Ledger {
         }
     }
 
+    /// A login ID was active: its entries live on from then, where their term says so. Nobody waits for it. Whoever asks
+    /// while the ledger [is not available](Self::is_available) asks again.
+    pub fn renew(&self, login_id: LoginId, at: Timestamp) {
+        match self {
+            Self::Embedded(ledger) => ledger.renew(login_id, at),
+            Self::Redis(ledger) => ledger.renew(login_id, at),
+        }
+    }
+
     /// Keeps a customer's own limit; `None` where there is none any more.
     ///
     /// # Errors

@@ -48,7 +48,7 @@ use self::writer::Writer;
 use super::gauges::Gauges;
 use super::ledger::{Counts, Decision, Entered, Entry, Mark, Order, Settlement, State, StoreError, Transfer};
 use super::reply::{self, Answer, Reply};
-use crate::domain::{ContractId, Yen};
+use crate::domain::{ContractId, LoginId, Yen};
 use crate::operator::metrics::Metrics;
 
 /// Sums go back at least so far, whatever is configured (LIM-22).
@@ -165,6 +165,7 @@ impl Embedded {
             mark,
             carried: Vec::new(),
             abandoned: Vec::new(),
+            renewals: Vec::new(),
             retry_at: Instant::now(),
             next_at: Instant::now(),
         };
@@ -210,7 +211,13 @@ impl Embedded {
     /// # Errors
     /// Then the entry must not be forwarded.
     pub async fn enter(&self, entry: Entry) -> Result<Entered, StoreError> {
-        self.ask(|reply| Operation::Enter(entry, reply)).await
+        self.ask(|reply| Operation::Enter(Box::new(entry), reply)).await
+    }
+
+    /// A login ID was active: its entries live on. Written with what comes next; whoever asks while the file is away
+    /// asks again.
+    pub fn renew(&self, login_id: LoginId, at: Timestamp) {
+        self.push(Operation::Renew(login_id, at));
     }
 
     /// Keeps a customer's own limit; `None` where there is none any more.

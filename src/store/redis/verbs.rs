@@ -52,7 +52,12 @@ impl Redis {
     /// # Errors
     /// Then the entry must not be forwarded.
     pub async fn enter(&self, entry: Entry) -> Result<Entered, StoreError> {
-        self.ask(|reply| Operation::Enter(entry, reply)).await
+        self.ask(|reply| Operation::Enter(Box::new(entry), reply)).await
+    }
+
+    /// A login ID was active, at whichever gateway: its entries live on. Whoever asks while Redis is away asks again.
+    pub fn renew(&self, login_id: LoginId, at: Timestamp) {
+        self.push(Operation::Renew(login_id, at));
     }
 
     /// Keeps a customer's own limit; `None` where there is none any more.

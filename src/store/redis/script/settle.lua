@@ -113,15 +113,6 @@ function verbs.add()
   return { 'done', id, call('HGETALL', base .. 'transfer:' .. id) }
 end
 
-function free.restore_entry()
-  local key, amount, until_moment = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
-  local before, end_before = string.match(call('HGET', base .. 'entries', key) or '0 0', '(%d+) (%d+)')
-  amount, until_moment = math.max(amount, tonumber(before)), math.max(until_moment, tonumber(end_before))
-  call('HSET', base .. 'entries', key, digits(amount) .. ' ' .. digits(until_moment))
-  call('ZADD', base .. 'entry-ends', digits(until_moment), key)
-  return { 'done' }
-end
-
 function free.restore_own()
   local before = string.match(call('HGET', base .. 'own', ARGV[6]) or '0 ', '(%d+) ')
   if tonumber(ARGV[8]) > tonumber(before) then call('HSET', base .. 'own', ARGV[6], ARGV[8] .. ' ' .. ARGV[7]) end

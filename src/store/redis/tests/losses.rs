@@ -103,9 +103,8 @@ fn everything_that_decides_is_told_again() {
     run(async {
         let gateway = site.gateway("a");
         let key = EntryKey::of(&["session"]);
-        let until = "2013-06-01T00:00:00Z".parse().unwrap();
-        let entry = Entry { key, amount: yen(70), at: noon(), until };
-        assert_eq!(gateway.enter(entry).await, Ok(Entered::Kept(yen(70))));
+        let entry = super::site::entry(key, 70);
+        assert_eq!(gateway.enter(entry.clone()).await, Ok(Entered::Kept(yen(70))));
         let order = granted(&gateway, 20).await;
         gateway.learn_own_limit(order.holder.contract.clone(), Some(yen(80)), noon()).await.unwrap();
         gateway.settle_and_wait(settlement(order.id, Outcome::Unknown)).await.unwrap();
