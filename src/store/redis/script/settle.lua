@@ -105,7 +105,7 @@ end
 -- An order that the bank executed by hand: no limit is asked.
 function verbs.add()
   local id, added, moment, day = transfer_of_arguments()
-  if call('EXISTS', base .. 'transfer:' .. id) == 0 then
+  if call('HLEN', base .. 'transfer:' .. id) == 0 then
     if not can_be_counted(added) then return { 'uncountable' } end
     record(id, added)
     note(moment, day)
