@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::domain::Clock;
 use crate::operator::audit::{Action, Audit, OpenError, Record, StoreMark, TransferState};
 use crate::operator::metrics::Metrics;
-use crate::policy::activity;
+use crate::policy::activity::Activity;
 use crate::policy::reserve::Treasury;
 use crate::store::ledger::{Mark, StoreError, Transfer};
 use crate::store::{self, Ledger, embedded, redis};
@@ -85,7 +85,7 @@ impl Money {
             audit: self.audit.clone(),
             metrics: Arc::clone(metrics),
             clock: Arc::clone(clock),
-            told_active_every: activity::interval(config.routes.iter()),
+            activity: Activity::of(config.routes.iter()),
         }))
     }
 }

@@ -10,7 +10,7 @@ use super::treatment::{Act, Key, Treatment};
 use crate::store::ledger::{STEPS_OF_RENEWAL, Term};
 
 /// The part of the lifetime by which an entry is kept longer, because the ledger may not have heard of its owner's latest
-/// activity: half of it is the [`interval`], the other half what the ledger [passes over](STEPS_OF_RENEWAL).
+/// activity: half of it is [`Activity::told_every`], the other half what the ledger [passes over](STEPS_OF_RENEWAL).
 const ALLOWANCE: u32 = 4;
 
 /// Half of the allowance.
@@ -19,26 +19,42 @@ const INTERVALS: u32 = 8;
 // A tenth of five quarters is an eighth.
 const _: () = assert!(STEPS_OF_RENEWAL == INTERVALS + INTERVALS / ALLOWANCE);
 
+/// How the ledger is told that customers are active.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Activity {
+    /// Not more often, for each connection.
+    pub told_every: Duration,
+    /// How long what they have entered outlives what was told.
+    pub lifetime: Duration,
+}
+
+impl Activity {
+    /// As these routes need it; `None` where nothing is entered that activity keeps alive.
+    pub fn of<'a>(routes: impl IntoIterator<Item = &'a Route>) -> Option<Self> {
+        // One lifetime for all of them: that of `[transfer]`.
+        let lifetime = routes.into_iter().find_map(|route| match &route.treatment {
+            Treatment::Inspected(rules) => match &rules.act {
+                Act::Enter { key: Key::LoginId | Key::Transaction, lifetime } => Some(*lifetime),
+                Act::Enter { key: Key::Order | Key::AnsweredOrder(_), .. }
+                | Act::Nothing
+                | Act::Commit { .. }
+                | Act::ChangeLimit => None,
+            },
+            Treatment::Streamed { .. } => None,
+        })?;
+        Some(Self { told_every: lifetime / INTERVALS, lifetime: with_allowance(lifetime) })
+    }
+}
+
 /// How long an entry with such a key is kept.
 pub(super) fn term_of(key: &Key, lifetime: Duration) -> Term {
     match key {
-        Key::LoginId | Key::Transaction => Term::WhileActive(lifetime + lifetime / ALLOWANCE),
+        Key::LoginId | Key::Transaction => Term::WhileActive(with_allowance(lifetime)),
         // No session of the application holds it.
         Key::Order | Key::AnsweredOrder(_) => Term::Fixed(lifetime),
     }
 }
 
-/// How often the ledger is told that a customer is active, at most; `None` where no route enters what that keeps alive.
-pub fn interval<'a>(routes: impl IntoIterator<Item = &'a Route>) -> Option<Duration> {
-    let lifetimes = routes.into_iter().filter_map(|route| match &route.treatment {
-        Treatment::Inspected(rules) => match &rules.act {
-            Act::Enter { key: Key::LoginId | Key::Transaction, lifetime } => Some(*lifetime),
-            Act::Enter { key: Key::Order | Key::AnsweredOrder(_), .. }
-            | Act::Nothing
-            | Act::Commit { .. }
-            | Act::ChangeLimit => None,
-        },
-        Treatment::Streamed { .. } => None,
-    });
-    lifetimes.min().map(|lifetime| lifetime / INTERVALS)
+fn with_allowance(lifetime: Duration) -> Duration {
+    lifetime + lifetime / ALLOWANCE
 }

@@ -4,8 +4,8 @@
 //! it ends: released while nothing has left, unknown afterwards.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::activity::Activity;
 use super::buffers::Room;
 use super::ceiling;
 use super::inspect::{Demand, Inspected, told_order_key};
@@ -19,7 +19,7 @@ use crate::operator::metrics::Metrics;
 use crate::refusal::{BodyRefusal, Refusal, TransferRefusal};
 use crate::store::Ledger;
 use crate::store::ledger::{
-    Claim, Decision, Denied, Entered, Entry, EntryKey, Grant, Holder, Mode, Order, Outcome, Settlement, State,
+    Claim, Decision, Denied, Entered, Entry, EntryKey, Grant, Holder, Mode, Order, Outcome, Renewal, Settlement, State,
     StoreError, Term, Whose,
 };
 
@@ -36,8 +36,8 @@ pub struct Treasury {
     pub metrics: Arc<Metrics>,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
-    /// How often it is told that a customer is active; `None` where that keeps nothing alive.
-    pub told_active_every: Option<Duration>,
+    /// How the ledger is told that customers are active; `None` where that keeps nothing alive.
+    pub activity: Option<Activity>,
 }
 
 /// A request that may leave. Only [`reserve`] makes one.
@@ -214,10 +214,10 @@ impl Treasury {
     /// The customer is about to be active: the application's session lives on, and so must what was entered in it. While
     /// the ledger is away, the next request asks again.
     fn renew(&self, request: &Understood) {
-        let Some((every, customer)) = self.told_active_every.zip(request.standing().customer()) else { return };
-        let (now, every) = (self.clock.now(), i64::try_from(every.as_secs()).unwrap_or(i64::MAX));
-        if self.ledger.is_available() && request.standing().visit().is_active_again(now.as_second(), every) {
-            self.ledger.renew(customer.login_id().clone(), now);
+        let Some((activity, customer)) = self.activity.zip(request.standing().customer()) else { return };
+        let at = self.clock.now();
+        if self.ledger.is_available() && request.standing().visit().is_active_again(at, activity.told_every) {
+            self.ledger.renew(Renewal { owner: customer.login_id().clone(), at, lifetime: activity.lifetime });
         }
     }
 

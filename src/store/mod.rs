@@ -17,8 +17,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use self::ledger::{
-    Addition, CorrectError, Counts, Decision, Entered, Entry, Mark, Member, Order, ReconcileError, Settlement, State,
-    Statement, StoreError, Transfer, Verdict,
+    Addition, CorrectError, Counts, Decision, Entered, Entry, Mark, Member, Order, ReconcileError, Renewal, Settlement,
+    State, Statement, StoreError, Transfer, Verdict,
 };
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 
@@ -99,10 +99,10 @@ impl Ledger {
 
     /// A login ID was active: its entries live on from then, where their term says so. Nobody waits for it. Whoever asks
     /// while the ledger [is not available](Self::is_available) asks again.
-    pub fn renew(&self, login_id: LoginId, at: Timestamp) {
+    pub fn renew(&self, renewal: Renewal) {
         match self {
-            Self::Embedded(ledger) => ledger.renew(login_id, at),
-            Self::Redis(ledger) => ledger.renew(login_id, at),
+            Self::Embedded(ledger) => ledger.renew(renewal),
+            Self::Redis(ledger) => ledger.renew(renewal),
         }
     }
 

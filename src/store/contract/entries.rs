@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::stand::{Stand, each_store, yen};
-use crate::domain::LoginId;
 use crate::store::ledger::{Claim, Denied, Entered, Entry, EntryKey, Order, Outcome, Term};
 
 fn key(name: &str) -> EntryKey {
@@ -147,19 +146,28 @@ fn what_has_ended_makes_room() {
     });
 }
 
-/// The longer lifetime of an earlier configuration holds for what was entered under it.
+/// Of the lifetime of an earlier configuration and the present one, the longer holds for what was entered before.
 #[test]
-fn each_entry_is_renewed_by_its_own_lifetime() {
+fn an_entry_is_renewed_by_its_own_lifetime_or_a_longer_one() {
     each_store(async |mut stand| {
         let term = Term::WhileActive(Duration::from_secs(1000));
         let long = Entry { term, ..stand.entry("hanakodt", key("long"), 7) };
         assert_eq!(stand.ledger.enter(long).await, Ok(Entered::Kept(yen(7))));
         enter(&stand, "hanakodt", "short", 8).await;
         stand.pass(100);
-        stand.ledger.renew(LoginId::parse("hanakodt").unwrap(), stand.now);
+        stand.renew("hanakodt");
         stand.pass(101);
         is_gone(&stand, "short").await;
         stand.pass(899);
         assert_eq!(holds(&stand, "long").await, 7);
+        enter(&stand, "hanakodt", "short", 8).await;
+        stand.renew_for("hanakodt", 500);
+        stand.restart().await;
+        stand.pass(500);
+        assert_eq!(holds(&stand, "short").await, 8);
+        // From now on that is its own.
+        stand.renew("hanakodt");
+        stand.pass(500);
+        assert_eq!(holds(&stand, "short").await, 8);
     });
 }

@@ -17,7 +17,7 @@ use super::stand::{Kind, Stand, bounds, debit, run, within, yen};
 use crate::domain::{JstDate, LoginId, TransferId};
 use crate::store::Ledger;
 use crate::store::ledger::{
-    Claim, Decision, Denied, Entered, Entry, EntryKey, Order, Outcome, Settlement, State, Term, Verdict,
+    Claim, Decision, Denied, Entered, Entry, EntryKey, Order, Outcome, Renewal, Settlement, State, Term, Verdict,
 };
 
 const CASES: u32 = 100;
@@ -158,7 +158,8 @@ impl Customer {
                 expected != Entered::InUse
             }
             Step::Look { second_member } => {
-                ledger.renew(LoginId::parse(&self.members()[usize::from(*second_member)]).unwrap(), now);
+                let owner = LoginId::parse(&self.members()[usize::from(*second_member)]).unwrap();
+                ledger.renew(Renewal { owner, at: now, lifetime: Duration::from_hours(1) });
                 false
             }
             Step::Again => {

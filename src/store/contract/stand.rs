@@ -13,7 +13,7 @@ use crate::store::Ledger;
 use crate::store::embedded::{self, Embedded};
 use crate::store::ledger::{
     Basis, Bounds, Claim, Debit, Decision, Denied, Entered, Entry, EntryKey, Grant, Holder, Mode, Order, Outcome,
-    OverLimit, Settlement, State, Term, Transfer,
+    OverLimit, Renewal, Settlement, State, Term, Transfer,
 };
 use crate::store::redis::tests::server;
 
@@ -137,9 +137,15 @@ impl Stand {
         Entry { key, owner, amount: yen(amount), at: self.now, term, most: 3 }
     }
 
-    /// A login ID is active.
+    /// A login ID is active, and the application's sessions wait for so long.
+    pub fn renew_for(&self, login_id: &str, seconds: u64) {
+        let (owner, lifetime) = (LoginId::parse(login_id).unwrap(), Duration::from_secs(seconds));
+        self.ledger.renew(Renewal { owner, at: self.now, lifetime });
+    }
+
+    /// For a hundred seconds.
     pub fn renew(&self, login_id: &str) {
-        self.ledger.renew(LoginId::parse(login_id).unwrap(), self.now);
+        self.renew_for(login_id, 100);
     }
 
     /// What counts for a login ID on a day.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::shelf::{Failure, Shelf};
 use crate::domain::{LoginId, Yen};
-use crate::store::ledger::{Entered, Entry, EntryKey, Kept, StoreError};
+use crate::store::ledger::{Entered, Entry, EntryKey, Kept, Renewal, StoreError};
 
 /// The most that is kept at once: about 400 MB. One login ID has few of them; so many that keep so many are an attack.
 const MOST: usize = 1_000_000;
@@ -63,10 +63,10 @@ impl Entries {
     }
 
     /// A login ID was active: what it has entered, the application may remember for longer.
-    pub fn renew(&mut self, shelf: &mut Shelf<'_>, owner: &LoginId, at: Timestamp) -> Result<(), Failure> {
-        let renewed: Vec<(EntryKey, Kept)> =
-            self.of(owner).filter_map(|(key, kept)| Some((key, kept.renewed(at)?))).collect();
-        renewed.into_iter().try_for_each(|(key, kept)| self.put(shelf, owner, key, kept))
+    pub fn renew(&mut self, shelf: &mut Shelf<'_>, renewal: &Renewal) -> Result<(), Failure> {
+        let renewed = self.of(&renewal.owner).filter_map(|(key, kept)| Some((key, kept.renewed(renewal)?)));
+        let renewed: Vec<(EntryKey, Kept)> = renewed.collect();
+        renewed.into_iter().try_for_each(|(key, kept)| self.put(shelf, &renewal.owner, key, kept))
     }
 
     /// Those of one login ID.

@@ -46,9 +46,9 @@ use self::operation::Operation;
 use self::shelf::Failure;
 use self::writer::Writer;
 use super::gauges::Gauges;
-use super::ledger::{Counts, Decision, Entered, Entry, Mark, Order, Settlement, State, StoreError, Transfer};
+use super::ledger::{Counts, Decision, Entered, Entry, Mark, Order, Renewal, Settlement, State, StoreError, Transfer};
 use super::reply::{self, Answer, Reply};
-use crate::domain::{ContractId, LoginId, Yen};
+use crate::domain::{ContractId, Yen};
 use crate::operator::metrics::Metrics;
 
 /// Sums go back at least so far, whatever is configured (LIM-22).
@@ -216,8 +216,8 @@ impl Embedded {
 
     /// A login ID was active: its entries live on. Written with what comes next; whoever asks while the file is away
     /// asks again.
-    pub fn renew(&self, login_id: LoginId, at: Timestamp) {
-        self.push(Operation::Renew(login_id, at));
+    pub fn renew(&self, renewal: Renewal) {
+        self.push(Operation::Renew(renewal));
     }
 
     /// Keeps a customer's own limit; `None` where there is none any more.

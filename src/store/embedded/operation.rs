@@ -7,10 +7,10 @@ use redb::ReadTransaction;
 
 use super::book::Book;
 use super::shelf::{Failure, Shelf};
-use crate::domain::{ContractId, LoginId, TransferId, Yen};
+use crate::domain::{ContractId, TransferId, Yen};
 use crate::store::ledger::{
-    Addition, CorrectError, Decision, Entered, Entry, Order, ReconcileError, Settlement, State, StoreError, Transfer,
-    Verdict,
+    Addition, CorrectError, Decision, Entered, Entry, Order, ReconcileError, Renewal, Settlement, State, StoreError,
+    Transfer, Verdict,
 };
 use crate::store::reply::{Letter, Reply};
 
@@ -24,7 +24,7 @@ pub(super) enum Operation {
     Abandon(Settlement),
     Enter(Box<Entry>, Reply<Entered>),
     /// A login ID was active.
-    Renew(LoginId, Timestamp),
+    Renew(Renewal),
     Learn(ContractId, Option<Yen>, Timestamp, Reply<()>),
     Reconcile(TransferId, Verdict, Arc<str>, Timestamp, Reply<Transfer, ReconcileError>),
     Add(Box<Addition>, Reply<Transfer>),
@@ -54,7 +54,7 @@ impl Operation {
     /// Whether somebody waits: then the writer does not wait for more.
     pub fn is_urgent(&self) -> bool {
         match self {
-            Self::Settle(_, None) | Self::Abandon(_) | Self::Renew(..) => false,
+            Self::Settle(_, None) | Self::Abandon(_) | Self::Renew(_) => false,
             Self::Settle(_, Some(_))
             | Self::Reserve(..)
             | Self::Enter(..)
@@ -76,7 +76,7 @@ impl Operation {
             Self::Settle(..)
             | Self::Reserve(..)
             | Self::Enter(..)
-            | Self::Renew(..)
+            | Self::Renew(_)
             | Self::Learn(..)
             | Self::Reconcile(..)
             | Self::Add(..)
@@ -95,7 +95,7 @@ impl Operation {
             Self::Reserve(..)
             | Self::Abandon(_)
             | Self::Enter(..)
-            | Self::Renew(..)
+            | Self::Renew(_)
             | Self::Learn(..)
             | Self::Reconcile(..)
             | Self::Add(..)
@@ -108,9 +108,9 @@ impl Operation {
     }
 
     /// The renewal in it: what is lost of it, another request of that login ID may be too late to ask for again.
-    pub fn renewal(&self) -> Option<(LoginId, Timestamp)> {
+    pub fn renewal(&self) -> Option<&Renewal> {
         match self {
-            Self::Renew(login_id, at) => Some((login_id.clone(), *at)),
+            Self::Renew(renewal) => Some(renewal),
             Self::Settle(..)
             | Self::Reserve(..)
             | Self::Abandon(_)
@@ -148,7 +148,7 @@ impl Operation {
             Self::Settle(settlement, Some(reply)) => acted.later(reply, book.settle(shelf, &settlement).map(Ok)),
             Self::Abandon(settlement) => book.abandon(shelf, &settlement),
             Self::Enter(entry, reply) => acted.later(reply, book.enter(shelf, &entry)),
-            Self::Renew(login_id, at) => book.entries.renew(shelf, &login_id, at),
+            Self::Renew(renewal) => book.entries.renew(shelf, &renewal),
             Self::Learn(contract, own, at, reply) => acted.later(reply, book.learn(shelf, &contract, own, at).map(Ok)),
             Self::Reconcile(id, verdict, reason, at, reply) => {
                 acted.later(reply, book.reconcile(shelf, (id, verdict), &reason, at))

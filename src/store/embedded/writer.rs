@@ -9,15 +9,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-
 use super::desk::{Desk, Occasion, OpenDatabase, guarded};
 use super::inbox::Inbox;
 use super::operation::{Acted, Answer, Operation};
 use super::shelf::Failure;
-use crate::domain::LoginId;
 use crate::store::gauges::Gauges;
-use crate::store::ledger::{Decision, Mark, Settlement, StoreError};
+use crate::store::ledger::{Decision, Mark, Renewal, Settlement, StoreError};
 use crate::store::reply::{self, Letter, Reply};
 
 /// The most that one transaction takes.
@@ -46,7 +43,7 @@ pub(super) struct Writer {
     /// Reservations whose grant nobody heard.
     pub abandoned: Vec<Settlement>,
     /// Activities of login IDs that their entries do not know of yet.
-    pub renewals: Vec<(LoginId, Timestamp)>,
+    pub renewals: Vec<Renewal>,
     pub retry_at: Instant,
     /// Before then no transaction begins, unless nobody could join it.
     pub next_at: Instant,
@@ -100,7 +97,7 @@ impl Writer {
         let Some(desk) = &mut self.desk else { return self.put_off(batch) };
         let mut settlements: Vec<Settlement> = batch.iter().filter_map(Operation::settlement).cloned().collect();
         let mut withdrawals: Vec<Settlement> = batch.iter().filter_map(Operation::withdrawal).cloned().collect();
-        let mut renewals: Vec<(LoginId, Timestamp)> = batch.iter().filter_map(Operation::renewal).collect();
+        let mut renewals: Vec<Renewal> = batch.iter().filter_map(Operation::renewal).cloned().collect();
         let (carried, abandoned, renewed) = (&self.carried, &self.abandoned, &self.renewals);
         let (mut acted, mut operations) = (Acted::default(), batch.into_iter());
         let begun = Instant::now();
@@ -113,8 +110,8 @@ impl Writer {
                 for settlement in abandoned {
                     book.abandon(shelf, settlement)?;
                 }
-                for (login_id, at) in renewed {
-                    book.entries.renew(shelf, login_id, *at)?;
+                for renewal in renewed {
+                    book.entries.renew(shelf, renewal)?;
                 }
                 operations.try_for_each(|operation| operation.act(book, shelf, &mut acted))
             })
@@ -204,7 +201,7 @@ impl Writer {
         for operation in batch {
             self.carried.extend(operation.settlement().cloned());
             self.abandoned.extend(operation.withdrawal().cloned());
-            self.renewals.extend(operation.renewal());
+            self.renewals.extend(operation.renewal().cloned());
             if let Operation::Close(reply) = operation {
                 last = Turn::Last(reply);
             }

@@ -75,6 +75,17 @@ pub enum Term {
     Fixed(Duration),
 }
 
+/// A login ID was active: what it entered in sessions of the application lives on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewal {
+    /// Who was.
+    pub owner: LoginId,
+    /// When.
+    pub at: Timestamp,
+    /// How long its entries outlive that, at least: those of an earlier configuration may have been made for less.
+    pub lifetime: Duration,
+}
+
 /// What the ledger says to an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entered {
@@ -122,10 +133,11 @@ impl Kept {
 
     /// As it is after its owner was active; `None` where that changes nothing: it has ended, it does not depend on it,
     /// or it was renewed not long before.
-    pub fn renewed(self, at: Timestamp) -> Option<Self> {
-        let lifetime = self.outlives.filter(|_| self.lives(at))?;
-        let until = after(at, lifetime);
-        (until >= after(self.until, lifetime / STEPS_OF_RENEWAL)).then_some(Self { until, ..self })
+    pub fn renewed(self, renewal: &Renewal) -> Option<Self> {
+        let lifetime = self.outlives.filter(|_| self.lives(renewal.at))?.max(renewal.lifetime);
+        let until = after(renewal.at, lifetime);
+        let is_worth_it = until >= after(self.until, lifetime / STEPS_OF_RENEWAL);
+        is_worth_it.then_some(Self { until, outlives: Some(lifetime), ..self })
     }
 }
 

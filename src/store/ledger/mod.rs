@@ -25,7 +25,7 @@ mod order;
 mod transfer;
 
 pub use adjust::{ADJUSTMENT, Addition, CorrectError};
-pub use entry::{Entered, Entry, EntryKey, STEPS_OF_RENEWAL, Term};
+pub use entry::{Entered, Entry, EntryKey, Renewal, STEPS_OF_RENEWAL, Term};
 pub(in crate::store) use entry::{Kept, KeptEntry};
 pub use order::{Basis, Bounds, Claim, Debit, Decision, Denied, Grant, Holder, Mode, Order, OverLimit, Whose};
 pub use transfer::{Outcome, Settlement, State, Statement, Transfer, Used, Verdict};

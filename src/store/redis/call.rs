@@ -6,8 +6,8 @@ use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::store::embedded::record::Record;
 use crate::store::embedded::shelf::Place;
 use crate::store::ledger::{
-    Addition, Basis, Bounds, Claim, Entry, EntryKey, Kept, KeptEntry, Mode, Order, OverLimit, Settlement, State,
-    Transfer, Verdict,
+    Addition, Basis, Bounds, Claim, Entry, EntryKey, Kept, KeptEntry, Mode, Order, OverLimit, Renewal, Settlement,
+    State, Transfer, Verdict,
 };
 
 /// The whole script.
@@ -136,8 +136,8 @@ impl Caller {
     }
 
     /// A login ID was active.
-    pub fn renew(&self, login_id: &LoginId, at: Timestamp) -> Call {
-        self.call("renew", [login_id.as_str().into(), microseconds(at)])
+    pub fn renew(&self, Renewal { owner, at, lifetime }: &Renewal) -> Call {
+        self.call("renew", [owner.as_str().into(), microseconds(*at), lifetime.as_micros().to_string()])
     }
 
     /// Keeps a customer's own limit.

@@ -95,7 +95,7 @@ impl Heard {
                     self.drop_later(reply);
                 }
             }
-            Operation::Abandon(..) | Operation::Renew(..) => self.carried.push(operation),
+            Operation::Abandon(..) | Operation::Renew(_) => self.carried.push(operation),
             Operation::Reserve(order, asker, reply) => {
                 self.carried.push(Operation::Abandon(order.withdrawal("store_error"), asker));
                 self.drop_later(reply);
@@ -151,13 +151,13 @@ impl Heard {
             Operation::Enter(entry, reply) => {
                 self.entered(*entry, reply, said);
             }
-            Operation::Renew(login_id, at) => match answer::renewed(said) {
+            Operation::Renew(renewal) => match answer::renewed(said) {
                 Ok(renewed) => {
-                    // Also of another gateway's: what it does not know of their activity, this one remembers.
-                    let entered = renewed.into_iter().map(|(key, kept)| Change::Entered((login_id.clone(), key, kept)));
-                    self.changes.extend(entered);
+                    // Also what was entered at another gateway, which does not hear of this activity.
+                    let entered = |(key, kept)| Change::Entered((renewal.owner.clone(), key, kept));
+                    self.changes.extend(renewed.into_iter().map(entered));
                 }
-                Err(failure) => self.not_heard(Operation::Renew(login_id, at), failure),
+                Err(failure) => self.not_heard(Operation::Renew(renewal), failure),
             },
             Operation::Learn(contract, own, at, reply) => {
                 let done = answer::done(said);

@@ -8,8 +8,8 @@ use super::call::{Call, Caller};
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::store::embedded::shelf::Place;
 use crate::store::ledger::{
-    Addition, CorrectError, Decision, Entered, Entry, Member, Order, ReconcileError, Settlement, State, Statement,
-    Transfer, Verdict,
+    Addition, CorrectError, Decision, Entered, Entry, Member, Order, ReconcileError, Renewal, Settlement, State,
+    Statement, Transfer, Verdict,
 };
 use crate::store::reply::Reply;
 
@@ -27,7 +27,7 @@ pub(super) enum Operation {
     Abandon(Settlement, String),
     Enter(Box<Entry>, Reply<Entered>),
     /// A login ID was active.
-    Renew(LoginId, Timestamp),
+    Renew(Renewal),
     Learn(ContractId, Option<Yen>, Timestamp, Reply<()>),
     Reconcile(TransferId, Verdict, Arc<str>, Timestamp, Reply<Transfer, ReconcileError>),
     Add(Box<Addition>, Reply<Transfer>),
@@ -48,7 +48,7 @@ impl Operation {
     /// Whether somebody waits: then the clerk does not wait for more.
     pub fn is_urgent(&self) -> bool {
         match self {
-            Self::Settle(_, None) | Self::Abandon(..) | Self::Renew(..) => false,
+            Self::Settle(_, None) | Self::Abandon(..) | Self::Renew(_) => false,
             Self::Settle(_, Some(_))
             | Self::Reserve(..)
             | Self::Enter(..)
@@ -75,7 +75,7 @@ impl Operation {
             Self::Settle(settlement, _) => caller.settle(settlement),
             Self::Abandon(settlement, asker) => caller.abandon(settlement, asker),
             Self::Enter(entry, _) => caller.enter(entry),
-            Self::Renew(login_id, at) => caller.renew(login_id, *at),
+            Self::Renew(renewal) => caller.renew(renewal),
             Self::Learn(contract, own, at, _) => caller.learn(contract, *own, *at),
             Self::Reconcile(id, verdict, reason, at, _) => caller.reconcile(*id, *verdict, reason, *at),
             Self::Add(addition, _) => caller.add(addition),

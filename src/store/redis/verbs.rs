@@ -11,8 +11,8 @@ use super::{Redis, Shared};
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::store::embedded::shelf::Place;
 use crate::store::ledger::{
-    Addition, CorrectError, Counts, Decision, Entered, Entry, Mark, Member, Order, ReconcileError, Settlement, State,
-    Statement, StoreError, Transfer, Verdict,
+    Addition, CorrectError, Counts, Decision, Entered, Entry, Mark, Member, Order, ReconcileError, Renewal, Settlement,
+    State, Statement, StoreError, Transfer, Verdict,
 };
 use crate::store::reply::{self, Answer, Reply};
 
@@ -56,8 +56,8 @@ impl Redis {
     }
 
     /// A login ID was active, at whichever gateway: its entries live on. Whoever asks while Redis is away asks again.
-    pub fn renew(&self, login_id: LoginId, at: Timestamp) {
-        self.push(Operation::Renew(login_id, at));
+    pub fn renew(&self, renewal: Renewal) {
+        self.push(Operation::Renew(renewal));
     }
 
     /// Keeps a customer's own limit; `None` where there is none any more.

@@ -7,8 +7,8 @@ use super::disk::Disk;
 use crate::domain::{LoginId, TransferId};
 use crate::store::contract::stand::{debit, noon, run, settings, yen};
 use crate::store::ledger::{
-    Basis, Bounds, Claim, Decision, Entry, EntryKey, Grant, Holder, Mode, Order, Outcome, OverLimit, Settlement, State,
-    Term, Verdict,
+    Basis, Bounds, Claim, Decision, Entry, EntryKey, Grant, Holder, Mode, Order, Outcome, OverLimit, Renewal,
+    Settlement, State, Term, Verdict,
 };
 
 const LOGIN_ID: &str = "hanakodt";
@@ -201,7 +201,7 @@ fn a_renewal_is_not_lost_where_its_write_fails() {
         run(async {
             ledger.enter(entry).await.unwrap();
             disk.fail_after(failing);
-            ledger.renew(owner, noon() + Duration::from_secs(90));
+            ledger.renew(Renewal { owner, at: noon() + Duration::from_secs(90), lifetime: Duration::ZERO });
             // With what waits for an answer, so that it is known when it was tried.
             let told = ledger.transfer(order(1).id).await;
             stopped += u32::from(told.is_err());

@@ -74,12 +74,12 @@ end
 
 -- A login ID was active. What has ended by then stays so.
 function verbs.renew()
-  local login, at, renewed = ARGV[6], tonumber(ARGV[7]), {}
+  local login, at, at_least, renewed = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), {}
   for _, key in ipairs(call('ZRANGEBYSCORE', base .. 'entries-of:' .. login, digits(at), '+inf')) do
     local entry = entry_of(key, login)
-    local outlives = tonumber(entry.outlives)
+    local outlives = math.max(tonumber(entry.outlives), at_least)
     if at + outlives >= entry.ends + math.floor(outlives / STEPS_OF_RENEWAL) then
-      entry.ends = at + outlives
+      entry.ends, entry.outlives = at + outlives, digits(outlives)
       put_entry(key, login, entry)
       renewed[#renewed + 1] = { key, digits(entry.amount), digits(entry.ends), entry.outlives }
     end

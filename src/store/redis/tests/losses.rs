@@ -3,7 +3,9 @@
 use jiff::ToSpan as _;
 
 use super::server::{self, RunningServer};
-use super::site::{Site, available, granted, order, over, refused, settlement, state, today, unavailable, used};
+use super::site::{
+    Site, available, granted, order, over, refused, renewal, settlement, state, today, unavailable, used,
+};
 use crate::domain::Yen;
 use crate::store::contract::stand::{noon, run, yen};
 use crate::store::ledger::{
@@ -268,7 +270,7 @@ fn what_was_renewed_outlives_a_loss_whoever_renewed_it() {
         available(&second).await;
         let entry = super::site::entry(EntryKey::of(&["session"]), 70);
         first.enter(entry.clone()).await.unwrap();
-        second.renew(entry.owner, noon() + 90.seconds());
+        second.renew(renewal(90));
         assert_eq!(used(&second).await, 0, "it was heard before this was asked");
         for flushed in [false, true] {
             if flushed {
@@ -294,7 +296,7 @@ fn a_renewal_outlives_redis() {
         let entry = super::site::entry(EntryKey::of(&["session"]), 70);
         gateway.enter(entry.clone()).await.unwrap();
         site.kill();
-        gateway.renew(entry.owner, noon() + 90.seconds());
+        gateway.renew(renewal(90));
         unavailable(&gateway).await;
         site.start_again();
         available(&gateway).await;

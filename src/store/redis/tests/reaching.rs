@@ -8,7 +8,9 @@ use rustls::pki_types::CertificateDer;
 
 use super::super::{Password, Redis, Server};
 use super::server::{self, RunningServer, told};
-use super::site::{Site, available, entry, granted, now, order, refused, settlement, state, today, unavailable, used};
+use super::site::{
+    Site, available, entry, granted, now, order, refused, renewal, settlement, state, today, unavailable, used,
+};
 use crate::store::contract::stand::{noon, run, yen};
 use crate::store::ledger::{Addition, Basis, Entered, EntryKey, Outcome, State, Verdict};
 
@@ -123,7 +125,7 @@ fn a_user_of_few_rights_is_enough() {
         assert_eq!(used(&gateway).await, 60);
         let entered = entry(EntryKey::of(&["session"]), 1);
         assert_eq!(gateway.enter(entered.clone()).await, Ok(Entered::Kept(yen(1))));
-        gateway.renew(entered.owner, noon() + Duration::from_secs(90));
+        gateway.renew(renewal(90));
         gateway.correct(order.id, Verdict::Released, "the books".into(), noon()).await.unwrap();
         let (contract, login_id) = (by_hand.holder.contract, by_hand.holder.login_id);
         let (bases, why) = (vec![Basis::Accepted], "receipt 4711".into());

@@ -10,7 +10,8 @@ use super::server::{self, RunningServer};
 use crate::domain::{ContractId, JstDate, LoginId, RequestId, TransferId};
 use crate::store::contract::stand::{bounds, debit, noon, yen};
 use crate::store::ledger::{
-    Claim, Decision, Denied, Entry, EntryKey, Holder, Mode, Order, Outcome, Settlement, State, StoreError, Term, Whose,
+    Claim, Decision, Denied, Entry, EntryKey, Holder, Mode, Order, Outcome, Renewal, Settlement, State, StoreError,
+    Term, Whose,
 };
 
 const LOGIN_ID: &str = "hanakodt";
@@ -93,6 +94,12 @@ pub(in crate::store) fn order(amount: u64) -> Order {
 pub(in crate::store) fn entry(key: EntryKey, amount: u64) -> Entry {
     let (owner, term) = (LoginId::parse(LOGIN_ID).unwrap(), Term::WhileActive(Duration::from_secs(100)));
     Entry { key, owner, amount: yen(amount), at: noon(), term, most: 3 }
+}
+
+/// The customer is active so many seconds later.
+pub(in crate::store) fn renewal(seconds: u64) -> Renewal {
+    let lifetime = Duration::from_secs(100);
+    Renewal { owner: LoginId::parse(LOGIN_ID).unwrap(), at: noon() + Duration::from_secs(seconds), lifetime }
 }
 
 pub(in crate::store) fn today() -> JstDate {
