@@ -1,8 +1,9 @@
 //! One connection's visitor: who it is, by which entrance it came, and whether it still has standing.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use http::HeaderValue;
 use jiff::Timestamp;
@@ -38,6 +39,8 @@ pub struct Visit {
     first_host: OnceLock<Box<[u8]>>,
     /// See [`Visit::told_claims`].
     told_claims: OnceLock<String>,
+    /// See [`Visit::is_active_again`]: when it is time, in seconds since 1970.
+    active_again_at: AtomicI64,
 }
 
 /// How many bytes were read from a connection since something came of them: what a flood of frames does to an HTTP/2
@@ -77,6 +80,7 @@ impl Visit {
             progress: Progress::default(),
             first_host: OnceLock::new(),
             told_claims: OnceLock::new(),
+            active_again_at: AtomicI64::new(i64::MIN),
         }
     }
 
@@ -124,6 +128,17 @@ impl Visit {
     /// What every assertion says of this visitor alike, made when it is first asked for.
     pub fn told_claims(&self, make: impl FnOnce() -> String) -> &str {
         self.told_claims.get_or_init(make)
+    }
+
+    /// Whether it is time to tell that the visitor is active: at the first request, and then not more often than `every`.
+    /// Of several requests at once, for one of them; also after the clock was put back.
+    pub fn is_active_again(&self, now: Timestamp, every: Duration) -> bool {
+        // Whole seconds, rounded down: rather too early than too late.
+        let (now, every) = (now.as_second(), i64::try_from(every.as_secs()).unwrap_or(i64::MAX));
+        let due = self.active_again_at.load(Ordering::Relaxed);
+        let is_due = now >= due || due.saturating_sub(now) > every;
+        let next = now.saturating_add(every);
+        is_due && self.active_again_at.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// The visitor's standing for a request: whoever holds it may go on without this connection.

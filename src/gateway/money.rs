@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::domain::Clock;
 use crate::operator::audit::{Action, Audit, OpenError, Record, StoreMark, TransferState};
 use crate::operator::metrics::Metrics;
+use crate::policy::activity::Activity;
 use crate::policy::alarms;
 use crate::policy::reserve::Treasury;
 use crate::store::ledger::{Mark, StoreError, Transfer};
@@ -89,6 +90,7 @@ impl Money {
             clock: Arc::clone(clock),
             alarms: transfer.alarms.clone(),
             memory: Arc::clone(&self.memory),
+            activity: Activity::of(config.routes.iter()),
         }))
     }
 }

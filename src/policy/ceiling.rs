@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::route::Enforcement;
 use crate::domain::{JstDate, Yen};
 use crate::refusal::{BodyRefusal, Refusal, TransferRefusal};
-use crate::store::ledger::{Basis, Bounds, Debit, OverLimit};
+use crate::store::ledger::{Basis, Bounds, Debit, OverLimit, Term};
 
 /// How far ahead an order may be dated; what banks allow ends long before.
 const MAX_DAYS_AHEAD: i32 = 400;
@@ -48,6 +48,10 @@ pub struct Settings {
     pub max_in_flight_per_login_id: u32,
     /// The same per contract.
     pub max_in_flight_per_contract: u32,
+    /// How many amounts one login ID may have entered, and not let end (LIM-18).
+    pub max_entries_per_login_id: u32,
+    /// How many requests of one login ID may wait for their approval (LIM-19).
+    pub max_requests_per_login_id: u32,
     /// Whether refusals hold.
     pub enforcement: Enforcement,
 }
@@ -100,6 +104,14 @@ impl Settings {
         JstDate::of(executed) <= self.days(reserved).1
     }
 
+    /// How many entries of such a kind one login ID may have.
+    pub fn most_entries(&self, term: Term) -> u32 {
+        match term {
+            Term::WhileActive(_) => self.max_entries_per_login_id,
+            Term::Fixed(_) => self.max_requests_per_login_id,
+        }
+    }
+
     /// What else the ledger measures an order by.
     pub fn bounds(&self) -> Bounds {
         Bounds {
@@ -133,6 +145,8 @@ mod tests {
             over_limit: OverLimit::Clamp,
             max_in_flight_per_login_id: 4,
             max_in_flight_per_contract: 16,
+            max_entries_per_login_id: 8,
+            max_requests_per_login_id: 8,
             enforcement: Enforcement::Enforce,
         }
     }

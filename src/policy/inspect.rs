@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::activity::term_of;
 use super::alarms::Payee;
 use super::body::reference::reference;
 use super::body::{BodyFormat, Fault, Head, Inspection, Submission};
@@ -20,7 +21,7 @@ use crate::connection::body::{Patience, RequestBody};
 use crate::connection::request::Understood;
 use crate::domain::{JstDate, LoginId, Yen};
 use crate::refusal::{BodyRefusal, Refusal, TransferRefusal};
-use crate::store::ledger::{Claim, EntryKey};
+use crate::store::ledger::{Claim, EntryKey, Term};
 
 /// A request that was read as far as its route demands. Only [`inspect`] makes one.
 #[derive(Debug)]
@@ -47,8 +48,8 @@ pub enum Demand {
         key: EntryKey,
         /// How much.
         amount: Yen,
-        /// At least how long.
-        lifetime: Duration,
+        /// How long.
+        term: Term,
     },
     /// The same, under a number that the answer will tell.
     EnterAnswered {
@@ -56,8 +57,8 @@ pub enum Demand {
         place: NumberInAnswer,
         /// How much.
         amount: Yen,
-        /// At least how long.
-        lifetime: Duration,
+        /// How long.
+        term: Term,
     },
     /// To move money.
     Commit {
@@ -233,13 +234,14 @@ fn demand_of(rules: &InspectionRules, inspection: &Inspection, login_id: Option<
     };
     match &rules.act {
         Act::Nothing => Ok(Demand::Nothing),
-        Act::Enter { key: Key::AnsweredOrder(place), lifetime } => Ok(Demand::EnterAnswered {
+        Act::Enter { key: kept @ Key::AnsweredOrder(place), lifetime } => Ok(Demand::EnterAnswered {
             place: place.clone(),
             amount: inspection.amount.ok_or(missing)?,
-            lifetime: *lifetime,
+            term: term_of(kept, *lifetime),
         }),
         Act::Enter { key: kept, lifetime } => {
-            Ok(Demand::Enter { key: key(kept)?, amount: inspection.amount.ok_or(missing)?, lifetime: *lifetime })
+            let (amount, term) = (inspection.amount.ok_or(missing)?, term_of(kept, *lifetime));
+            Ok(Demand::Enter { key: key(kept)?, amount, term })
         }
         Act::Commit { entered, is_atomic, has_token } => {
             let claim = match entered {

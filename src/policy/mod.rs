@@ -2,7 +2,7 @@
 //!
 //! [`route`] finds what it is for, [`rate_limit`] how often it may be asked, [`inspect`] reads its [`body`] where the route
 //! demands it, [`alarms`] look whether it is one that frauds make, and [`reserve`] asks the ledger, within the [`ceiling`]
-//! of the day.
+//! of the day, and tells it who is in [`activity`].
 
 pub mod route;
 pub mod treatment;
@@ -12,4 +12,5 @@ pub mod buffers;
 pub mod inspect;
 pub mod alarms;
 pub mod ceiling;
+pub mod activity;
 pub mod reserve;

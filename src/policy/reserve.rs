@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use super::activity::Activity;
 use super::alarms::{self, Watched};
 use super::buffers::Room;
 use super::ceiling;
@@ -15,13 +16,14 @@ use super::rate_limit::OnTrial;
 use super::route::{Enforcement, Route};
 use super::treatment::NumberInAnswer;
 use crate::connection::request::Understood;
-use crate::domain::{Clock, ContractId, JstDate, RequestId, TransferId, Yen};
+use crate::domain::{Clock, ContractId, JstDate, LoginId, RequestId, TransferId, Yen};
 use crate::operator::audit::{Action, Audit, Record, StoreMark, TransferState};
 use crate::operator::metrics::Metrics;
 use crate::refusal::{BodyRefusal, Refusal, TransferRefusal};
 use crate::store::Ledger;
 use crate::store::ledger::{
-    Claim, Decision, Denied, Entered, Entry, Grant, Holder, Mode, Order, Outcome, Settlement, State, StoreError, Whose,
+    Claim, Decision, Denied, Entered, Entry, EntryKey, Grant, Holder, Mode, Order, Outcome, Renewal, Settlement, State,
+    StoreError, Term, Whose,
 };
 
 /// Asks the ledger.
@@ -41,6 +43,8 @@ pub struct Treasury {
     pub alarms: alarms::Settings,
     /// What they go by.
     pub memory: Arc<alarms::Memory>,
+    /// How the ledger is told that customers are active; `None` where that keeps nothing alive.
+    pub activity: Option<Activity>,
 }
 
 /// A request that may leave. Only [`reserve`] makes one.
@@ -103,8 +107,9 @@ pub struct Keeping {
     treasury: Arc<Treasury>,
     /// Where the answer tells the number.
     pub place: NumberInAnswer,
+    owner: LoginId,
     amount: Yen,
-    until: Timestamp,
+    term: Term,
 }
 
 /// A limit that holds once the application has accepted it.
@@ -121,6 +126,9 @@ pub struct Learning {
 /// The ceiling, an order in flight, a limit above the ceiling; 503 where ledger or audit log cannot take part.
 pub async fn reserve(treasury: Option<&Arc<Treasury>>, watched: Watched, id: &RequestId) -> Result<Reserved, Refusal> {
     let Inspected { request, route, demand, observed, on_trial, room, .. } = watched.0;
+    if let Some(treasury) = treasury {
+        treasury.renew(&request);
+    }
     if demand == Demand::Nothing {
         return Ok(Reserved { request, route, consequence: Consequence::Nothing, on_trial, observed, room });
     }
@@ -150,21 +158,18 @@ impl Treasury {
         if !self.audit.is_writable() {
             return Err(Refusal::Transfer(TransferRefusal::AuditUnavailable));
         }
-        let until = |lifetime| {
-            let lifetime = SignedDuration::try_from(lifetime).unwrap_or(SignedDuration::MAX);
-            now.saturating_add(lifetime).unwrap_or(Timestamp::MAX)
-        };
+        let owner = || customer.login_id().clone();
         let treasury = Arc::clone(self);
         match demand {
             Demand::Nothing => Ok((Consequence::Nothing, None)),
-            Demand::Enter { key, amount, lifetime } => {
+            Demand::Enter { key, amount, term } => {
                 self.may_be_moved(amount)?;
-                self.enter(Entry { key, amount, at: now, until: until(lifetime) }).await?;
+                self.enter(key, owner(), amount, term).await?;
                 Ok((Consequence::Nothing, None))
             }
-            Demand::EnterAnswered { place, amount, lifetime } => {
+            Demand::EnterAnswered { place, amount, term } => {
                 self.may_be_moved(amount)?;
-                Ok((Consequence::Keep(Keeping { treasury, place, amount, until: until(lifetime) }), None))
+                Ok((Consequence::Keep(Keeping { treasury, place, owner: owner(), amount, term }), None))
             }
             Demand::ChangeLimit { limits } => {
                 let ceiling = self.settings.on(JstDate::of(now))?;
@@ -211,10 +216,23 @@ impl Treasury {
         }
     }
 
-    async fn enter(&self, entry: Entry) -> Result<(), Refusal> {
+    /// The customer is about to be active: the application's session lives on, and so must what was entered in it. While
+    /// the ledger is away, the next request asks again.
+    fn renew(&self, request: &Understood) {
+        let Some((activity, customer)) = self.activity.zip(request.standing().customer()) else { return };
+        let at = self.clock.now();
+        if self.ledger.is_available() && request.standing().visit().is_active_again(at, activity.told_every) {
+            self.ledger.renew(Renewal { owner: customer.login_id().clone(), at, lifetime: activity.lifetime });
+        }
+    }
+
+    async fn enter(&self, key: EntryKey, owner: LoginId, amount: Yen, term: Term) -> Result<(), Refusal> {
+        let most = self.settings.most_entries(term);
+        let entry = Entry { key, owner, amount, at: self.clock.now(), term, most };
         match self.ledger.enter(entry).await.map_err(refusal_of)? {
             Entered::Kept(_) => Ok(()),
             Entered::InUse => Err(Refusal::Transfer(TransferRefusal::EntryInUse)),
+            Entered::TooMany => Err(Refusal::Transfer(TransferRefusal::TooManyEntries)),
         }
     }
 
@@ -294,9 +312,9 @@ impl Keeping {
     /// # Errors
     /// The number is none that a form could name, or the ledger cannot keep it; the order cannot be approved then.
     pub async fn keep(self, number: &str) -> Result<(), Refusal> {
-        let Self { treasury, amount, until, .. } = self;
+        let Self { treasury, owner, amount, term, .. } = self;
         let key = told_order_key(number).ok_or(Refusal::Body(BodyRefusal::AmbiguousField))?;
-        treasury.enter(Entry { key, amount, at: treasury.clock.now(), until }).await
+        treasury.enter(key, owner, amount, term).await
     }
 }
 

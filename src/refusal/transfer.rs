@@ -99,6 +99,8 @@ pub enum TransferRefusal {
     TooMany,
     /// It looks like a fraud's, and is held (RTL-07).
     Held(Alarm),
+    /// Too many screens with amounts were passed, or orders requested, under this login ID (LIM-18, LIM-19).
+    TooManyEntries,
     /// The clock lies behind what is recorded (LIM-22).
     ClockBehind,
     /// It waited until another day than those it was counted on (LIM-35).
@@ -115,7 +117,7 @@ pub enum TransferRefusal {
 
 impl TransferRefusal {
     /// Every variant, for tables and tests.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::NoIdentity,
         Self::UnknownRoute,
         Self::MethodNotRouted,
@@ -132,6 +134,7 @@ impl TransferRefusal {
         Self::Held(Alarm::FirstTransfer),
         Self::Held(Alarm::ManyPayees),
         Self::Held(Alarm::RaisedLimit),
+        Self::TooManyEntries,
         Self::ClockBehind,
         Self::DayEnded,
         Self::StoreUnavailable,
@@ -156,6 +159,7 @@ impl TransferRefusal {
             Self::InProgress => "transfer_in_progress",
             Self::TooMany => "too_many_transfers",
             Self::Held(alarm) => alarm.word(),
+            Self::TooManyEntries => "too_many_entries",
             Self::ClockBehind => "clock_behind",
             Self::DayEnded => "day_ended",
             Self::StoreUnavailable => "store_unavailable",
@@ -179,7 +183,7 @@ impl TransferRefusal {
             | Self::NoEntry => StatusCode::FORBIDDEN,
             Self::MethodNotRouted => StatusCode::METHOD_NOT_ALLOWED,
             Self::EntryInUse | Self::InProgress => StatusCode::CONFLICT,
-            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany | Self::TooManyEntries => StatusCode::TOO_MANY_REQUESTS,
             Self::ClockBehind
             | Self::DayEnded
             | Self::StoreUnavailable
@@ -236,6 +240,10 @@ impl TransferRefusal {
                 "Too many transactions are being processed. Please try again later.",
             ),
             Self::Held(alarm) => alarm.sentences(),
+            Self::TooManyEntries => (
+                "このログインIDで入力されたお取引の件数が上限に達しています。時間をおいて再度お試しください。",
+                "Too many transactions have been entered under this login ID. Please try again later.",
+            ),
             Self::NoCeiling
             | Self::ClockBehind
             | Self::DayEnded
@@ -267,6 +275,7 @@ impl TransferRefusal {
             | Self::InProgress
             | Self::TooMany
             | Self::Held(_)
+            | Self::TooManyEntries
             | Self::ClockBehind
             | Self::DayEnded
             | Self::StoreUnavailable

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use self::ledger::{
-    Addition, CorrectError, Counts, Decision, Entered, Entry, Mark, Member, Order, ReconcileError, Settlement, State,
-    Statement, StoreError, Transfer, Verdict,
+    Addition, CorrectError, Counts, Decision, Entered, Entry, Mark, Member, Order, ReconcileError, Renewal, Settlement,
+    State, Statement, StoreError, Transfer, Verdict,
 };
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 
@@ -94,6 +94,15 @@ impl Ledger {
         match self {
             Self::Embedded(ledger) => ledger.enter(entry).await,
             Self::Redis(ledger) => ledger.enter(entry).await,
+        }
+    }
+
+    /// A login ID was active: its entries live on from then, where their term says so. Nobody waits for it. Whoever asks
+    /// while the ledger [is not available](Self::is_available) asks again.
+    pub fn renew(&self, renewal: Renewal) {
+        match self {
+            Self::Embedded(ledger) => ledger.renew(renewal),
+            Self::Redis(ledger) => ledger.renew(renewal),
         }
     }
 

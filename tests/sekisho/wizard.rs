@@ -34,6 +34,8 @@ const WIZARD: &str = r#"
 
 const TIED: &str = "[[route]]\nname = \"entry\"\ntransaction = \"transaction\"\n[[route]]\nname = \"execute\"\ntransaction = \"transaction\"\n";
 
+const HOUR: i64 = 3600;
+
 const EXECUTE: &str = "/ib/transfer/execute.do";
 
 fn entered() -> Said {
@@ -190,7 +192,7 @@ async fn an_amount_cannot_be_changed_while_it_is_being_executed() {
     story.close().await;
 }
 
-/// Entries outlive a restart as the bank's sessions do, and end when those have ended.
+/// Entries outlive a restart as the bank's sessions do, and end when those have ended: a quarter of the lifetime later.
 #[tokio::test]
 async fn entries_live_as_long_as_the_banks_sessions_and_no_longer() {
     let story = MoneyStory::plan().layer(WIZARD).at("01:00:00").open().await;
@@ -201,8 +203,99 @@ async fn entries_live_as_long_as_the_banks_sessions_and_no_longer() {
     again.adopt_session(&hanako);
     assert_eq!(execute(&mut again, "").await, Said::done());
     story.assert_counted(&mut again, 70_000_000).await;
-    story.clock.advance(12 * 3600 + 1);
+    story.clock.advance(15 * HOUR + 1);
     assert_eq!(execute(&mut again, "").await, Said::refused(403, "no_entry"));
+    story.close().await;
+}
+
+/// Five sessions with a large amount each are looked at every hour, for longer than an entry would live by itself; then one
+/// yen is entered under the same key. On one connection, and on a new one for each page; also where nobody but the entry's
+/// owner can tell that its session lives on.
+#[tokio::test]
+async fn what_was_entered_lives_as_long_as_its_session_is_looked_at() {
+    for tied in [false, true] {
+        let plan = MoneyStory::plan().layer(WIZARD).at("01:00:00");
+        let story = if tied { plan.layer(TIED) } else { plan }.open().await;
+        let number = if tied { "transaction=4711" } else { "" };
+        let mut sessions = Vec::new();
+        for _ in 0..5 {
+            let mut session = story.payer("hanakodt");
+            assert_eq!(enter_as(&mut session, "4711", 99_999_999).await, entered());
+            sessions.push(session);
+        }
+        // Elsewhere somebody else, with the same number and less patience.
+        let mut taro = story.payer("tarokodt");
+        assert_eq!(enter_as(&mut taro, "4711", 2).await, entered());
+        for _ in 0..17 {
+            story.advance(HOUR);
+            for session in &mut sessions {
+                session.get("/ib/menu.do").await;
+                session.tab().get("/ib/menu.do").await;
+            }
+        }
+        let mut sixth = story.payer("hanakodt");
+        assert_eq!(enter_as(&mut sixth, "4711", 1).await, entered());
+        let mut said = Vec::new();
+        for session in &mut sessions {
+            said.push(execute(session, number).await);
+        }
+        assert_eq!(said.remove(0), Said::done());
+        assert_eq!(said, vec![Said::refused(403, "over_ceiling"); 4]);
+        story.assert_counted(&mut sixth, 99_999_999).await;
+        story.close().await;
+    }
+}
+
+/// Where the gateway was started again, where it is not the one that the amount was entered at, it is the same.
+#[tokio::test]
+async fn a_session_that_is_looked_at_after_a_restart_keeps_its_amount() {
+    let story = MoneyStory::plan().layer(WIZARD).at("01:00:00").open().await;
+    let mut hanako = story.payer("hanakodt");
+    assert_eq!(enter(&mut hanako, 99_999_999).await, entered());
+    story.advance(11 * HOUR);
+    let story = story.restart().await;
+    let mut again = story.payer("hanakodt");
+    again.adopt_session(&hanako);
+    again.get("/ib/menu.do").await;
+    story.advance(12 * HOUR - 1);
+    assert_eq!(enter(&mut story.payer("hanakodt"), 1).await, entered());
+    assert_eq!(execute(&mut again, "").await, Said::done());
+    story.assert_counted(&mut again, 99_999_999).await;
+    story.close().await;
+}
+
+/// One customer invents numbers: that one is refused, everybody else's wizard goes on.
+#[tokio::test]
+async fn a_customer_who_enters_too_much_is_refused_alone() {
+    let few = "[transfer]\nmax-entries-per-login-id = 3\n";
+    let story = MoneyStory::plan().layer(WIZARD).layer(TIED).layer(few).at("01:00:00").open().await;
+    let mut hanako = story.payer("hanakodt");
+    for number in ["T1", "T2", "T3"] {
+        assert_eq!(enter_as(&mut hanako, number, 10).await, entered());
+    }
+    let too_many = Said::refused(429, "too_many_entries");
+    let received = story.bank.received();
+    for number in ["T4", "T5", "T4"] {
+        assert_eq!(enter_as(&mut hanako, number, 10).await, too_many);
+    }
+    assert_eq!(story.bank.received(), received, "what is refused does not leave");
+    assert_eq!(execute(&mut hanako, "transaction=T4").await, Said::refused(403, "no_entry"));
+    let mut taro = story.payer_over_http2("tarokodt");
+    for number in ["T4", "T1"] {
+        assert_eq!(enter_as(&mut taro, number, 20).await, entered());
+    }
+    assert_eq!(enter_as(&mut hanako, "T1", 30).await, entered(), "what is there may be changed");
+    let story = story.restart().await;
+    let mut again = story.payer("hanakodt");
+    again.adopt_session(&hanako);
+    assert_eq!(enter_as(&mut again, "T4", 10).await, too_many);
+    assert_eq!(execute(&mut again, "transaction=T1").await, Said::done());
+    // After a pause in which the bank's sessions have ended, there is room.
+    story.advance(15 * HOUR + 1);
+    for number in ["T4", "T5", "T6"] {
+        assert_eq!(enter_as(&mut again, number, 10).await, entered());
+    }
+    assert_eq!(enter_as(&mut again, "T1", 10).await, too_many);
     story.close().await;
 }
 

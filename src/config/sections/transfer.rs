@@ -30,7 +30,7 @@ pub struct Transfer {
     pub counted: Vec<Class>,
     /// Guarded paths (LIM-38).
     pub prefixes: Vec<String>,
-    /// How long an amount of an earlier screen is kept.
+    /// How long an amount of an earlier screen is kept after its owner's last request, at least.
     pub entry_lifetime: Duration,
     /// How long an order waits for its approval.
     pub approval_lifetime: Duration,
@@ -61,6 +61,8 @@ pub(in crate::config) fn read_transfer(
     let per_login_id = section.optional("per-login-id", yen);
     let of_login_id = section.or("max-in-flight-per-login-id", 8, integer(1..=10_000));
     let of_contract = section.or("max-in-flight-per-contract", 32, integer(1..=100_000));
+    let entries = section.or("max-entries-per-login-id", 100, integer(1..=10_000));
+    let requests = section.or("max-requests-per-login-id", 1000, integer(1..=10_000));
     let entry_lifetime = section.or("entry-lifetime", ENTRY_LIFETIME, duration(LIFETIME));
     let approval_lifetime = section.or("approval-lifetime", APPROVAL_LIFETIME, duration(LIFETIME));
     let alarms = section
@@ -84,6 +86,8 @@ pub(in crate::config) fn read_transfer(
             over_limit: over_limit?,
             max_in_flight_per_login_id: of_login_id?,
             max_in_flight_per_contract: of_contract?,
+            max_entries_per_login_id: entries?,
+            max_requests_per_login_id: requests?,
             enforcement: enforcement?,
         },
         counted: counted?.unwrap_or_else(|| vec![Class::Transfer]),

@@ -5,8 +5,9 @@
 //! it and say nothing, or not execute it; the ledger hears only what a gateway would hear.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use jiff::{Timestamp, ToSpan as _};
+use jiff::Timestamp;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -16,7 +17,7 @@ use super::stand::{Kind, Stand, bounds, debit, run, within, yen};
 use crate::domain::{JstDate, LoginId, TransferId};
 use crate::store::Ledger;
 use crate::store::ledger::{
-    Claim, Decision, Denied, Entered, Entry, EntryKey, Order, Outcome, Settlement, State, Verdict,
+    Claim, Decision, Denied, Entered, Entry, EntryKey, Order, Outcome, Renewal, Settlement, State, Term, Verdict,
 };
 
 const CASES: u32 = 100;
@@ -50,7 +51,12 @@ enum Step {
         fate: Fate,
     },
     Enter {
+        second_member: bool,
         amount: u64,
+    },
+    /// A member looks at a page.
+    Look {
+        second_member: bool,
     },
     Commit {
         fate: Fate,
@@ -79,7 +85,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (any::<bool>(), 1..=LIMIT, fate())
             .prop_map(|(second_member, amount, fate)| Step::Order { second_member, amount, fate }),
-        2 => (1..=LIMIT).prop_map(|amount| Step::Enter { amount }),
+        2 => (any::<bool>(), 1..=LIMIT).prop_map(|(second_member, amount)| Step::Enter { second_member, amount }),
+        1 => any::<bool>().prop_map(|second_member| Step::Look { second_member }),
         2 => fate().prop_map(|fate| Step::Commit { fate }),
         1 => Just(Step::Again),
         1 => Just(Step::Late),
@@ -137,9 +144,10 @@ impl Customer {
                 self.order(ledger, clock_is_behind, (*second_member, Some(*amount)), *fate, blank).await
             }
             Step::Commit { fate } => self.order(ledger, clock_is_behind, (false, None), *fate, blank).await,
-            Step::Enter { amount } => {
-                let until = now.checked_add(100_000.hours()).unwrap();
-                let entry = Entry { key: self.key(), amount: yen(*amount), at: now, until };
+            Step::Enter { second_member, amount } => {
+                let owner = LoginId::parse(&self.members()[usize::from(*second_member)]).unwrap();
+                let term = Term::WhileActive(Duration::from_hours(100_000));
+                let entry = Entry { key: self.key(), owner, amount: yen(*amount), at: now, term, most: 1 };
                 let expected = if self.entry_is_locked() {
                     Entered::InUse
                 } else {
@@ -148,6 +156,11 @@ impl Customer {
                 };
                 assert_eq!(ledger.enter(entry).await, Ok(expected));
                 expected != Entered::InUse
+            }
+            Step::Look { second_member } => {
+                let owner = LoginId::parse(&self.members()[usize::from(*second_member)]).unwrap();
+                ledger.renew(Renewal { owner, at: now, lifetime: Duration::from_hours(1) });
+                false
             }
             Step::Again => {
                 let Some(known) = self.orders.last() else { return false };

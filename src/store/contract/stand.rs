@@ -13,7 +13,7 @@ use crate::store::Ledger;
 use crate::store::embedded::{self, Embedded};
 use crate::store::ledger::{
     Basis, Bounds, Claim, Debit, Decision, Denied, Entered, Entry, EntryKey, Grant, Holder, Mode, Order, Outcome,
-    OverLimit, Settlement, State, Transfer,
+    OverLimit, Renewal, Settlement, State, Term, Transfer,
 };
 use crate::store::redis::tests::server;
 
@@ -124,10 +124,28 @@ impl Stand {
         self.ledger.settle_and_wait(settlement).await.unwrap()
     }
 
-    pub async fn enter(&self, key: EntryKey, amount: u64, seconds: i64) -> Entered {
-        let until = self.now.checked_add(seconds.seconds()).unwrap();
-        let entry = Entry { key, amount: yen(amount), at: self.now, until };
-        self.ledger.enter(entry).await.unwrap()
+    /// An amount under a key, for so long and no longer.
+    pub async fn enter(&self, key: EntryKey, amount: u64, seconds: u64) -> Entered {
+        let term = Term::Fixed(Duration::from_secs(seconds));
+        self.ledger.enter(Entry { term, ..self.entry("hanakodt", key, amount) }).await.unwrap()
+    }
+
+    /// An amount in a session of the application that may wait for a hundred seconds; of such its owner may have three.
+    pub fn entry(&self, owner: &str, key: EntryKey, amount: u64) -> Entry {
+        let owner = LoginId::parse(owner).unwrap();
+        let term = Term::WhileActive(Duration::from_secs(100));
+        Entry { key, owner, amount: yen(amount), at: self.now, term, most: 3 }
+    }
+
+    /// A login ID is active, and the application's sessions wait for so long.
+    pub fn renew_for(&self, login_id: &str, seconds: u64) {
+        let (owner, lifetime) = (LoginId::parse(login_id).unwrap(), Duration::from_secs(seconds));
+        self.ledger.renew(Renewal { owner, at: self.now, lifetime });
+    }
+
+    /// For a hundred seconds.
+    pub fn renew(&self, login_id: &str) {
+        self.renew_for(login_id, 100);
     }
 
     /// What counts for a login ID on a day.

@@ -277,14 +277,11 @@ impl Book {
         if self.open.locks(&entry.key) {
             return Ok(Ok(Entered::InUse));
         }
-        let kept = self.entries.keep(shelf, entry)?;
-        Ok(match kept {
-            Some(amount) => {
-                self.note(entry.at);
-                Ok(Entered::Kept(amount))
-            }
-            None => Err(StoreError::Unavailable("too many amounts wait for their commit".into())),
-        })
+        let entered = self.entries.keep(shelf, entry)?;
+        if matches!(entered, Ok(Entered::Kept(_))) {
+            self.note(entry.at);
+        }
+        Ok(entered)
     }
 
     /// A contract's own limit.

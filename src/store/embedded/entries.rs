@@ -1,14 +1,14 @@
 //! The amounts of earlier screens, and when the application will have forgotten them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
 use super::shelf::{Failure, Shelf};
-use crate::domain::Yen;
-use crate::store::ledger::{Entry, EntryKey};
+use crate::domain::{LoginId, Yen};
+use crate::store::ledger::{Entered, Entry, EntryKey, Kept, Renewal, StoreError};
 
-/// The most that is kept at once: about 200 MB. Customers that keep more screens open than this are an attack.
+/// The most that is kept at once: about 400 MB. One login ID has few of them; so many that keep so many are an attack.
 const MOST: usize = 1_000_000;
 
 /// How many expired ones go when one comes: more than one, so that there are fewer and fewer of them.
@@ -17,52 +17,92 @@ const SWEPT_AT_ONCE: usize = 16;
 /// Every entry that the application may remember.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
-    kept: HashMap<EntryKey, (Yen, Timestamp)>,
-    ends: BTreeSet<(Timestamp, EntryKey)>,
+    kept: BTreeMap<(LoginId, EntryKey), Kept>,
+    /// Who has entered something under a key: nearly always one.
+    owners: HashMap<EntryKey, Vec<LoginId>>,
+    ends: BTreeSet<(Timestamp, EntryKey, LoginId)>,
 }
 
 impl Entries {
     /// Those in the file.
     pub fn load(shelf: &Shelf<'_>) -> Result<Self, Failure> {
         let mut entries = Self::default();
-        for (key, amount, until) in shelf.entries()? {
-            entries.kept.insert(key, (amount, until));
-            entries.ends.insert((until, key));
+        for (owner, key, kept) in shelf.entries()? {
+            entries.insert(&owner, key, kept);
         }
         Ok(entries)
     }
 
-    /// The largest amount under a key, unless it has expired.
+    /// The largest amount under a key that has not ended, whoever entered it.
     pub fn amount(&self, key: &EntryKey, at: Timestamp) -> Option<Yen> {
-        self.kept.get(key).filter(|(_, until)| *until >= at).map(|(amount, _)| *amount)
+        let of = |owner: &LoginId| self.kept.get(&(owner.clone(), *key));
+        self.owners.get(key)?.iter().filter_map(of).filter(|kept| kept.lives(at)).map(|kept| kept.amount).max()
     }
 
-    /// Keeps an entry: of two under one key the larger amount and the later end. `None` where there are too many.
-    pub fn keep(&mut self, shelf: &mut Shelf<'_>, entry: &Entry) -> Result<Option<Yen>, Failure> {
+    /// Keeps an entry, unless its owner has too many; an error where all owners together have.
+    pub fn keep(&mut self, shelf: &mut Shelf<'_>, entry: &Entry) -> Result<Result<Entered, StoreError>, Failure> {
         self.sweep(shelf, entry.at)?;
-        let before = self.kept.get(&entry.key).copied().filter(|(_, until)| *until >= entry.at);
-        let (amount, until) = match before {
-            Some((amount, until)) => (amount.max(entry.amount), until.max(entry.until)),
-            None if self.kept.len() >= MOST && !self.kept.contains_key(&entry.key) => return Ok(None),
-            None => (entry.amount, entry.until),
-        };
-        if before != Some((amount, until)) {
-            if let Some((_, old_end)) = self.kept.insert(entry.key, (amount, until)) {
-                self.ends.remove(&(old_end, entry.key));
+        let known = self.kept.get(&(entry.owner.clone(), entry.key)).copied();
+        let before = known.filter(|known| known.lives(entry.at));
+        let new = Kept::of(entry);
+        if before.is_none() {
+            let same_kind = |kept: &Kept| kept.lives(entry.at) && kept.outlives.is_some() == new.outlives.is_some();
+            let count = self.of(&entry.owner).filter(|(_, kept)| same_kind(kept)).count();
+            if u32::try_from(count).is_ok_and(|count| count >= entry.most) {
+                return Ok(Ok(Entered::TooMany));
             }
-            self.ends.insert((until, entry.key));
-            shelf.put_entry(&entry.key, amount, until)?;
+            if known.is_none() && self.ends.len() >= MOST {
+                return Ok(Err(StoreError::full_of_entries()));
+            }
         }
-        Ok(Some(amount))
+        let kept = before.map_or(new, |before| new.or_before(before));
+        if before != Some(kept) {
+            self.put(shelf, &entry.owner, entry.key, kept)?;
+        }
+        Ok(Ok(Entered::Kept(self.amount(&entry.key, entry.at).unwrap_or(kept.amount))))
+    }
+
+    /// A login ID was active: what it has entered, the application may remember for longer.
+    pub fn renew(&mut self, shelf: &mut Shelf<'_>, renewal: &Renewal) -> Result<(), Failure> {
+        let renewed = self.of(&renewal.owner).filter_map(|(key, kept)| Some((key, kept.renewed(renewal)?)));
+        let renewed: Vec<(EntryKey, Kept)> = renewed.collect();
+        renewed.into_iter().try_for_each(|(key, kept)| self.put(shelf, &renewal.owner, key, kept))
+    }
+
+    /// Those of one login ID.
+    fn of(&self, owner: &LoginId) -> impl Iterator<Item = (EntryKey, Kept)> {
+        let [first, last] = EntryKey::BOUNDS.map(|key| (owner.clone(), key));
+        self.kept.range(first..=last).map(|((_, key), kept)| (*key, *kept))
+    }
+
+    fn put(&mut self, shelf: &mut Shelf<'_>, owner: &LoginId, key: EntryKey, kept: Kept) -> Result<(), Failure> {
+        self.insert(owner, key, kept);
+        shelf.put_entry(owner, &key, kept)
+    }
+
+    fn insert(&mut self, owner: &LoginId, key: EntryKey, kept: Kept) {
+        match self.kept.insert((owner.clone(), key), kept) {
+            Some(before) => drop(self.ends.remove(&(before.until, key, owner.clone()))),
+            None => self.owners.entry(key).or_default().push(owner.clone()),
+        }
+        self.ends.insert((kept.until, key, owner.clone()));
     }
 
     /// Forgets a few of those that have expired.
     fn sweep(&mut self, shelf: &mut Shelf<'_>, at: Timestamp) -> Result<(), Failure> {
         for _ in 0..SWEPT_AT_ONCE {
-            let Some((until, key)) = self.ends.first().copied().filter(|(until, _)| *until < at) else { break };
-            self.ends.remove(&(until, key));
-            self.kept.remove(&key);
-            shelf.remove_entry(&key)?;
+            if self.ends.first().is_none_or(|(until, ..)| *until >= at) {
+                break;
+            }
+            let Some((_, key, owner)) = self.ends.pop_first() else { break };
+            shelf.remove_entry(&owner, &key)?;
+            if let Some(owners) = self.owners.get_mut(&key) {
+                owners.retain(|other| *other != owner);
+                if owners.is_empty() {
+                    self.owners.remove(&key);
+                }
+            }
+            self.kept.remove(&(owner, key));
         }
         Ok(())
     }

@@ -46,7 +46,7 @@ use self::operation::Operation;
 use self::shelf::Failure;
 use self::writer::Writer;
 use super::gauges::Gauges;
-use super::ledger::{Counts, Decision, Entered, Entry, Mark, Order, Settlement, State, StoreError, Transfer};
+use super::ledger::{Counts, Decision, Entered, Entry, Mark, Order, Renewal, Settlement, State, StoreError, Transfer};
 use super::reply::{self, Answer, Reply};
 use crate::domain::{ContractId, Yen};
 use crate::operator::metrics::Metrics;
@@ -165,6 +165,7 @@ impl Embedded {
             mark,
             carried: Vec::new(),
             abandoned: Vec::new(),
+            renewals: Vec::new(),
             retry_at: Instant::now(),
             next_at: Instant::now(),
         };
@@ -210,7 +211,13 @@ impl Embedded {
     /// # Errors
     /// Then the entry must not be forwarded.
     pub async fn enter(&self, entry: Entry) -> Result<Entered, StoreError> {
-        self.ask(|reply| Operation::Enter(entry, reply)).await
+        self.ask(|reply| Operation::Enter(Box::new(entry), reply)).await
+    }
+
+    /// A login ID was active: its entries live on. Written with what comes next; whoever asks while the file is away
+    /// asks again.
+    pub fn renew(&self, renewal: Renewal) {
+        self.push(Operation::Renew(renewal));
     }
 
     /// Keeps a customer's own limit; `None` where there is none any more.

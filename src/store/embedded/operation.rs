@@ -9,8 +9,8 @@ use super::book::Book;
 use super::shelf::{Failure, Shelf};
 use crate::domain::{ContractId, TransferId, Yen};
 use crate::store::ledger::{
-    Addition, CorrectError, Decision, Entered, Entry, Order, ReconcileError, Settlement, State, StoreError, Transfer,
-    Verdict,
+    Addition, CorrectError, Decision, Entered, Entry, Order, ReconcileError, Renewal, Settlement, State, StoreError,
+    Transfer, Verdict,
 };
 use crate::store::reply::{Letter, Reply};
 
@@ -22,7 +22,9 @@ pub(super) enum Operation {
     Settle(Settlement, Option<Reply<Option<State>>>),
     /// Whoever asked for this reservation went away before hearing of the grant.
     Abandon(Settlement),
-    Enter(Entry, Reply<Entered>),
+    Enter(Box<Entry>, Reply<Entered>),
+    /// A login ID was active.
+    Renew(Renewal),
     Learn(ContractId, Option<Yen>, Timestamp, Reply<()>),
     Reconcile(TransferId, Verdict, Arc<str>, Timestamp, Reply<Transfer, ReconcileError>),
     Add(Box<Addition>, Reply<Transfer>),
@@ -52,7 +54,7 @@ impl Operation {
     /// Whether somebody waits: then the writer does not wait for more.
     pub fn is_urgent(&self) -> bool {
         match self {
-            Self::Settle(_, None) | Self::Abandon(_) => false,
+            Self::Settle(_, None) | Self::Abandon(_) | Self::Renew(_) => false,
             Self::Settle(_, Some(_))
             | Self::Reserve(..)
             | Self::Enter(..)
@@ -74,6 +76,7 @@ impl Operation {
             Self::Settle(..)
             | Self::Reserve(..)
             | Self::Enter(..)
+            | Self::Renew(_)
             | Self::Learn(..)
             | Self::Reconcile(..)
             | Self::Add(..)
@@ -90,6 +93,26 @@ impl Operation {
         match self {
             Self::Settle(settlement, _) => Some(settlement),
             Self::Reserve(..)
+            | Self::Abandon(_)
+            | Self::Enter(..)
+            | Self::Renew(_)
+            | Self::Learn(..)
+            | Self::Reconcile(..)
+            | Self::Add(..)
+            | Self::Correct(..)
+            | Self::Accept(..)
+            | Self::RequireAcceptance(..)
+            | Self::Read(_)
+            | Self::Close(_) => None,
+        }
+    }
+
+    /// The renewal in it: what is lost of it, another request of that login ID may be too late to ask for again.
+    pub fn renewal(&self) -> Option<&Renewal> {
+        match self {
+            Self::Renew(renewal) => Some(renewal),
+            Self::Settle(..)
+            | Self::Reserve(..)
             | Self::Abandon(_)
             | Self::Enter(..)
             | Self::Learn(..)
@@ -125,6 +148,7 @@ impl Operation {
             Self::Settle(settlement, Some(reply)) => acted.later(reply, book.settle(shelf, &settlement).map(Ok)),
             Self::Abandon(settlement) => book.abandon(shelf, &settlement),
             Self::Enter(entry, reply) => acted.later(reply, book.enter(shelf, &entry)),
+            Self::Renew(renewal) => book.entries.renew(shelf, &renewal),
             Self::Learn(contract, own, at, reply) => acted.later(reply, book.learn(shelf, &contract, own, at).map(Ok)),
             Self::Reconcile(id, verdict, reason, at, reply) => {
                 acted.later(reply, book.reconcile(shelf, (id, verdict), &reason, at))

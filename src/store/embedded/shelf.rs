@@ -5,6 +5,7 @@
 //! reads what is open and not what is done. One row per sum, under the day first, so that old days are cut off in a run.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use redb::{ReadableTable as _, Table, TableDefinition, WriteTransaction};
@@ -13,7 +14,7 @@ use super::record::{
     Damage, Reader, Record, basis_octet, day_of, moment_numbers, moment_of, put_moment, put_option, yen_of,
 };
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
-use crate::store::ledger::{Basis, EntryKey, State};
+use crate::store::ledger::{Basis, EntryKey, Kept, KeptEntry, State};
 
 /// The day of acceptance and the number in the order of reservation.
 pub(in crate::store) type Place = (u32, u64);
@@ -24,7 +25,9 @@ pub(in crate::store) const OPEN: TableDefinition<'_, Place, ()> = TableDefinitio
 pub(in crate::store) const SUMS: TableDefinition<'_, &[u8], u64> = TableDefinition::new("sums");
 pub(in crate::store) const OWN_LIMITS: TableDefinition<'_, &str, (u64, i64, i32)> = TableDefinition::new("own-limits");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
-const ENTRIES: TableDefinition<'_, &[u8; 32], (u64, i64, i32)> = TableDefinition::new("entries");
+/// By owner and key: the amount, the end, and for how many microseconds it outlives its owner's last activity.
+const ENTRIES: TableDefinition<'_, (&str, &[u8; 32]), KeptRow> = TableDefinition::new("entries");
+type KeptRow = (u64, i64, i32, Option<u64>);
 
 /// The layout of all of it; another number is another layout.
 const FORMAT: u32 = 1;
@@ -80,7 +83,7 @@ pub(in crate::store) struct Shelf<'t> {
     places: Table<'t, &'static [u8; 16], Place>,
     open: Table<'t, Place, ()>,
     sums: Table<'t, &'static [u8], u64>,
-    entries: Table<'t, &'static [u8; 32], (u64, i64, i32)>,
+    entries: Table<'t, (&'static str, &'static [u8; 32]), KeptRow>,
     own_limits: Table<'t, &'static str, (u64, i64, i32)>,
     changed: bool,
 }
@@ -260,29 +263,34 @@ impl<'t> Shelf<'t> {
         Ok((found, None))
     }
 
-    /// Every amount that was entered, and until when it holds.
-    pub fn entries(&self) -> Result<Vec<(EntryKey, Yen, Timestamp)>, Failure> {
+    /// Every amount that was entered.
+    pub fn entries(&self) -> Result<Vec<KeptEntry>, Failure> {
         let mut found = Vec::new();
         for row in self.entries.iter()? {
-            let (key, value) = row?;
-            let (amount, seconds, nanoseconds) = value.value();
-            found.push((EntryKey::from_bytes(*key.value()), yen_of(amount)?, moment_of((seconds, nanoseconds))?));
+            let (place, value) = row?;
+            let (owner, key) = place.value();
+            let (amount, seconds, nanoseconds, outlives) = value.value();
+            let owner = LoginId::parse(owner).ok_or(Damage("an entry's login ID"))?;
+            let (amount, until) = (yen_of(amount)?, moment_of((seconds, nanoseconds))?);
+            let kept = Kept { amount, until, outlives: outlives.map(Duration::from_micros) };
+            found.push((owner, EntryKey::from_bytes(*key), kept));
         }
         Ok(found)
     }
 
     /// Keeps an amount that was entered.
-    pub fn put_entry(&mut self, key: &EntryKey, amount: Yen, until: Timestamp) -> Result<(), Failure> {
+    pub fn put_entry(&mut self, owner: &LoginId, key: &EntryKey, kept: Kept) -> Result<(), Failure> {
         self.changed = true;
-        let (seconds, nanoseconds) = moment_numbers(until);
-        self.entries.insert(key.as_bytes(), (amount.get(), seconds, nanoseconds))?;
+        let (seconds, nanoseconds) = moment_numbers(kept.until);
+        let outlives = kept.outlives.map(|outlives| u64::try_from(outlives.as_micros()).unwrap_or(u64::MAX));
+        self.entries.insert((owner.as_str(), key.as_bytes()), (kept.amount.get(), seconds, nanoseconds, outlives))?;
         Ok(())
     }
 
     /// Forgets an amount that was entered.
-    pub fn remove_entry(&mut self, key: &EntryKey) -> Result<(), Failure> {
+    pub fn remove_entry(&mut self, owner: &LoginId, key: &EntryKey) -> Result<(), Failure> {
         self.changed = true;
-        self.entries.remove(key.as_bytes())?;
+        self.entries.remove((owner.as_str(), key.as_bytes()))?;
         Ok(())
     }
 

@@ -14,7 +14,7 @@ use super::inbox::Inbox;
 use super::operation::{Acted, Answer, Operation};
 use super::shelf::Failure;
 use crate::store::gauges::Gauges;
-use crate::store::ledger::{Decision, Mark, Settlement, StoreError};
+use crate::store::ledger::{Decision, Mark, Renewal, Settlement, StoreError};
 use crate::store::reply::{self, Letter, Reply};
 
 /// The most that one transaction takes.
@@ -42,6 +42,8 @@ pub(super) struct Writer {
     pub carried: Vec<Settlement>,
     /// Reservations whose grant nobody heard.
     pub abandoned: Vec<Settlement>,
+    /// Activities of login IDs that their entries do not know of yet.
+    pub renewals: Vec<Renewal>,
     pub retry_at: Instant,
     /// Before then no transaction begins, unless nobody could join it.
     pub next_at: Instant,
@@ -95,7 +97,8 @@ impl Writer {
         let Some(desk) = &mut self.desk else { return self.put_off(batch) };
         let mut settlements: Vec<Settlement> = batch.iter().filter_map(Operation::settlement).cloned().collect();
         let mut withdrawals: Vec<Settlement> = batch.iter().filter_map(Operation::withdrawal).cloned().collect();
-        let (carried, abandoned) = (&self.carried, &self.abandoned);
+        let mut renewals: Vec<Renewal> = batch.iter().filter_map(Operation::renewal).cloned().collect();
+        let (carried, abandoned, renewed) = (&self.carried, &self.abandoned, &self.renewals);
         let (mut acted, mut operations) = (Acted::default(), batch.into_iter());
         let begun = Instant::now();
         self.next_at = begun + PACE;
@@ -107,6 +110,9 @@ impl Writer {
                 for settlement in abandoned {
                     book.abandon(shelf, settlement)?;
                 }
+                for renewal in renewed {
+                    book.entries.renew(shelf, renewal)?;
+                }
                 operations.try_for_each(|operation| operation.act(book, shelf, &mut acted))
             })
         });
@@ -114,6 +120,7 @@ impl Writer {
             Ok(((), wrote)) => {
                 self.carried.clear();
                 self.abandoned.clear();
+                self.renewals.clear();
                 self.mark = desk.book().mark();
                 let committed_in = wrote.then(|| begun.elapsed());
                 let book = desk.book();
@@ -125,6 +132,7 @@ impl Writer {
                 self.carried.append(&mut acted.withdrawals);
                 self.carried.append(&mut settlements);
                 self.abandoned.append(&mut withdrawals);
+                self.renewals.append(&mut renewals);
                 self.fail(&failure);
                 // Now that everybody can see it, the waiters hear of it: their replies are dropped.
                 drop((acted, operations));
@@ -193,6 +201,7 @@ impl Writer {
         for operation in batch {
             self.carried.extend(operation.settlement().cloned());
             self.abandoned.extend(operation.withdrawal().cloned());
+            self.renewals.extend(operation.renewal().cloned());
             if let Operation::Close(reply) = operation {
                 last = Turn::Last(reply);
             }

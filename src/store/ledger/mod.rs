@@ -17,16 +17,17 @@
 //!    settled is not granted again: whoever asks for it would forward it a second time.
 //! 4. What was reserved when a process died is unknown afterwards, never free.
 //! 5. What cannot be done is an error, and an error never means granted.
+//! 6. An entry lives at least for its term after its owner's last activity, and nobody's entries crowd out another's.
 
 mod adjust;
+mod entry;
 mod order;
 mod transfer;
 
 pub use adjust::{ADJUSTMENT, Addition, CorrectError};
-pub use order::{
-    Basis, Bounds, Claim, Debit, Decision, Denied, Entered, Entry, EntryKey, Grant, Holder, Mode, Order, OverLimit,
-    Whose,
-};
+pub use entry::{Entered, Entry, EntryKey, Renewal, STEPS_OF_RENEWAL, Term};
+pub(in crate::store) use entry::{Kept, KeptEntry};
+pub use order::{Basis, Bounds, Claim, Debit, Decision, Denied, Grant, Holder, Mode, Order, OverLimit, Whose};
 pub use transfer::{Outcome, Settlement, State, Statement, Transfer, Used, Verdict};
 
 use std::sync::Arc;
@@ -42,6 +43,13 @@ pub enum StoreError {
     /// The store is not the one that the audit log knows, or older (LIM-41); an operator must accept it.
     #[error("the store waits for an operator to accept it: {0}")]
     NotAccepted(String),
+}
+
+impl StoreError {
+    /// More amounts wait for their commit than can be kept.
+    pub(in crate::store) fn full_of_entries() -> Self {
+        Self::Unavailable("too many amounts wait for their commit".into())
+    }
 }
 
 /// Why an operator's act was refused.

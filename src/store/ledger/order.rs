@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest::{Context, SHA256};
 use jiff::Timestamp;
 
+use super::entry::EntryKey;
 use super::transfer::{Outcome, Settlement};
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 
@@ -73,34 +73,6 @@ pub enum Claim {
     Stated(Yen),
     /// On an earlier screen: the largest that was entered under this key (LIM-18, LIM-33, LIM-19).
     Entered(EntryKey),
-}
-
-/// Under what an earlier screen's amount is kept: a hash, so that its size is bounded whatever a customer sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EntryKey([u8; 32]);
-
-impl EntryKey {
-    /// The key of these parts; two lists of parts share one only if they are equal.
-    pub fn of(parts: &[&str]) -> Self {
-        let mut context = Context::new(&SHA256);
-        for part in parts {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part.as_bytes());
-        }
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(context.finish().as_ref());
-        Self(bytes)
-    }
-
-    /// A key that was stored.
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// As it is stored.
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
 }
 
 /// Which sum a day stands for (LIM-20, LIM-34).
@@ -219,26 +191,4 @@ pub enum Denied {
         /// The latest moment on record.
         recorded: Timestamp,
     },
-}
-
-/// An amount on a screen that another screen commits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry {
-    /// Under what it is kept.
-    pub key: EntryKey,
-    /// The amount on the screen.
-    pub amount: Yen,
-    /// When it was entered.
-    pub at: Timestamp,
-    /// Until when the application may remember it; an entry is kept at least as long.
-    pub until: Timestamp,
-}
-
-/// What the ledger says to an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Entered {
-    /// It is kept; the largest under its key.
-    Kept(Yen),
-    /// A commit under this key is in flight, or its outcome is unknown: [`Denied::EntryInUse`].
-    InUse,
 }

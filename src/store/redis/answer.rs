@@ -1,6 +1,7 @@
 //! What the script answers, read into the ledger's words. What has another shape is an error, and never a grant.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use redis::Value;
 
@@ -8,7 +9,7 @@ use super::link::Failure;
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::store::embedded::record::Record;
 use crate::store::embedded::shelf::Place;
-use crate::store::ledger::{Basis, Denied, EntryKey, State, Statement, Transfer, Used, Whose};
+use crate::store::ledger::{Basis, Denied, EntryKey, Kept, State, Statement, Transfer, Used, Whose};
 
 /// What became of an order.
 #[derive(Debug)]
@@ -23,8 +24,10 @@ pub(super) enum Reserved {
 /// What became of an entry.
 #[derive(Debug)]
 pub(super) enum Entered {
-    Kept(Yen, jiff::Timestamp),
+    /// The largest amount under its key, and the entry as it is kept now.
+    Kept(Yen, Yen, jiff::Timestamp),
     InUse,
+    TooMany,
     Full,
 }
 
@@ -171,11 +174,23 @@ fn denied(from: &mut Parts) -> Result<Denied, Failure> {
 pub(super) fn entered(answer: Value) -> Result<Entered, Failure> {
     let mut from = Parts::of(answer)?;
     match &*from.text()? {
-        "kept" => Ok(Entered::Kept(from.yen()?, from.moment()?)),
+        "kept" => Ok(Entered::Kept(from.yen()?, from.yen()?, from.moment()?)),
         "in_use" => Ok(Entered::InUse),
+        "too_many" => Ok(Entered::TooMany),
         "full" => Ok(Entered::Full),
         _ => Err(NONSENSE),
     }
+}
+
+/// What of a login ID's was renewed.
+pub(super) fn renewed(answer: Value) -> Result<Vec<(EntryKey, Kept)>, Failure> {
+    let read = |entry| {
+        let mut from = Parts::of(entry)?;
+        let key = key(&from.text()?)?.ok_or(NONSENSE)?;
+        let (amount, until) = (from.yen()?, from.moment()?);
+        Ok((key, Kept { amount, until, outlives: Some(Duration::from_micros(from.number()?)) }))
+    };
+    parts(answer)?.into_iter().map(read).collect()
 }
 
 /// Where a transfer stands; `None` where there is none.

@@ -6,12 +6,14 @@ use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::store::embedded::record::Record;
 use crate::store::embedded::shelf::Place;
 use crate::store::ledger::{
-    Addition, Basis, Bounds, Claim, Entry, EntryKey, Mode, Order, OverLimit, Settlement, State, Transfer, Verdict,
+    Addition, Basis, Bounds, Claim, Entry, EntryKey, Kept, KeptEntry, Mode, Order, OverLimit, Renewal, Settlement,
+    State, Transfer, Verdict,
 };
 
 /// The whole script.
 pub(super) const SCRIPT: &str = concat!(
     include_str!("script/common.lua"),
+    include_str!("script/entries.lua"),
     include_str!("script/reserve.lua"),
     include_str!("script/settle.lua"),
     include_str!("script/read.lua"),
@@ -141,16 +143,14 @@ impl Caller {
 
     /// Keeps an amount that another screen will commit.
     pub fn enter(&self, entry: &Entry) -> Call {
-        self.call(
-            "enter",
-            [
-                hexadecimal(&entry.key),
-                entry.amount.to_string(),
-                microseconds(entry.at),
-                day(JstDate::of(entry.at)),
-                microseconds(entry.until),
-            ],
-        )
+        let kept = kept_entry(&entry.owner, &entry.key, Kept::of(entry));
+        let moment = [microseconds(entry.at), day(JstDate::of(entry.at)), entry.most.to_string()];
+        self.call("enter", kept.into_iter().chain(moment))
+    }
+
+    /// A login ID was active.
+    pub fn renew(&self, Renewal { owner, at, lifetime }: &Renewal) -> Call {
+        self.call("renew", [owner.as_str().into(), microseconds(*at), lifetime.as_micros().to_string()])
     }
 
     /// Keeps a customer's own limit.
@@ -241,8 +241,8 @@ impl Caller {
     }
 
     /// Puts back an amount of an earlier screen.
-    pub fn restore_entry(&self, key: &EntryKey, amount: Yen, until: Timestamp) -> Call {
-        self.call("restore_entry", [hexadecimal(key), amount.to_string(), microseconds(until)])
+    pub fn restore_entry(&self, (owner, key, kept): &KeptEntry) -> Call {
+        self.call("restore_entry", kept_entry(owner, key, *kept))
     }
 
     /// Puts back a customer's own limit.
@@ -273,6 +273,13 @@ pub(super) fn record_of(order: &Order, amount: Yen) -> Record {
         token: order.token,
         revision: 0,
     }
+}
+
+/// An entry as the script keeps it.
+fn kept_entry(owner: &LoginId, key: &EntryKey, kept: Kept) -> [String; 5] {
+    let Kept { amount, until, outlives } = kept;
+    let outlives = outlives.map(|outlives| outlives.as_micros().to_string()).unwrap_or_default();
+    [hexadecimal(key), owner.as_str().to_owned(), amount.to_string(), microseconds(until), outlives]
 }
 
 /// The word for a sum in keys and fields.

@@ -104,7 +104,7 @@ impl Clerk {
             Ok(0) => return Turn::Last(None),
             Ok(_) => {}
         }
-        if batch.iter().all(|operation| matches!(operation, Operation::Settle(_, None) | Operation::Abandon(..))) {
+        if !batch.iter().any(Operation::is_urgent) {
             // Nothing comes, or something does.
             drop(timeout(COMPANY, self.waiting.operations.recv_many(&mut batch, BATCH)).await);
         }

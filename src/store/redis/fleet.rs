@@ -171,7 +171,7 @@ impl Clerk {
             from = next;
         }
         let entries = self.journal.entries()?;
-        let entries = entries.iter().map(|(key, amount, until)| self.caller.restore_entry(key, *amount, *until));
+        let entries = entries.iter().map(|entry| self.caller.restore_entry(entry));
         let own_limits = self.journal.own_limits()?;
         let own_limits = own_limits.iter().map(|(contract, own, at)| self.caller.restore_own(contract, *own, *at));
         let calls: Vec<Call> = entries.chain(own_limits).collect();

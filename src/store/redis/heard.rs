@@ -11,8 +11,8 @@ use super::queue::Queue;
 use crate::domain::{TransferId, Yen};
 use crate::store::embedded::record::Record;
 use crate::store::ledger::{
-    CorrectError, Decision, Denied, Entered, Grant, Mark, Order, Outcome, ReconcileError, Settlement, State,
-    StoreError, Transfer,
+    CorrectError, Decision, Denied, Entered, Entry, Grant, Kept, Mark, Order, Outcome, ReconcileError, Settlement,
+    State, StoreError, Transfer,
 };
 use crate::store::reply::{Letter, Reply};
 
@@ -95,7 +95,7 @@ impl Heard {
                     self.drop_later(reply);
                 }
             }
-            Operation::Abandon(..) => self.carried.push(operation),
+            Operation::Abandon(..) | Operation::Renew(_) => self.carried.push(operation),
             Operation::Reserve(order, asker, reply) => {
                 self.carried.push(Operation::Abandon(order.withdrawal("store_error"), asker));
                 self.drop_later(reply);
@@ -149,20 +149,16 @@ impl Heard {
                 Err(failure) => self.not_heard(Operation::Abandon(settlement, asker), failure),
             },
             Operation::Enter(entry, reply) => {
-                let entered = answer::entered(said);
-                if let Ok(answer::Entered::Kept(amount, until)) = &entered {
-                    self.changes.push(Change::Entered(entry.key, *amount, *until));
-                }
-                match entered {
-                    Ok(answer::Entered::Kept(amount, _)) => self.answer(reply, Ok(Entered::Kept(amount))),
-                    Ok(answer::Entered::InUse) => self.answer(reply, Ok(Entered::InUse)),
-                    Ok(answer::Entered::Full) => {
-                        let full = StoreError::Unavailable("too many amounts wait for their commit".into());
-                        self.answer(reply, Err(full));
-                    }
-                    Err(failure) => self.settled(reply, Err(failure)),
-                }
+                self.entered(*entry, reply, said);
             }
+            Operation::Renew(renewal) => match answer::renewed(said) {
+                Ok(renewed) => {
+                    // Also what was entered at another gateway, which does not hear of this activity.
+                    let entered = |(key, kept)| Change::Entered((renewal.owner.clone(), key, kept));
+                    self.changes.extend(renewed.into_iter().map(entered));
+                }
+                Err(failure) => self.not_heard(Operation::Renew(renewal), failure),
+            },
             Operation::Learn(contract, own, at, reply) => {
                 let done = answer::done(said);
                 if done.is_ok() {
@@ -216,6 +212,21 @@ impl Heard {
             }
             Err(failure) => self.not_heard(Operation::Reserve(order, asker, reply), failure),
         }
+    }
+
+    fn entered(&mut self, entry: Entry, reply: Reply<Entered>, said: Value) {
+        let answer = match answer::entered(said) {
+            Ok(answer::Entered::Kept(largest, amount, until)) => {
+                let kept = Kept { amount, until, ..Kept::of(&entry) };
+                self.changes.push(Change::Entered((entry.owner, entry.key, kept)));
+                Ok(Entered::Kept(largest))
+            }
+            Ok(answer::Entered::InUse) => Ok(Entered::InUse),
+            Ok(answer::Entered::TooMany) => Ok(Entered::TooMany),
+            Ok(answer::Entered::Full) => Err(StoreError::full_of_entries()),
+            Err(failure) => return self.settled(reply, Err(failure)),
+        };
+        self.answer(reply, answer);
     }
 
     fn reconciled(&mut self, id: TransferId, reply: Reply<Transfer, ReconcileError>, said: Value) {

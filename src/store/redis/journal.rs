@@ -13,7 +13,7 @@ use crate::domain::{ContractId, JstDate, TransferId, Yen};
 use crate::store::embedded::desk::{Occasion, OpenDatabase, guarded};
 use crate::store::embedded::record::Record;
 use crate::store::embedded::shelf::{Failure, Place, Shelf, Standing};
-use crate::store::ledger::{EntryKey, Mark, Settlement, State, Transfer};
+use crate::store::ledger::{KeptEntry, Mark, Settlement, State, Transfer};
 
 /// How much of the past is looked through in one transaction.
 const PRUNED_AT_ONCE: usize = 1_000;
@@ -27,7 +27,8 @@ pub(super) enum Change {
     Settled(Settlement),
     /// An operator decided here how it stands, or added it; it may be another gateway's.
     Decided(Record),
-    Entered(EntryKey, Yen, Timestamp),
+    /// An entry as Redis keeps it now: this gateway's, or one that was renewed here.
+    Entered(KeptEntry),
     Learned(ContractId, Option<Yen>, Timestamp),
     /// Who shares the store.
     Members(Vec<String>),
@@ -97,8 +98,8 @@ impl Journal {
         self.act(|shelf| shelf.records(from, most))
     }
 
-    /// Every amount of an earlier screen, and until when it holds.
-    pub fn entries(&mut self) -> Result<Vec<(EntryKey, Yen, Timestamp)>, Failure> {
+    /// Every amount of an earlier screen.
+    pub fn entries(&mut self) -> Result<Vec<KeptEntry>, Failure> {
         self.act(|shelf| shelf.entries())
     }
 
@@ -207,7 +208,7 @@ fn apply(
             Some((place, _)) => shelf.put(place, record),
             None => add(shelf, standing, record),
         },
-        Change::Entered(key, amount, until) => shelf.put_entry(key, *amount, *until),
+        Change::Entered((owner, key, kept)) => shelf.put_entry(owner, key, *kept),
         Change::Learned(contract, own, at) => shelf.put_own_limit(contract, *own, *at),
         Change::Members(now) => {
             shelf.put_members(now)?;
@@ -232,9 +233,9 @@ fn forget(shelf: &mut Shelf<'_>, before: JstDate, at: Timestamp) -> Result<(), F
     while let Some(place) = from {
         from = shelf.prune_transfers(place, before, PRUNED_AT_ONCE)?;
     }
-    for (key, _, until) in shelf.entries()? {
-        if until < at {
-            shelf.remove_entry(&key)?;
+    for (owner, key, kept) in shelf.entries()? {
+        if !kept.lives(at) {
+            shelf.remove_entry(&owner, &key)?;
         }
     }
     Ok(())

@@ -8,8 +8,8 @@ use super::call::{Call, Caller};
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::store::embedded::shelf::Place;
 use crate::store::ledger::{
-    Addition, CorrectError, Decision, Entered, Entry, Member, Order, ReconcileError, Settlement, State, Statement,
-    Transfer, Verdict,
+    Addition, CorrectError, Decision, Entered, Entry, Member, Order, ReconcileError, Renewal, Settlement, State,
+    Statement, Transfer, Verdict,
 };
 use crate::store::reply::Reply;
 
@@ -25,7 +25,9 @@ pub(super) enum Operation {
     Settle(Settlement, Option<Reply<Option<State>>>),
     /// Whoever asked for this reservation never heard of the grant.
     Abandon(Settlement, String),
-    Enter(Entry, Reply<Entered>),
+    Enter(Box<Entry>, Reply<Entered>),
+    /// A login ID was active.
+    Renew(Renewal),
     Learn(ContractId, Option<Yen>, Timestamp, Reply<()>),
     Reconcile(TransferId, Verdict, Arc<str>, Timestamp, Reply<Transfer, ReconcileError>),
     Add(Box<Addition>, Reply<Transfer>),
@@ -43,6 +45,29 @@ pub(super) enum Operation {
 }
 
 impl Operation {
+    /// Whether somebody waits: then the clerk does not wait for more.
+    pub fn is_urgent(&self) -> bool {
+        match self {
+            Self::Settle(_, None) | Self::Abandon(..) | Self::Renew(_) => false,
+            Self::Settle(_, Some(_))
+            | Self::Reserve(..)
+            | Self::Enter(..)
+            | Self::Learn(..)
+            | Self::Reconcile(..)
+            | Self::Add(..)
+            | Self::Correct(..)
+            | Self::Accept(..)
+            | Self::RequireAcceptance(..)
+            | Self::Transfer(..)
+            | Self::Unknown(..)
+            | Self::Statement(..)
+            | Self::Chunk(..)
+            | Self::Members(_)
+            | Self::WriteOff(..)
+            | Self::Close(_) => true,
+        }
+    }
+
     /// How it is asked; `None` for what is answered here.
     pub fn call(&self, caller: &Caller, most: usize) -> Option<Call> {
         Some(match self {
@@ -50,6 +75,7 @@ impl Operation {
             Self::Settle(settlement, _) => caller.settle(settlement),
             Self::Abandon(settlement, asker) => caller.abandon(settlement, asker),
             Self::Enter(entry, _) => caller.enter(entry),
+            Self::Renew(renewal) => caller.renew(renewal),
             Self::Learn(contract, own, at, _) => caller.learn(contract, *own, *at),
             Self::Reconcile(id, verdict, reason, at, _) => caller.reconcile(*id, *verdict, reason, *at),
             Self::Add(addition, _) => caller.add(addition),

@@ -11,8 +11,8 @@ use super::{Redis, Shared};
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::store::embedded::shelf::Place;
 use crate::store::ledger::{
-    Addition, CorrectError, Counts, Decision, Entered, Entry, Mark, Member, Order, ReconcileError, Settlement, State,
-    Statement, StoreError, Transfer, Verdict,
+    Addition, CorrectError, Counts, Decision, Entered, Entry, Mark, Member, Order, ReconcileError, Renewal, Settlement,
+    State, Statement, StoreError, Transfer, Verdict,
 };
 use crate::store::reply::{self, Answer, Reply};
 
@@ -52,7 +52,12 @@ impl Redis {
     /// # Errors
     /// Then the entry must not be forwarded.
     pub async fn enter(&self, entry: Entry) -> Result<Entered, StoreError> {
-        self.ask(|reply| Operation::Enter(entry, reply)).await
+        self.ask(|reply| Operation::Enter(Box::new(entry), reply)).await
+    }
+
+    /// A login ID was active, at whichever gateway: its entries live on. Whoever asks while Redis is away asks again.
+    pub fn renew(&self, renewal: Renewal) {
+        self.push(Operation::Renew(renewal));
     }
 
     /// Keeps a customer's own limit; `None` where there is none any more.

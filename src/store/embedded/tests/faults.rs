@@ -1,11 +1,14 @@
 //! Whatever write fails, and whenever the power goes: what was acknowledged is there, and sums are never too small.
 
+use std::time::Duration;
+
 use super::super::{Embedded, Opened};
 use super::disk::Disk;
 use crate::domain::{LoginId, TransferId};
 use crate::store::contract::stand::{debit, noon, run, settings, yen};
 use crate::store::ledger::{
-    Basis, Bounds, Claim, Decision, Holder, Mode, Order, Outcome, OverLimit, Settlement, State, Verdict,
+    Basis, Bounds, Claim, Decision, Entry, EntryKey, Grant, Holder, Mode, Order, Outcome, OverLimit, Renewal,
+    Settlement, State, Term, Verdict,
 };
 
 const LOGIN_ID: &str = "hanakodt";
@@ -183,6 +186,34 @@ fn a_start_may_fail_at_any_write() {
             assert_eq!(told.granted.len(), 12, "call {failing}, seed {seed}");
         }
     }
+}
+
+/// Nobody waits for a renewal; it is written all the same when the disk is back.
+#[test]
+fn a_renewal_is_not_lost_where_its_write_fails() {
+    let mut stopped = 0;
+    for failing in 0..8 {
+        let disk = Disk::default();
+        let ledger = open(&disk).unwrap().ledger;
+        let (owner, key) = (LoginId::parse(LOGIN_ID).unwrap(), EntryKey::of(&["session"]));
+        let term = Term::WhileActive(Duration::from_secs(100));
+        let entry = Entry { key, owner: owner.clone(), amount: yen(70), at: noon(), term, most: 1 };
+        run(async {
+            ledger.enter(entry).await.unwrap();
+            disk.fail_after(failing);
+            ledger.renew(Renewal { owner, at: noon() + Duration::from_secs(90), lifetime: Duration::ZERO });
+            // With what waits for an answer, so that it is known when it was tried.
+            let told = ledger.transfer(order(1).id).await;
+            stopped += u32::from(told.is_err());
+            disk.mend();
+            recovered(&ledger).await;
+            let at = noon() + Duration::from_secs(190);
+            let commit = Order { claim: Claim::Entered(key), at, ..order(1) };
+            let decision = ledger.reserve(commit).await.unwrap();
+            assert!(matches!(decision, Decision::Granted(Grant { amount, .. }) if amount == yen(70)), "{decision:?}");
+        });
+    }
+    assert!(stopped > 2, "{stopped}");
 }
 
 #[test]

@@ -13,7 +13,9 @@
 --   sums:DAY        basis:LOGIN -> yen; sum-days: those days
 --   reserved, unknown   sequence -> ID of what is not settled for good
 --   held            how many open transfers hold on to a token, an entry, a place in flight
---   entries, entry-ends   amounts of earlier screens, and when they may be forgotten
+--   entry:KEY       LOGIN -> amount, end, for how long it outlives the last activity ('' where that does not matter):
+--                   the amounts of earlier screens; entry-ends: end -> KEY LOGIN
+--   entries-of:LOGIN, requests-of:LOGIN   end -> KEY, of those that live on while their owner is active and of the others
 --   own             contract -> when it was learned, and the customer's own limit
 
 local verb, member, session, epoch, seen = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
@@ -22,7 +24,6 @@ local meta, members = base .. 'meta', base .. 'members'
 local reserved, unknown, held = base .. 'reserved', base .. 'unknown', base .. 'held'
 local days, sum_days = base .. 'days', base .. 'sum-days'
 local MOST = 9007199254740991
-local MOST_ENTRIES = 1000000
 local call = redis.call
 local verbs, free = {}, {}
 

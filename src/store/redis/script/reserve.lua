@@ -37,11 +37,8 @@ end
 local function amount_of(order)
   local amount = order.stated
   if order.entry ~= '' then
-    local found = call('HGET', base .. 'entries', order.entry)
-    if not found then return nil end
-    local until_moment
-    amount, until_moment = string.match(found, '(%d+) (%d+)')
-    if tonumber(until_moment) < order.at then return nil end
+    amount = largest(order.entry, order.at)
+    if not amount then return nil end
   end
   return tonumber(amount) > 0 and tonumber(amount) or nil
 end
@@ -122,29 +119,6 @@ function verbs.reserve()
     owner = member, asker = order.asker,
   })
   return { 'granted', digits(amount), unpack(denied or {}) }
-end
-
-function verbs.enter()
-  local key, amount, at, day, until_moment = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9], tonumber(ARGV[10])
-  local entries, ends = base .. 'entries', base .. 'entry-ends'
-  if tonumber(call('HGET', held, 'entry:' .. key) or '0') > 0 then return { 'in_use' } end
-  -- A few of those that have expired go when one comes: more than one, so that there are fewer and fewer of them.
-  for _, old in ipairs(call('ZRANGEBYSCORE', ends, '-inf', '(' .. digits(at), 'LIMIT', 0, 16)) do
-    call('ZREM', ends, old)
-    call('HDEL', entries, old)
-  end
-  local found = call('HGET', entries, key)
-  if not found and call('HLEN', entries) >= MOST_ENTRIES then return { 'full' } end
-  if found then
-    local before, end_before = string.match(found, '(%d+) (%d+)')
-    if tonumber(end_before) >= at then
-      amount, until_moment = math.max(amount, tonumber(before)), math.max(until_moment, tonumber(end_before))
-    end
-  end
-  call('HSET', entries, key, digits(amount) .. ' ' .. digits(until_moment))
-  call('ZADD', ends, digits(until_moment), key)
-  note(digits(at), day)
-  return { 'kept', digits(amount), digits(until_moment) }
 end
 
 function verbs.learn()

@@ -105,21 +105,12 @@ end
 -- An order that the bank executed by hand: no limit is asked.
 function verbs.add()
   local id, added, moment, day = transfer_of_arguments()
-  if call('EXISTS', base .. 'transfer:' .. id) == 0 then
+  if call('HLEN', base .. 'transfer:' .. id) == 0 then
     if not can_be_counted(added) then return { 'uncountable' } end
     record(id, added)
     note(moment, day)
   end
   return { 'done', id, call('HGETALL', base .. 'transfer:' .. id) }
-end
-
-function free.restore_entry()
-  local key, amount, until_moment = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
-  local before, end_before = string.match(call('HGET', base .. 'entries', key) or '0 0', '(%d+) (%d+)')
-  amount, until_moment = math.max(amount, tonumber(before)), math.max(until_moment, tonumber(end_before))
-  call('HSET', base .. 'entries', key, digits(amount) .. ' ' .. digits(until_moment))
-  call('ZADD', base .. 'entry-ends', digits(until_moment), key)
-  return { 'done' }
 end
 
 function free.restore_own()

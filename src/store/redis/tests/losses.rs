@@ -1,11 +1,15 @@
 //! Redis forgets (LIM-24, A44): whatever it acknowledged is counted again before money moves.
 
+use jiff::ToSpan as _;
+
 use super::server::{self, RunningServer};
-use super::site::{Site, available, granted, order, over, refused, settlement, state, today, unavailable, used};
+use super::site::{
+    Site, available, granted, order, over, refused, renewal, settlement, state, today, unavailable, used,
+};
 use crate::domain::Yen;
 use crate::store::contract::stand::{noon, run, yen};
 use crate::store::ledger::{
-    Addition, Basis, Claim, Decision, Denied, Entered, Entry, EntryKey, Outcome, State, Verdict,
+    Addition, Basis, Claim, Decision, Denied, Entered, Entry, EntryKey, Order, Outcome, State, Verdict,
 };
 
 /// Forty committed, thirty on their way, twenty unknown, and ten that were released.
@@ -103,9 +107,8 @@ fn everything_that_decides_is_told_again() {
     run(async {
         let gateway = site.gateway("a");
         let key = EntryKey::of(&["session"]);
-        let until = "2013-06-01T00:00:00Z".parse().unwrap();
-        let entry = Entry { key, amount: yen(70), at: noon(), until };
-        assert_eq!(gateway.enter(entry).await, Ok(Entered::Kept(yen(70))));
+        let entry = super::site::entry(key, 70);
+        assert_eq!(gateway.enter(entry.clone()).await, Ok(Entered::Kept(yen(70))));
         let order = granted(&gateway, 20).await;
         gateway.learn_own_limit(order.holder.contract.clone(), Some(yen(80)), noon()).await.unwrap();
         gateway.settle_and_wait(settlement(order.id, Outcome::Unknown)).await.unwrap();
@@ -254,5 +257,51 @@ fn what_an_operator_added_outlives_a_loss() {
         available(&gateway).await;
         assert_eq!(gateway.transfer(order.id).await, Ok(Some(added)));
         over(&gateway, 31, 70).await;
+    });
+}
+
+/// A customer who entered an amount at one gateway and looks at pages at the other, which remembers the amount then.
+#[test]
+fn what_was_renewed_outlives_a_loss_whoever_renewed_it() {
+    let site = Site::new();
+    run(async {
+        let (first, second) = (site.gateway("a"), site.gateway("b"));
+        available(&first).await;
+        available(&second).await;
+        let entry = super::site::entry(EntryKey::of(&["session"]), 70);
+        first.enter(entry.clone()).await.unwrap();
+        second.renew(renewal(90));
+        assert_eq!(used(&second).await, 0, "it was heard before this was asked");
+        for flushed in [false, true] {
+            if flushed {
+                site.server.ask(&["FLUSHALL"]);
+                refused(&first).await;
+                available(&first).await;
+            }
+            let at = noon() + 190.seconds();
+            let commit = Order { claim: Claim::Entered(entry.key), at, ..order(1) };
+            let Ok(Decision::Granted(grant)) = first.reserve(commit.clone()).await else { panic!("it was denied") };
+            assert_eq!(grant.amount, yen(70));
+            first.settle_and_wait(settlement(commit.id, Outcome::Released)).await.unwrap();
+        }
+    });
+}
+
+/// Nobody waits for a renewal; Redis hears of it all the same when it is back.
+#[test]
+fn a_renewal_outlives_redis() {
+    let mut site = Site::with(&["--appendfsync", "always"]);
+    run(async {
+        let gateway = site.gateway("a");
+        let entry = super::site::entry(EntryKey::of(&["session"]), 70);
+        gateway.enter(entry.clone()).await.unwrap();
+        site.kill();
+        gateway.renew(renewal(90));
+        unavailable(&gateway).await;
+        site.start_again();
+        available(&gateway).await;
+        let commit = Order { claim: Claim::Entered(entry.key), at: noon() + 190.seconds(), ..order(1) };
+        let Ok(Decision::Granted(grant)) = gateway.reserve(commit).await else { panic!("it was denied") };
+        assert_eq!(grant.amount, yen(70));
     });
 }

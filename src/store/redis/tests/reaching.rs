@@ -8,9 +8,11 @@ use rustls::pki_types::CertificateDer;
 
 use super::super::{Password, Redis, Server};
 use super::server::{self, RunningServer, told};
-use super::site::{Site, available, granted, now, refused, settlement, state, unavailable, used};
-use crate::store::contract::stand::{noon, run};
-use crate::store::ledger::{Outcome, State};
+use super::site::{
+    Site, available, entry, granted, now, order, refused, renewal, settlement, state, today, unavailable, used,
+};
+use crate::store::contract::stand::{noon, run, yen};
+use crate::store::ledger::{Addition, Basis, Entered, EntryKey, Outcome, State, Verdict};
 
 #[test]
 fn a_paused_server_stops_money_at_once_and_loses_no_settlement() {
@@ -117,9 +119,21 @@ fn a_user_of_few_rights_is_enough() {
         let mut settings = site.settings("a");
         (settings.username, settings.password) = (Some("gateway".into()), Some(Password::new("hunter2".into())));
         let gateway = server::open(&settings, noon()).ledger;
+        let by_hand = order(5);
         let order = granted(&gateway, 60).await;
         gateway.settle_and_wait(settlement(order.id, Outcome::Committed)).await.unwrap();
         assert_eq!(used(&gateway).await, 60);
+        let entered = entry(EntryKey::of(&["session"]), 1);
+        assert_eq!(gateway.enter(entered.clone()).await, Ok(Entered::Kept(yen(1))));
+        gateway.renew(renewal(90));
+        gateway.correct(order.id, Verdict::Released, "the books".into(), noon()).await.unwrap();
+        let (contract, login_id) = (by_hand.holder.contract, by_hand.holder.login_id);
+        let (bases, why) = (vec![Basis::Accepted], "receipt 4711".into());
+        let (id, amount, day, at) = (by_hand.id, yen(5), today(), noon());
+        let addition = Addition { id, contract, login_id, amount, day, bases, why, at };
+        gateway.add(addition).await.unwrap();
+        assert_eq!(used(&gateway).await, 5);
+        assert!(gateway.is_available());
         settings.prefix = "another".into();
         settings.journal = site.path("b");
         refused(&server::open(&settings, noon()).ledger).await;

@@ -1,6 +1,7 @@
 //! A server and the gateways that share it, with the verbs of the stories told about them.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -9,7 +10,8 @@ use super::server::{self, RunningServer};
 use crate::domain::{ContractId, JstDate, LoginId, RequestId, TransferId};
 use crate::store::contract::stand::{bounds, debit, noon, yen};
 use crate::store::ledger::{
-    Claim, Decision, Denied, Holder, Mode, Order, Outcome, Settlement, State, StoreError, Whose,
+    Claim, Decision, Denied, Entry, EntryKey, Holder, Mode, Order, Outcome, Renewal, Settlement, State, StoreError,
+    Term, Whose,
 };
 
 const LOGIN_ID: &str = "hanakodt";
@@ -86,6 +88,18 @@ pub(in crate::store) fn order(amount: u64) -> Order {
         bounds: bounds(),
         mode: Mode::Enforce,
     }
+}
+
+/// Of the same customer, in a session that may wait for a hundred seconds.
+pub(in crate::store) fn entry(key: EntryKey, amount: u64) -> Entry {
+    let (owner, term) = (LoginId::parse(LOGIN_ID).unwrap(), Term::WhileActive(Duration::from_secs(100)));
+    Entry { key, owner, amount: yen(amount), at: noon(), term, most: 3 }
+}
+
+/// The customer is active so many seconds later.
+pub(in crate::store) fn renewal(seconds: u64) -> Renewal {
+    let lifetime = Duration::from_secs(100);
+    Renewal { owner: LoginId::parse(LOGIN_ID).unwrap(), at: noon() + Duration::from_secs(seconds), lifetime }
 }
 
 pub(in crate::store) fn today() -> JstDate {
