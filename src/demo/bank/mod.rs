@@ -92,6 +92,16 @@ pub enum Echo {
     Raw,
 }
 
+/// What the container does with `;name=value` in a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PathParameters {
+    /// It is cut off; only the session is read.
+    #[default]
+    CutOff,
+    /// It is a parameter of the request like those of the query.
+    Merged,
+}
+
 impl Echo {
     fn of(self, text: &str) -> String {
         match self {
@@ -112,6 +122,8 @@ pub struct Switches {
     pub tokens: Tokens,
     /// Whether the error page can be written into.
     pub echo: Echo,
+    /// How paths are read.
+    pub path_parameters: PathParameters,
 }
 
 /// What all connections share.
