@@ -208,6 +208,13 @@ const DISPATCH: &str = r#"
     parameters = { method = "entry" }
     charset = "windows-31j"
     amount = ["amount"]
+    [[route]]
+    name = "execute"
+    method = "POST"
+    path = "/ib/transfer/execute.do"
+    class = "transfer"
+    charset = "windows-31j"
+    success = { status = 302, location = "/ib/transfer/done.do" }
 "#;
 
 #[tokio::test]

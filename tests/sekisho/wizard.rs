@@ -234,3 +234,19 @@ async fn a_wizard_cannot_count_on_the_day_that_was_entered() {
         assert!(mistake.contains("route.execute.step"), "{mistake}");
     }
 }
+
+/// A form with two claims to the amount: nobody here knows which of them the bank executes.
+#[tokio::test]
+async fn a_route_that_commits_has_one_amount() {
+    let repeated = "[[route]]\nname = \"execute\"\namount = [\"amount\"]\n";
+    for (layers, key) in [
+        (&[TIED, repeated][..], "route.execute.transaction"),
+        (&[repeated], "route.entry.step"),
+        (&["[[route]]\nname = \"transfer\"\ntransaction = \"id\"\n"], "route.transfer.transaction"),
+    ] {
+        let builder = TestGateway::builder().layer(WIZARD);
+        let builder = layers.iter().fold(builder, |builder, layer| builder.layer(*layer));
+        let mistake = builder.try_spawn().await.err().unwrap_or_else(|| panic!("accepted: {layers:?}"));
+        assert!(mistake.contains(key), "{key} in {mistake}");
+    }
+}

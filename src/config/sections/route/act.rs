@@ -35,10 +35,10 @@ pub(super) fn act_of(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Tra
     if draft.class == Class::LimitChange {
         return if has_amount { Ok(Act::ChangeLimit) } else { Err(missing("amount")) };
     }
-    let counts = draft.class.moves_money() && (transfer.counted.contains(&draft.class) || draft.step == Step::Switch);
-    if !counts {
+    if !counts(draft, transfer) {
         return Ok(Act::Nothing);
     }
+    has_one_amount(draft, all, transfer)?;
     match draft.step {
         Step::Confirm | Step::Cancel => Ok(Act::Nothing),
         Step::Entry | Step::Request | Step::Switch if !has_amount => Err(missing("amount")),
@@ -53,7 +53,7 @@ pub(super) fn act_of(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Tra
         }
         Step::Commit | Step::Approve | Step::Switch => {
             let entered = match draft.step {
-                _ if has_amount => None,
+                Step::Commit | Step::Switch if has_amount => None,
                 Step::Approve if draft.transaction.is_none() => return Err(missing("transaction")),
                 Step::Approve => Some(key(Key::Order)?),
                 Step::Commit | Step::Entry | Step::Confirm | Step::Request | Step::Switch | Step::Cancel => {
@@ -69,6 +69,41 @@ pub(super) fn act_of(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Tra
             let is_one_order = entered.is_some() && !all.iter().any(enters_several);
             let is_atomic = draft.is_atomic || is_one_order;
             Ok(Act::Commit { entered, is_atomic, has_token: draft.body.token.is_some() })
+        }
+    }
+}
+
+/// Whether the ledger has a part in the route's step.
+fn counts(draft: &Draft<'_>, transfer: &Transfer) -> bool {
+    draft.class.moves_money() && (transfer.counted.contains(&draft.class) || draft.step == Step::Switch)
+}
+
+/// Whether the route commits what was entered on a screen before.
+fn commits_entered(draft: &Draft<'_>, transfer: &Transfer) -> bool {
+    counts(draft, transfer) && draft.step == Step::Commit && draft.body.amount.is_empty()
+}
+
+/// What moves money says in one place how much: of two, the application would execute one, and the other might be counted.
+fn has_one_amount(draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Transfer) -> Read<()> {
+    let (section, has_amount) = (&draft.section, !draft.body.amount.is_empty());
+    match draft.step {
+        Step::Approve if has_amount => {
+            let text = "must not be here: the application executes what was requested, whatever is said again beside the \
+                        order's number";
+            Err(section.mistake("amount", text.into()))
+        }
+        Step::Commit | Step::Switch if has_amount && draft.transaction.is_some() => {
+            let text = "and amount are both here: which would the application execute, what was entered or what this \
+                        form says? Only that one may be named";
+            Err(section.mistake("transaction", text.into()))
+        }
+        Step::Entry if !all.iter().any(|other| commits_entered(other, transfer)) => {
+            let text = "enters what no route commits: a commit that declares an amount counts its own. Where the \
+                        application executes that one, this step is \"confirm\"";
+            Err(section.mistake("step", text.into()))
+        }
+        Step::Approve | Step::Commit | Step::Switch | Step::Entry | Step::Confirm | Step::Request | Step::Cancel => {
+            Ok(())
         }
     }
 }
