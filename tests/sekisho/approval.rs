@@ -54,6 +54,8 @@ async fn what_two_ids_do_together_counts_when_the_second_one_acts() {
     assert_eq!((clerk.counted().await, manager.counted().await), (0, 0));
     for (number, status, code) in [
         ("9", 403, "no_entry"),
+        ("1&amount=1", 400, "ambiguous_field"),
+        ("1&amount=90000000", 400, "ambiguous_field"),
         ("+1", 400, "ambiguous_field"),
         ("1%A0", 400, "malformed_body"),
         ("", 400, "missing_field"),

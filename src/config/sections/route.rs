@@ -4,7 +4,7 @@ mod act;
 
 use http::{Method, StatusCode};
 
-use self::act::{act_of, commits_alone, needs_success};
+use self::act::{act_of, commits_alone, earlier_amounts, needs_success};
 use super::table_name;
 use super::transfer::{Transfer, canonical_path};
 use crate::config::mistake::Read;
@@ -131,6 +131,7 @@ fn read_fields(section: &mut Section<'_>) -> Read<body::Settings> {
     Ok(body::Settings {
         format: BodyFormat { media: MediaType::Form, charset: Charset::Utf8, max_fields: 1 },
         amount: amount?.unwrap_or_default(),
+        earlier: Vec::new(),
         amount_format: amount_format?,
         fields: fields?,
         fixed: fixed?,
@@ -198,7 +199,8 @@ fn method(text: &str) -> Option<Method> {
 /// The route that a draft becomes among the others.
 fn build(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> Read<Route> {
     let act = act_of(draft, all, transfer)?;
-    let is_inspected = is_inspected(draft, &act, all);
+    let earlier = earlier_amounts(draft, all, transfer);
+    let is_inspected = is_inspected(draft, &act, &earlier, all);
     let post = draft.methods.is_empty() || draft.methods == [Method::POST];
     let treatment = if is_inspected {
         if !post {
@@ -206,7 +208,7 @@ fn build(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> R
         }
         compare(draft, &act, all)?;
         commits_alone(draft, &act, all, transfer)?;
-        let rules = BodyRules::new(draft.body.clone())
+        let rules = BodyRules::new(body::Settings { earlier, ..draft.body.clone() })
             .map_err(|unusable| draft.section.mistake("name", format!("{}: {unusable}", draft.name)))?;
         let max_body = draft.max_body.and_then(|max| usize::try_from(max).ok()).unwrap_or(MAX_BODY);
         if act != Act::Nothing && needs_success(&act) && draft.markers.success.is_none() {
@@ -225,10 +227,11 @@ fn build(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> R
 }
 
 /// Whether bodies must be read: because they bring money, or only to tell which of the routes on the path is meant.
-fn is_inspected(draft: &Draft<'_>, act: &Act, all: &[Draft<'_>]) -> bool {
+fn is_inspected(draft: &Draft<'_>, act: &Act, earlier: &[String], all: &[Draft<'_>]) -> bool {
     let shares = |other: &&Draft<'_>| other.path == draft.path && takes_post(other) && takes_post(draft);
     *act != Act::Nothing
         || !draft.body.amount.is_empty()
+        || !earlier.is_empty()
         || draft.body.fields.is_some()
         || !draft.body.fixed.is_empty()
         || all.iter().filter(shares).any(|other| !other.body.parameters.is_empty())

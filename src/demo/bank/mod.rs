@@ -82,6 +82,16 @@ pub enum Tokens {
     Once,
 }
 
+/// Which screens of the wizard fill the form that the session keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Forms {
+    /// Its first.
+    #[default]
+    FilledOnce,
+    /// Every one that brings an amount: a form of session scope is filled by each request to an action that has it.
+    FilledAgain,
+}
+
 /// How the application repeats a customer's text on its error page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Echo {
@@ -120,6 +130,8 @@ pub struct Switches {
     pub lists: Lists,
     /// Whether forms can be sent twice.
     pub tokens: Tokens,
+    /// Which screens fill forms.
+    pub forms: Forms,
     /// Whether the error page can be written into.
     pub echo: Echo,
     /// How paths are read.

@@ -276,6 +276,7 @@ mod tests {
         let settings = body::Settings {
             format,
             amount: vec!["amount".into()],
+            earlier: Vec::new(),
             amount_format: AmountFormat::Strict,
             fields: None,
             fixed: Vec::new(),

@@ -40,9 +40,14 @@ pub(super) fn act_of(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Tra
     }
     has_one_amount(draft, all, transfer)?;
     match draft.step {
-        Step::Confirm | Step::Cancel => Ok(Act::Nothing),
+        Step::Confirm | Step::Cancel if !has_amount || !all.iter().any(|other| enters(other, transfer)) => {
+            Ok(Act::Nothing)
+        }
         Step::Entry | Step::Request | Step::Switch if !has_amount => Err(missing("amount")),
-        Step::Entry => Ok(Act::Enter { key: key(Key::Transaction)?, lifetime: transfer.entry_lifetime }),
+        // What a later screen says of the amount again was entered too: of all, the largest counts (LIM-33).
+        Step::Entry | Step::Confirm | Step::Cancel => {
+            Ok(Act::Enter { key: key(Key::Transaction)?, lifetime: transfer.entry_lifetime })
+        }
         Step::Request => {
             let key = match &draft.transaction {
                 Some(Transaction::Field) => Key::Order,
@@ -78,6 +83,29 @@ fn counts(draft: &Draft<'_>, transfer: &Transfer) -> bool {
     draft.class.moves_money() && (transfer.counted.contains(&draft.class) || draft.step == Step::Switch)
 }
 
+/// Whether the route is the screen of a wizard that brings an amount.
+fn enters(draft: &Draft<'_>, transfer: &Transfer) -> bool {
+    counts(draft, transfer) && draft.step == Step::Entry
+}
+
+/// The amounts of earlier screens that a route does not declare. A form that the session keeps is filled by whatever request
+/// brings its fields, so a screen that reads none of them must not get any.
+pub(super) fn earlier_amounts(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> Vec<String> {
+    let Some(transfer) = transfer.filter(|transfer| counts(draft, transfer)) else { return Vec::new() };
+    let step = match draft.step {
+        Step::Confirm | Step::Cancel => Step::Entry,
+        Step::Commit if draft.body.amount.is_empty() => Step::Entry,
+        Step::Approve => Step::Request,
+        Step::Commit | Step::Entry | Step::Request | Step::Switch => return Vec::new(),
+    };
+    let screens = all.iter().filter(|other| counts(other, transfer) && other.step == step);
+    let amounts = screens.flat_map(|screen| &screen.body.amount);
+    let mut names: Vec<String> = amounts.filter(|name| !draft.body.amount.contains(name)).cloned().collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
 /// Whether the route commits what was entered on a screen before.
 fn commits_entered(draft: &Draft<'_>, transfer: &Transfer) -> bool {
     counts(draft, transfer) && draft.step == Step::Commit && draft.body.amount.is_empty()
@@ -102,9 +130,26 @@ fn has_one_amount(draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Transfer) -> 
                         application executes that one, this step is \"confirm\"";
             Err(section.mistake("step", text.into()))
         }
+        Step::Confirm | Step::Cancel if has_amount => has_the_key_of_its_commit(draft, all, transfer),
         Step::Approve | Step::Commit | Step::Switch | Step::Entry | Step::Confirm | Step::Request | Step::Cancel => {
             Ok(())
         }
+    }
+}
+
+/// A screen that brings the amount again enters it where the commit looks for it: under a number, or under the login ID.
+fn has_the_key_of_its_commit(draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Transfer) -> Read<()> {
+    let is_tied = |draft: &Draft<'_>| draft.transaction.is_some();
+    let mut commits = all.iter().filter(|other| commits_entered(other, transfer));
+    match commits.find(|commit| is_tied(commit) != is_tied(draft)) {
+        Some(commit) => {
+            let text = format!(
+                "is named either here and in {0} or in neither: what is entered here under another key, {0} would not find",
+                commit.name
+            );
+            Err(draft.section.mistake("transaction", text))
+        }
+        None => Ok(()),
     }
 }
 
@@ -124,7 +169,8 @@ pub(super) fn commits_alone(draft: &Draft<'_>, act: &Act, all: &[Draft<'_>], tra
         Act::Commit { .. } | Act::Nothing | Act::Enter { .. } | Act::ChangeLimit => return Ok(()),
     }
     for other in all.iter().filter(|other| other.name != draft.name && other.path == draft.path) {
-        if !is_inspected(other, &act_of(other, all, transfer)?, all) {
+        let earlier = earlier_amounts(other, all, transfer);
+        if !is_inspected(other, &act_of(other, all, transfer)?, &earlier, all) {
             let text = format!("{} is on the same path without a body: the application may commit there", other.name);
             return Err(draft.section.mistake("path", text));
         }
@@ -135,5 +181,5 @@ pub(super) fn commits_alone(draft: &Draft<'_>, act: &Act, all: &[Draft<'_>], tra
 /// Whether a screen brings several amounts for another one to commit together.
 fn enters_several(draft: &Draft<'_>) -> bool {
     let several = draft.body.amount.len() > 1 || draft.body.amount.iter().any(|name| name.contains('*'));
-    several && matches!(draft.step, Step::Entry | Step::Request)
+    several && matches!(draft.step, Step::Entry | Step::Confirm | Step::Cancel | Step::Request)
 }
