@@ -327,3 +327,25 @@ async fn a_check_tells_which_screens_must_not_bring_an_amount() {
     }
     assert!(!told.contains("route entry: "), "{told}");
 }
+
+/// Numbers are shared by all customers: whoever names one of another order gets the larger amount counted.
+#[tokio::test]
+async fn a_check_warns_of_what_ties_requests_together_once_for_each_route() {
+    let order = "[[route]]\nname = \"request\"\nmethod = \"POST\"\npath = \"/ib/approval/request.do\"\nclass = \"transfer\"\n\
+                 step = \"request\"\namount = [\"amount\"]\ntransaction = \"id\"\n";
+    let (shared, by_login_id) = ("must be unique over all customers, sessions and days", "is kept for its login ID");
+    for (tied, shared_by, kept_by) in
+        [(TIED, vec!["entry", "request"], vec![]), ("workers = 1\n", vec!["request"], vec!["entry", "execute"])]
+    {
+        let layer = format!("{tied}{order}");
+        let gateway = TestGateway::builder().layer(WIZARD).layer(layer).spawn().await;
+        let told = sekisho(&gateway, &["check"]).await.err;
+        let about = |text: &str| {
+            let lines = told.lines().filter(|line| line.contains(text));
+            lines
+                .map(|line| line.split("route.").nth(1).and_then(|rest| rest.split('.').next()).unwrap())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!((about(shared), about(by_login_id)), (shared_by, kept_by), "{told}");
+    }
+}

@@ -4,7 +4,7 @@ mod act;
 
 use http::{Method, StatusCode};
 
-use self::act::{act_of, commits_alone, earlier_amounts, needs_success};
+use self::act::{act_of, commits_alone, earlier_amounts, needs_success, warn_of_key};
 use super::table_name;
 use super::transfer::{Transfer, canonical_path};
 use crate::config::mistake::Read;
@@ -199,6 +199,7 @@ fn method(text: &str) -> Option<Method> {
 /// The route that a draft becomes among the others.
 fn build(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> Read<Route> {
     let act = act_of(draft, all, transfer)?;
+    warn_of_key(draft, &act);
     let earlier = earlier_amounts(draft, all, transfer);
     let is_inspected = is_inspected(draft, &act, &earlier, all);
     let post = draft.methods.is_empty() || draft.methods == [Method::POST];

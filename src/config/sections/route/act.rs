@@ -17,12 +17,7 @@ pub(super) fn act_of(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Tra
         Some(Transaction::Answer(_)) => {
             Err(section.mistake("transaction", "must be a field here: the answer comes too late".into()))
         }
-        None => {
-            let open = "without it an entry is kept for its login ID: with another customer's session, which is not bound to a \
-                        certificate yet, more could be committed than was entered";
-            section.warn("transaction", open.into());
-            Ok(Key::LoginId)
-        }
+        None => Ok(Key::LoginId),
     };
     let Some(transfer) = transfer else {
         let is_about_money = draft.class.moves_money() || draft.class == Class::LimitChange;
@@ -76,6 +71,26 @@ pub(super) fn act_of(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Tra
             Ok(Act::Commit { entered, is_atomic, has_token: draft.body.token.is_some() })
         }
     }
+}
+
+/// Says what the institution must know of the key under which a route's amounts are kept.
+pub(super) fn warn_of_key(draft: &Draft<'_>, act: &Act) {
+    let text = match act {
+        Act::Enter { key: Key::LoginId, .. } | Act::Commit { entered: Some(Key::LoginId), .. } => {
+            "without it an entry is kept for its login ID: with another customer's session, which is not bound to a \
+             certificate yet, more could be committed than was entered"
+        }
+        Act::Enter { key: Key::Transaction, .. } => {
+            "must be unique over all customers, sessions and days: of two entries with one number the larger amount counts \
+             for both, and while one of them is executed the other is refused"
+        }
+        Act::Enter { key: Key::Order | Key::AnsweredOrder(_), .. } => {
+            "must be unique over all customers, sessions and days: of all orders with one number within approval-lifetime \
+             the largest amount counts, also where numbers begin anew each day"
+        }
+        Act::Commit { .. } | Act::ChangeLimit | Act::Nothing => return,
+    };
+    draft.section.warn("transaction", text.into());
 }
 
 /// Whether the ledger has a part in the route's step.
