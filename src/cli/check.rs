@@ -8,6 +8,7 @@ use super::{ConfigurationFiles, Failure};
 use crate::config::Config;
 use crate::connection::listener::Authentication;
 use crate::domain::Clock;
+use crate::policy::treatment::Treatment;
 use crate::upstream::Scheme;
 
 /// Read the configuration as `run` would and list every mistake, with its key, file and line
@@ -34,6 +35,14 @@ pub(super) fn check(arguments: &Arguments, clock: &dyn Clock) -> Result<(), Fail
     Ok(io::stdout().write_all(summary(&config).as_bytes())?)
 }
 
+/// The amounts that a screen must not bring because it does not declare them.
+fn refused_amounts(treatment: &Treatment) -> Vec<String> {
+    match treatment {
+        Treatment::Inspected(inspection) => inspection.rules.refused_amounts().collect(),
+        Treatment::Streamed { .. } => Vec::new(),
+    }
+}
+
 fn summary(config: &Config) -> String {
     let listeners = config.listeners.iter().map(|listener| {
         let kind = match listener.authentication {
@@ -51,12 +60,17 @@ fn summary(config: &Config) -> String {
     });
     let keys: Vec<_> =
         config.assertion.keys.iter().map(|key| format!("{} ({})", key.id(), key.algorithm().name())).collect();
+    let screens = config.routes.iter().filter_map(|route| {
+        let refused = refused_amounts(&route.treatment);
+        (!refused.is_empty())
+            .then(|| format!("route {}: refuses {}, as earlier screens brought it", route.name, refused.join(", ")))
+    });
     let rest = [
         format!("authorities of client certificates: {}", config.trust.authorities.len()),
         format!("signed header {}: {}", config.assertion.header, keys.join(", ")),
         format!("operator: http://{}", config.operator.address),
         format!("warnings: {}", config.warnings.len()),
     ];
-    let lines = std::iter::once("ok".to_owned()).chain(listeners).chain(servers).chain(rest);
+    let lines = std::iter::once("ok".to_owned()).chain(listeners).chain(servers).chain(screens).chain(rest);
     lines.map(|line| line + "\n").collect()
 }

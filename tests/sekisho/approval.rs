@@ -3,7 +3,7 @@
 
 use sekisho::demo::bank::{Execution, Fault, OrderClass};
 
-use crate::support::{LIMIT, MoneyStory, Payer, Said};
+use crate::support::{LIMIT, MoneyStory, Payer, Said, TestGateway};
 
 const APPROVAL: &str = r#"
     [transfer]
@@ -54,6 +54,8 @@ async fn what_two_ids_do_together_counts_when_the_second_one_acts() {
     assert_eq!((clerk.counted().await, manager.counted().await), (0, 0));
     for (number, status, code) in [
         ("9", 403, "no_entry"),
+        ("1&amount=1", 400, "ambiguous_field"),
+        ("1&amount=90000000", 400, "ambiguous_field"),
         ("+1", 400, "ambiguous_field"),
         ("1%A0", 400, "malformed_body"),
         ("", 400, "missing_field"),
@@ -76,6 +78,18 @@ async fn what_two_ids_do_together_counts_when_the_second_one_acts() {
     story.set_time(first_day.plus_days(2), "12:00:00");
     assert_eq!(approve(&mut manager, "2").await, Said::To("/ib/approval/done.do".into()));
     story.close().await;
+}
+
+/// The bank executes the order that it has; a smaller amount in the form that approves it must not be what counts.
+#[tokio::test]
+async fn an_approval_has_no_amount_of_its_own() {
+    let amount = "[[route]]\nname = \"approve\"\namount = [\"amount\"]\n";
+    let without_number = APPROVAL.replace("transaction = \"id\"\n", "");
+    for layers in [[APPROVAL, amount], [&without_number, amount]] {
+        let builder = layers.iter().fold(TestGateway::builder(), |builder, layer| builder.layer(*layer));
+        let mistake = builder.try_spawn().await.err().unwrap_or_else(|| panic!("accepted: {layers:?}"));
+        assert!(mistake.contains("route.approve.amount"), "{mistake}");
+    }
 }
 
 /// A request that the bank did not take, or whose number nobody heard, cannot be approved.

@@ -1,5 +1,7 @@
 //! A way around the ceiling by another spelling, method or screen: every one is counted or refused (LIM-25, LIM-26, LIM-38).
 
+use sekisho::demo::bank::PathParameters;
+
 use crate::support::payer::{FORM, Payer};
 use crate::support::{COMMIT, MoneyStory, Said};
 
@@ -206,6 +208,13 @@ const DISPATCH: &str = r#"
     parameters = { method = "entry" }
     charset = "windows-31j"
     amount = ["amount"]
+    [[route]]
+    name = "execute"
+    method = "POST"
+    path = "/ib/transfer/execute.do"
+    class = "transfer"
+    charset = "windows-31j"
+    success = { status = 302, location = "/ib/transfer/done.do" }
 "#;
 
 #[tokio::test]
@@ -297,12 +306,27 @@ async fn a_page_on_the_transfers_own_path_is_asked_for_without_parameters() {
         let form = format!(
             "[[route]]\nname = \"form\"\n{methods}path = \"{COMMIT}\"\nclass = \"other\"\ncharset = \"windows-31j\"\n"
         );
-        let story = MoneyStory::with(form).await;
+        let plan = MoneyStory::plan().layer(form);
+        let story = plan.bank(|bank| bank.path_parameters = PathParameters::Merged).open().await;
         for mut payer in story.payers("hanakodt") {
-            assert_eq!(payer.get(COMMIT).await, Said::failed(), "the bank asks for an amount");
+            for bare in [COMMIT.to_owned(), format!("{COMMIT};jsessionid=A!1.node"), format!("{COMMIT};JSESSIONID=B")] {
+                assert_eq!(payer.get(&bare).await, Said::failed(), "the bank asks for an amount: {bare}");
+            }
             let received = story.bank.received();
             for query in ["?amount=900000000", "?x", "?amount=900000000&_method=GET", ";jsessionid=1?amount=9"] {
                 assert_eq!(payer.get(&format!("{COMMIT}{query}")).await, not_routed(), "{methods} {query}");
+            }
+            for path in [
+                "/ib/transfer/commit.do;amount=7",
+                "/ib;amount=7/transfer/commit.do",
+                "/ib/transfer/commit.do;jsessionid=1;amount=7",
+                "/ib/transfer/commit.do;jsessionid=1&amount=7",
+                "/ib/transfer/commit.do;jsessionid=1%26amount=7",
+                "/ib/transfer/commit.do;jsessionid=1,amount=7",
+                "/ib/transfer/commit.do;jsessionids=7",
+                "/ib/transfer/commit.do;x",
+            ] {
+                assert_eq!(payer.get(path).await, not_routed(), "{methods} {path}");
             }
             let body = payer.ask("PUT", COMMIT, &[("Content-Type", FORM), ("Content-Length", "8")], b"amount=7").await;
             assert_eq!(Said::of(&body), not_routed(), "{methods}");

@@ -1,7 +1,8 @@
 //! Amounts on one screen, executed by another: the wizard, its tabs and its short cuts (LIM-18, LIM-33, A39).
 
-use sekisho::demo::bank::{Execution, Fault, Gate, Lists};
+use sekisho::demo::bank::{Execution, Fault, Forms, Gate, Lists};
 
+use crate::support::desk::sekisho;
 use crate::support::{MoneyStory, Payer, Said, TestGateway};
 
 /// The bank's wizard. Its first screen answers to a second name, which is guarded too.
@@ -22,6 +23,7 @@ const WIZARD: &str = r#"
     path = "/ib/transfer/confirm.do"
     class = "transfer"
     step = "confirm"
+    charset = "windows-31j"
     [[route]]
     name = "execute"
     method = "POST"
@@ -36,6 +38,7 @@ const TIED: &str = "[[route]]\nname = \"entry\"\ntransaction = \"transaction\"\n
 
 const HOUR: i64 = 3600;
 
+const CONFIRM: &str = "/ib/transfer/confirm.do";
 const EXECUTE: &str = "/ib/transfer/execute.do";
 
 fn entered() -> Said {
@@ -61,7 +64,7 @@ async fn a_wizard_counts_what_was_entered_when_it_is_executed() {
     for mut payer in [story.payer("hanakodt"), story.payer_over_http2("tarokodt")] {
         assert_eq!(enter(&mut payer, 60_000_000).await, entered());
         assert_eq!(payer.counted().await, 0, "an entry moves nothing");
-        assert_eq!(payer.submit("/ib/transfer/confirm.do", "").await, entered());
+        assert_eq!(payer.submit(CONFIRM, "").await, entered());
         assert_eq!(execute(&mut payer, "token=x").await, Said::done());
         story.assert_counted(&mut payer, 60_000_000).await;
         // The back button.
@@ -325,5 +328,117 @@ async fn a_wizard_cannot_count_on_the_day_that_was_entered() {
         let basis = format!("[transfer]\nday-basis = \"{basis}\"\n");
         let mistake = TestGateway::builder().layer(WIZARD).layer(basis).try_spawn().await.err().unwrap();
         assert!(mistake.contains("route.execute.step"), "{mistake}");
+    }
+}
+
+/// A form with two claims to the amount: nobody here knows which of them the bank executes.
+#[tokio::test]
+async fn a_route_that_commits_has_one_amount() {
+    let repeated = "[[route]]\nname = \"execute\"\namount = [\"amount\"]\n";
+    for (layers, key) in [
+        (&[TIED, repeated][..], "route.execute.transaction"),
+        (&[repeated], "route.entry.step"),
+        (&["[[route]]\nname = \"transfer\"\ntransaction = \"id\"\n"], "route.transfer.transaction"),
+    ] {
+        let builder = TestGateway::builder().layer(WIZARD);
+        let builder = layers.iter().fold(builder, |builder, layer| builder.layer(*layer));
+        let mistake = builder.try_spawn().await.err().unwrap_or_else(|| panic!("accepted: {layers:?}"));
+        assert!(mistake.contains(key), "{key} in {mistake}");
+    }
+}
+
+/// One yen is entered; later screens bring the rest, and the bank fills the same form again.
+#[tokio::test]
+async fn a_later_screen_brings_no_amount_unless_it_says_so() {
+    let plan = MoneyStory::plan().layer(WIZARD);
+    let story = plan.bank(|bank| bank.forms = Forms::FilledAgain).open().await;
+    for mut payer in [story.payer("hanakodt"), story.payer_over_http2("tarokodt")] {
+        assert_eq!(enter(&mut payer, 1).await, entered());
+        for path in [CONFIRM, EXECUTE] {
+            for (outside, form) in [
+                ("", "amount=99999999&payee=yamada"),
+                ("", "payee=yamada&%61mount=99999999"),
+                ("", "Amount=99999999"),
+                ("", "amount[0]=99999999"),
+                ("", "amount2=99999999"),
+                ("", "amount="),
+                ("?amount=99999999", "payee=yamada"),
+                (";amount=99999999", "payee=yamada"),
+            ] {
+                let said = payer.submit(&format!("{path}{outside}"), form).await;
+                assert_eq!(said, Said::refused(400, "ambiguous_field"), "{path}{outside} {form}");
+            }
+        }
+        assert_eq!(payer.get(&format!("{CONFIRM}?amount=99999999")).await, Said::refused(405, "method_not_routed"));
+        assert_eq!(payer.submit(&format!("{CONFIRM};jsessionid=1?page=2"), "payee=%8eR%93c&memo=1").await, entered());
+        assert_eq!(execute(&mut payer, "payee=%8eR%93c").await, Said::done());
+        story.assert_counted(&mut payer, 1).await;
+    }
+    story.close().await;
+}
+
+/// LIM-33: what a confirmation says of the amount was entered like any other; the larger one holds.
+#[tokio::test]
+async fn a_confirmation_that_repeats_the_amount_declares_it_and_enters_it() {
+    let repeats = "[[route]]\nname = \"confirm\"\namount = [\"amount\"]\n";
+    let tied = format!("{TIED}[[route]]\nname = \"confirm\"\ntransaction = \"transaction\"\n");
+    for (layer, number) in [("workers = 1\n", ""), (tied.as_str(), "&transaction=T1")] {
+        for (first, second) in [(1, 60_000_000), (60_000_000, 1)] {
+            let plan = MoneyStory::plan().layer(WIZARD).layer(layer).layer(repeats);
+            let story = plan.bank(|bank| bank.forms = Forms::FilledAgain).open().await;
+            let mut hanako = story.payer("hanakodt");
+            let form = |yen| format!("amount={yen}&payee=yamada{number}");
+            assert_eq!(hanako.submit("/ib/transfer/entry.do", &form(first)).await, entered());
+            assert_eq!(hanako.submit(CONFIRM, &form(second)).await, entered());
+            assert_eq!(hanako.submit(CONFIRM, number).await, Said::refused(400, "missing_field"));
+            assert_eq!(execute(&mut hanako, number).await, Said::done());
+            assert_eq!((story.executed_today("hanakodt"), hanako.counted().await), (second, 60_000_000));
+            story.close().await;
+        }
+    }
+    // Under another key than the commit's, it would be entered for nobody.
+    let untied = TestGateway::builder().layer(WIZARD).layer(TIED).layer(repeats);
+    let alone = "[[route]]\nname = \"confirm\"\ntransaction = \"transaction\"\n";
+    let alone = TestGateway::builder().layer(WIZARD).layer(repeats).layer(alone);
+    for builder in [untied, alone] {
+        let mistake = builder.try_spawn().await.err().expect("a confirmation and its commit have one key");
+        assert!(mistake.contains("route.confirm.transaction"), "{mistake}");
+    }
+    for hidden in ["fields = [\"amount\"]", "fixed = { amount = \"1\" }", "token = \"amount\"", "method = \"GET\""] {
+        let layer = format!("[[route]]\nname = \"confirm\"\n{hidden}\n");
+        let mistake = TestGateway::builder().layer(WIZARD).layer(layer).try_spawn().await.err();
+        assert!(mistake.unwrap_or_else(|| panic!("accepted: {hidden}")).contains("route.confirm."), "{hidden}");
+    }
+}
+
+#[tokio::test]
+async fn a_check_tells_which_screens_must_not_bring_an_amount() {
+    let gateway = TestGateway::builder().layer(WIZARD).spawn().await;
+    let told = sekisho(&gateway, &["check"]).await.well();
+    for route in ["confirm", "execute"] {
+        assert!(told.contains(&format!("route {route}: refuses amount, ")), "{told}");
+    }
+    assert!(!told.contains("route entry: "), "{told}");
+}
+
+/// Numbers are shared by all customers: whoever names one of another order gets the larger amount counted.
+#[tokio::test]
+async fn a_check_warns_of_what_ties_requests_together_once_for_each_route() {
+    let order = "[[route]]\nname = \"request\"\nmethod = \"POST\"\npath = \"/ib/approval/request.do\"\nclass = \"transfer\"\n\
+                 step = \"request\"\namount = [\"amount\"]\ntransaction = \"id\"\n";
+    let (shared, by_login_id) = ("must be unique over all customers, sessions and days", "is kept for its login ID");
+    for (tied, shared_by, kept_by) in
+        [(TIED, vec!["entry", "request"], vec![]), ("workers = 1\n", vec!["request"], vec!["entry", "execute"])]
+    {
+        let layer = format!("{tied}{order}");
+        let gateway = TestGateway::builder().layer(WIZARD).layer(layer).spawn().await;
+        let told = sekisho(&gateway, &["check"]).await.err;
+        let about = |text: &str| {
+            let lines = told.lines().filter(|line| line.contains(text));
+            lines
+                .map(|line| line.split("route.").nth(1).and_then(|rest| rest.split('.').next()).unwrap())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!((about(shared), about(by_login_id)), (shared_by, kept_by), "{told}");
     }
 }

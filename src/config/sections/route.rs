@@ -1,7 +1,10 @@
 //! `[[route]]`: the application's screens, and what each means.
 
+mod act;
+
 use http::{Method, StatusCode};
 
+use self::act::{act_of, commits_alone, earlier_amounts, needs_success, warn_of_key};
 use super::table_name;
 use super::transfer::{Transfer, canonical_path};
 use crate::config::mistake::Read;
@@ -12,9 +15,8 @@ use crate::policy::alarms;
 use crate::policy::body::{
     self, AmountFormat, BodyFormat, BodyRules, Charset, DateFormat, Dispatch, MediaType, ParameterValue,
 };
-use crate::policy::ceiling::DayBasis;
 use crate::policy::route::{Class, Route, Step};
-use crate::policy::treatment::{Act, InspectionRules, Key, Marker, Markers, NumberInAnswer, Treatment};
+use crate::policy::treatment::{Act, InspectionRules, Marker, Markers, NumberInAnswer, Treatment};
 
 const MAX_BODY: usize = 64 << 10;
 /// Files of thousands of payees fit.
@@ -150,6 +152,7 @@ fn read_fields(section: &mut Section<'_>) -> Read<body::Settings> {
     Ok(body::Settings {
         format: BodyFormat { media: MediaType::Form, charset: Charset::Utf8, max_fields: 1 },
         amount: amount?.unwrap_or_default(),
+        earlier: Vec::new(),
         amount_format: amount_format?,
         fields: fields?,
         fixed: fixed?,
@@ -221,7 +224,9 @@ fn build(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> R
     if draft.body.payee.is_some() && act == Act::Nothing {
         return Err(draft.section.mistake("payee", "means nothing here: no order of this route counts".into()));
     }
-    let is_inspected = is_inspected(draft, &act, all);
+    warn_of_key(draft, &act);
+    let earlier = earlier_amounts(draft, all, transfer);
+    let is_inspected = is_inspected(draft, &act, &earlier, all);
     let post = draft.methods.is_empty() || draft.methods == [Method::POST];
     let treatment = if is_inspected {
         if !post {
@@ -229,7 +234,7 @@ fn build(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> R
         }
         compare(draft, &act, all)?;
         commits_alone(draft, &act, all, transfer)?;
-        let rules = BodyRules::new(draft.body.clone())
+        let rules = BodyRules::new(body::Settings { earlier, ..draft.body.clone() })
             .map_err(|unusable| draft.section.mistake("name", format!("{}: {unusable}", draft.name)))?;
         let max_body = draft.max_body.and_then(|max| usize::try_from(max).ok()).unwrap_or(MAX_BODY);
         if act != Act::Nothing && needs_success(&act) && draft.markers.success.is_none() {
@@ -248,10 +253,11 @@ fn build(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> R
 }
 
 /// Whether bodies must be read: because they bring money, or only to tell which of the routes on the path is meant.
-fn is_inspected(draft: &Draft<'_>, act: &Act, all: &[Draft<'_>]) -> bool {
+fn is_inspected(draft: &Draft<'_>, act: &Act, earlier: &[String], all: &[Draft<'_>]) -> bool {
     let shares = |other: &&Draft<'_>| other.path == draft.path && takes_post(other) && takes_post(draft);
     *act != Act::Nothing
         || !draft.body.amount.is_empty()
+        || !earlier.is_empty()
         || draft.body.fields.is_some()
         || !draft.body.fixed.is_empty()
         || all.iter().filter(shares).any(|other| !other.body.parameters.is_empty())
@@ -259,13 +265,6 @@ fn is_inspected(draft: &Draft<'_>, act: &Act, all: &[Draft<'_>]) -> bool {
 
 fn takes_post(draft: &Draft<'_>) -> bool {
     draft.methods.is_empty() || draft.methods.contains(&Method::POST)
-}
-
-fn needs_success(act: &Act) -> bool {
-    match act {
-        Act::Commit { .. } | Act::ChangeLimit | Act::Enter { key: Key::AnsweredOrder(_), .. } => true,
-        Act::Nothing | Act::Enter { .. } => false,
-    }
 }
 
 /// Routes on one path differ in their parameters and in nothing else that matters before the body is read.
@@ -296,92 +295,4 @@ fn compare(draft: &Draft<'_>, act: &Act, all: &[Draft<'_>]) -> Read<()> {
         }
     }
     Ok(())
-}
-
-/// What was entered before is committed without a parameter, so no page on the same path can be told from the commit:
-/// servlets do by GET what they do by POST.
-fn commits_alone(draft: &Draft<'_>, act: &Act, all: &[Draft<'_>], transfer: Option<&Transfer>) -> Read<()> {
-    match act {
-        Act::Commit { entered: Some(_), .. } => {}
-        Act::Commit { .. } | Act::Nothing | Act::Enter { .. } | Act::ChangeLimit => return Ok(()),
-    }
-    for other in all.iter().filter(|other| other.name != draft.name && other.path == draft.path) {
-        if !is_inspected(other, &act_of(other, all, transfer)?, all) {
-            let text = format!("{} is on the same path without a body: the application may commit there", other.name);
-            return Err(draft.section.mistake("path", text));
-        }
-    }
-    Ok(())
-}
-
-/// Whether a screen brings several amounts for another one to commit together.
-fn enters_several(draft: &Draft<'_>) -> bool {
-    let several = draft.body.amount.len() > 1 || draft.body.amount.iter().any(|name| name.contains('*'));
-    several && matches!(draft.step, Step::Entry | Step::Request)
-}
-
-/// What a request on the route means for the ledger.
-fn act_of(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> Read<Act> {
-    let section = &draft.section;
-    let missing = |key: &str| section.mistake(key, "is missing".into());
-    let has_amount = !draft.body.amount.is_empty();
-    let key = |tied: Key| match &draft.transaction {
-        Some(Transaction::Field) => Ok(tied),
-        Some(Transaction::Answer(_)) => {
-            Err(section.mistake("transaction", "must be a field here: the answer comes too late".into()))
-        }
-        None => {
-            let open = "without it an entry is kept for its login ID: with another customer's session, which is not bound to a \
-                        certificate yet, more could be committed than was entered";
-            section.warn("transaction", open.into());
-            Ok(Key::LoginId)
-        }
-    };
-    let Some(transfer) = transfer else {
-        let is_about_money = draft.class.moves_money() || draft.class == Class::LimitChange;
-        return if is_about_money && !matches!(draft.class, Class::Bulk | Class::Payroll) {
-            Err(section.mistake("class", "needs a [transfer] section with the ceiling".into()))
-        } else {
-            Ok(Act::Nothing)
-        };
-    };
-    if draft.class == Class::LimitChange {
-        return if has_amount { Ok(Act::ChangeLimit) } else { Err(missing("amount")) };
-    }
-    let counts = draft.class.moves_money() && (transfer.counted.contains(&draft.class) || draft.step == Step::Switch);
-    if !counts {
-        return Ok(Act::Nothing);
-    }
-    match draft.step {
-        Step::Confirm | Step::Cancel => Ok(Act::Nothing),
-        Step::Entry | Step::Request | Step::Switch if !has_amount => Err(missing("amount")),
-        Step::Entry => Ok(Act::Enter { key: key(Key::Transaction)?, lifetime: transfer.entry_lifetime }),
-        Step::Request => {
-            let key = match &draft.transaction {
-                Some(Transaction::Field) => Key::Order,
-                Some(Transaction::Answer(place)) => Key::AnsweredOrder(place.clone()),
-                None => return Err(missing("transaction")),
-            };
-            Ok(Act::Enter { key, lifetime: transfer.approval_lifetime })
-        }
-        Step::Commit | Step::Approve | Step::Switch => {
-            let entered = match draft.step {
-                _ if has_amount => None,
-                Step::Approve if draft.transaction.is_none() => return Err(missing("transaction")),
-                Step::Approve => Some(key(Key::Order)?),
-                Step::Commit | Step::Entry | Step::Confirm | Step::Request | Step::Switch | Step::Cancel => {
-                    Some(key(Key::Transaction)?)
-                }
-            };
-            if entered.is_some() && transfer.ceiling.day_basis != DayBasis::Accepted {
-                let text = "commits what was entered before, and the day that was entered with it is not known: \
-                            only day-basis = \"accepted\" holds here";
-                return Err(section.mistake("step", text.into()));
-            }
-            // How many lines a screen before summed, nobody knows here.
-            let is_one_order = entered.is_some() && !all.iter().any(enters_several);
-            let is_atomic = draft.is_atomic || is_one_order;
-            Ok(Act::Commit { entered, is_atomic, has_token: draft.body.token.is_some() })
-        }
-    }
 }

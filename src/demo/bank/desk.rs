@@ -7,12 +7,12 @@ use http::header::SET_COOKIE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
-use super::Switches;
 use super::answer::{Paced, Reply};
 use super::orders::{Books, Failure, Signature};
 use super::parameters::Parameters;
 use super::path::ServletPath;
 use super::sessions::{Named, Origin, Sessions};
+use super::{PathParameters, Switches};
 use super::{forms, pages};
 use crate::domain::JstDate;
 
@@ -38,11 +38,16 @@ pub(super) struct Visit<'r> {
 impl Desk {
     /// Answers one request, on that day.
     pub(super) fn serve(&mut self, parts: &Parts, body: &[u8], day: JstDate) -> Response<Paced> {
-        let ServletPath { path, session } = ServletPath::read(parts.uri.path());
+        let ServletPath { path, session, parameters: of_path } = ServletPath::read(parts.uri.path());
         let content_type = header(&parts.headers, "content-type").unwrap_or_default();
+        let mut parameters = Parameters::read(parts.uri.query(), &content_type, body);
+        match self.switches.path_parameters {
+            PathParameters::CutOff => {}
+            PathParameters::Merged => parameters.add_of_path(&of_path),
+        }
         let visit = Visit {
             headers: &parts.headers,
-            parameters: Parameters::read(parts.uri.query(), &content_type, body),
+            parameters,
             session: self.sessions.name(&parts.headers, session),
             day,
             query: parts.uri.query(),

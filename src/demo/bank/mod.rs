@@ -82,6 +82,16 @@ pub enum Tokens {
     Once,
 }
 
+/// Which screens of the wizard fill the form that the session keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Forms {
+    /// Its first.
+    #[default]
+    FilledOnce,
+    /// Every one that brings an amount: a form of session scope is filled by each request to an action that has it.
+    FilledAgain,
+}
+
 /// How the application repeats a customer's text on its error page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Echo {
@@ -90,6 +100,16 @@ pub enum Echo {
     Escaped,
     /// As it came, so that a payee's name can be markup.
     Raw,
+}
+
+/// What the container does with `;name=value` in a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PathParameters {
+    /// It is cut off; only the session is read.
+    #[default]
+    CutOff,
+    /// It is a parameter of the request like those of the query.
+    Merged,
 }
 
 impl Echo {
@@ -110,8 +130,12 @@ pub struct Switches {
     pub lists: Lists,
     /// Whether forms can be sent twice.
     pub tokens: Tokens,
+    /// Which screens fill forms.
+    pub forms: Forms,
     /// Whether the error page can be written into.
     pub echo: Echo,
+    /// How paths are read.
+    pub path_parameters: PathParameters,
 }
 
 /// What all connections share.

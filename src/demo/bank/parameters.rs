@@ -46,6 +46,11 @@ impl Parameters {
         parameters
     }
 
+    /// Adds those of the path, behind all others, as containers do that take them for parameters of the request.
+    pub(super) fn add_of_path(&mut self, parameters: &[String]) {
+        parameters.iter().for_each(|parameter| self.add_form(parameter.as_bytes(), SHIFT_JIS));
+    }
+
     /// `getParameter`.
     pub(super) fn first(&self, name: &str) -> Option<&str> {
         self.pairs.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())

@@ -3,18 +3,20 @@
 //! In this order `/..;/` is `/../`. Encoded slashes and backslashes separate too, as old releases had it, and a climb
 //! above the root stays at the root: what a gateway lets through is to find its servlet.
 
-/// The path by which a servlet is chosen, and the session that stood in it.
+/// The path by which a servlet is chosen, and what stood in it besides.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ServletPath {
     pub(super) path: String,
     /// The first `;jsessionid=`.
     pub(super) session: Option<String>,
+    /// Everything else behind a semicolon, as it was sent.
+    pub(super) parameters: Vec<String>,
 }
 
 impl ServletPath {
     /// Reads the path of a request target, as it was sent.
     pub(super) fn read(raw: &str) -> Self {
-        let mut session = None;
+        let (mut session, mut others) = (None, Vec::new());
         let mut bare = String::with_capacity(raw.len());
         for (index, segment) in raw.split('/').enumerate() {
             let (name, parameters) = segment.split_once(';').unwrap_or((segment, ""));
@@ -22,12 +24,16 @@ impl ServletPath {
                 bare.push('/');
             }
             bare.push_str(name);
-            let mut ids = parameters.split(';').filter_map(|parameter| parameter.strip_prefix("jsessionid="));
-            session = session.or_else(|| ids.next().map(str::to_owned));
+            for parameter in parameters.split(';').filter(|parameter| !parameter.is_empty()) {
+                match parameter.strip_prefix("jsessionid=") {
+                    Some(id) => session = session.or_else(|| Some(id.to_owned())),
+                    None => others.push(parameter.to_owned()),
+                }
+            }
         }
         let decoded = percent_decode(bare.as_bytes(), Malformed::Kept).unwrap_or_default();
         let decoded = String::from_utf8_lossy(&decoded).replace('\\', "/");
-        Self { path: normalised(&decoded), session }
+        Self { path: normalised(&decoded), session, parameters: others }
     }
 }
 
@@ -125,5 +131,6 @@ mod tests {
         assert_eq!(session("/ib/menu.do;jsessionid=AB!1").as_deref(), Some("AB!1"));
         assert_eq!(session("/ib;x=1;jsessionid=A/menu.do;jsessionid=B").as_deref(), Some("A"));
         assert_eq!(session("/ib/menu.do;JSESSIONID=A"), None);
+        assert_eq!(ServletPath::read("/ib;x=1;jsessionid=A/menu.do;amount=7;").parameters, ["x=1", "amount=7"]);
     }
 }

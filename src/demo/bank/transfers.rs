@@ -9,7 +9,7 @@ use super::digits::lenient_date;
 use super::orders::{Draft, Failure, OrderClass, Signature};
 use super::parameters::Parameters;
 use super::sessions::random_name;
-use super::{Lists, Tokens, forms};
+use super::{Forms, Lists, Tokens, forms};
 use crate::domain::JstDate;
 
 /// The lines of the form with several.
@@ -88,6 +88,7 @@ impl Desk {
 
     /// The second: shows it again.
     pub(super) fn confirm(&mut self, visit: &Visit<'_>) -> Result<Reply, Failure> {
+        self.fill_again(visit)?;
         let transaction = visit.parameters.filled("transaction");
         let session = self.sessions.open(&visit.session);
         let token = session.give_token();
@@ -97,10 +98,20 @@ impl Desk {
         }
     }
 
+    /// What a later screen says of the amount, where the switch says that the form is filled again.
+    fn fill_again(&mut self, visit: &Visit<'_>) -> Result<(), Failure> {
+        if self.switches.forms == Forms::FilledAgain && visit.parameters.filled("amount").is_some() {
+            let draft = self.draft(&visit.parameters, "amount", "payee")?;
+            self.sessions.open(&visit.session).enter(visit.parameters.filled("transaction"), vec![draft]);
+        }
+        Ok(())
+    }
+
     /// The third carries no amount: executes what was entered under that number, or what was entered last. It stays
     /// entered, so that sending this twice executes twice.
     pub(super) fn execute_entered(&mut self, visit: &Visit<'_>, by: &Signature) -> Result<Reply, Failure> {
         self.spend_token(visit)?;
+        self.fill_again(visit)?;
         let session = self.sessions.find(&visit.session);
         let drafts = session.map(|session| session.entry(visit.parameters.filled("transaction")).to_vec());
         let drafts = drafts.filter(|drafts| !drafts.is_empty()).ok_or(Failure::NothingEntered)?;

@@ -48,6 +48,7 @@ impl Submission<'_> {
         let (mut date, mut transaction, mut token, mut payee) = (None, None, None, None);
         for found in &found {
             match &rules.declared[found.declared].role {
+                Role::Earlier => return Err(Fault::AmbiguousField("an amount that an earlier screen brought")),
                 Role::Amount => reading.amount(body_field(found)?)?,
                 Role::Date(format) => match text(found)? {
                     "" => {}
@@ -68,7 +69,7 @@ impl Submission<'_> {
         let missing = |(index, role): (usize, &Role)| match role {
             Role::Fixed(_) | Role::Parameter(_) => !is_found(index),
             Role::Amount => !rules.several_amounts && !is_found(index),
-            Role::Date(_) | Role::Transaction | Role::Token | Role::Payee | Role::Listed => false,
+            Role::Earlier | Role::Date(_) | Role::Transaction | Role::Token | Role::Payee | Role::Listed => false,
         };
         if rules.declared.iter().map(|declared| &declared.role).enumerate().any(missing) {
             return Err(Fault::MissingField);

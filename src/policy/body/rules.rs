@@ -23,6 +23,8 @@ pub struct Settings {
     /// The fields that are summed. `kingaku*` stands for the numbered fields `kingaku1` to `kingaku999`; in JSON a pointer
     /// such as `/orders/*/amount`, or a plain name at the top. Without any the body carries no amount.
     pub amount: Vec<String>,
+    /// The amounts of earlier screens, which this one must not bring again.
+    pub earlier: Vec<String>,
     /// How amounts may be spelt.
     pub amount_format: AmountFormat,
     /// The other fields that may be there; `None` lets any other field pass.
@@ -62,6 +64,9 @@ pub enum Unusable {
     /// Names or values of dispatch parameters are compared in the query, whose charset nobody declares.
     #[error("{0:?} is not visible ASCII")]
     NotAscii(String),
+    /// A screen that brings an amount again must say so, so that it counts.
+    #[error("{0:?} is an amount of an earlier screen; what brings it again declares it as an amount")]
+    Earlier(String),
     /// RFC 8259 8.1.
     #[error("JSON is always UTF-8")]
     JsonCharset,
@@ -100,6 +105,8 @@ pub(super) struct Declared {
 #[derive(Debug, Clone)]
 pub(super) enum Role {
     Amount,
+    /// An amount of an earlier screen: it must not be there.
+    Earlier,
     Date(DateFormat),
     Transaction,
     Token,
@@ -110,13 +117,45 @@ pub(super) enum Role {
     Listed,
 }
 
+impl Declared {
+    fn new(media: MediaType, name: &str, role: Role) -> Result<Self, Unusable> {
+        let mut folded = String::new();
+        fold(name, &mut folded);
+        let body = Pattern::in_body(media, name, &role).filter(|_| !is_command(name, &folded));
+        let body = body.ok_or_else(|| Unusable::Name(name.to_owned()))?;
+        let outside = body.outside_body();
+        Ok(Self { role, body, outside })
+    }
+
+    /// The amount of another screen, which may be written in another media type.
+    fn of_earlier_screen(media: MediaType, name: &str) -> Result<Self, Unusable> {
+        let name = match media {
+            MediaType::Form | MediaType::Multipart if name.starts_with('/') => name.rsplit('/').next().unwrap_or(name),
+            MediaType::Json if !name.starts_with('/') => name.trim_end_matches('*'),
+            MediaType::Form | MediaType::Multipart | MediaType::Json => name,
+        };
+        Self::new(media, name, Role::Earlier)
+    }
+}
+
 impl BodyRules {
     /// # Errors
     ///
     /// The first mistake found, to be shown beside the route's name.
     pub fn new(settings: Settings) -> Result<Self, Unusable> {
-        let Settings { format, amount, amount_format, fields, fixed, date, transaction, token, payee, parameters } =
-            settings;
+        let Settings {
+            format,
+            amount,
+            earlier,
+            amount_format,
+            fields,
+            fixed,
+            date,
+            transaction,
+            token,
+            payee,
+            parameters,
+        } = settings;
         if format.media == MediaType::Json && format.charset != Charset::Utf8 {
             return Err(Unusable::JsonCharset);
         }
@@ -149,6 +188,14 @@ impl BodyRules {
                 Err(unusable) => return Err(unusable),
             }
         }
+        for name in &earlier {
+            let earlier = Declared::of_earlier_screen(format.media, name)?;
+            let own = |own: &Declared| !matches!(own.role, Role::Earlier) && own.body.names_the_same_as(&earlier.body);
+            if declared.iter().any(own) {
+                return Err(Unusable::Earlier(name.clone()));
+            }
+            declared.push(earlier);
+        }
         let several_amounts = amount.len() > 1 || amount.iter().any(|name| name.contains('*'));
         Ok(Self { format, amount_format, several_amounts, closed, declared, dispatch })
     }
@@ -161,6 +208,12 @@ impl BodyRules {
     /// Whether some field says whom an order pays.
     pub fn names_a_payee(&self) -> bool {
         self.declared.iter().any(|declared| matches!(declared.role, Role::Payee))
+    }
+
+    /// The amounts that earlier screens brought, as they are called here: whoever brings one again is refused.
+    pub fn refused_amounts(&self) -> impl Iterator<Item = String> {
+        let earlier = self.declared.iter().filter(|declared| matches!(declared.role, Role::Earlier));
+        earlier.map(|declared| declared.body.written())
     }
 
     /// How the route's bodies are written.
@@ -220,14 +273,10 @@ impl Dispatch {
 }
 
 fn declared_once(declared: &mut Vec<Declared>, media: MediaType, name: &str, role: Role) -> Result<(), Unusable> {
-    let mut folded = String::new();
-    fold(name, &mut folded);
-    let body = Pattern::in_body(media, name, &role).filter(|_| !is_command(name, &folded));
-    let body = body.ok_or_else(|| Unusable::Name(name.to_owned()))?;
-    if declared.iter().any(|other| other.body.names_the_same_as(&body)) {
+    let new = Declared::new(media, name, role)?;
+    if declared.iter().any(|other| other.body.names_the_same_as(&new.body)) {
         return Err(Unusable::Twice(name.to_owned()));
     }
-    let outside = body.outside_body();
-    declared.push(Declared { role, body, outside });
+    declared.push(new);
     Ok(())
 }

@@ -117,6 +117,7 @@ impl<'a> Submission<'a> {
                     Role::Parameter(ParameterValue::Is(text)) => is_the_value(text, &found.source)?,
                     Role::Parameter(ParameterValue::Present) => true,
                     Role::Amount
+                    | Role::Earlier
                     | Role::Date(_)
                     | Role::Transaction
                     | Role::Token
@@ -151,6 +152,9 @@ impl<'a> Submission<'a> {
                 }
                 continue;
             };
+            if matches!(declared[index].role, Role::Earlier) {
+                return Err(Fault::AmbiguousField("an amount that an earlier screen brought"));
+            }
             let listed = matches!(declared[index].role, Role::Listed);
             if field.value.text().is_none() && !listed {
                 return Err(Fault::AmbiguousField("a declared field that is not one value"));

@@ -15,6 +15,7 @@ fn settings(media: MediaType) -> Settings {
     Settings {
         format: BodyFormat { media, charset: Charset::Utf8, max_fields: 50 },
         amount: vec!["amount".into()],
+        earlier: Vec::new(),
         amount_format: AmountFormat::Strict,
         fields: None,
         fixed: Vec::new(),
@@ -188,6 +189,33 @@ fn steps_and_tokens_are_handed_on() {
     let inspection = inspect(&wizard, "", b"amount=1&txn=").unwrap();
     assert_eq!((inspection.transaction, inspection.token), (None, None));
     assert!(ambiguous(&sum(&wizard, "?txn=1", "amount=1&txn=1")));
+}
+
+#[test]
+fn what_an_earlier_screen_brought_does_not_come_again() {
+    let earlier: Vec<String> = ["amount", "kingaku*", "/orders/*/sum"].map(str::to_owned).into();
+    let confirm = Settings { amount: Vec::new(), earlier: earlier.clone(), ..form() };
+    assert_eq!(sum(&confirm, ";jsessionid=1?page=2", "payee=a&kingakuKei=1&amounts=2"), Ok(None));
+    for (outside, body) in [
+        ("", "amount=1"),
+        ("", "kingaku3=1"),
+        ("", "kingaku=1"),
+        ("", "sum="),
+        ("", "AMOUNT%5B%5D=1"),
+        ("?amount=1", ""),
+        ("?%EF%BD%8Bingaku1=1", ""),
+        (";sum=1", ""),
+    ] {
+        assert!(ambiguous(&sum(&confirm, outside, body)), "{outside} {body}");
+    }
+    let json = Settings { amount: Vec::new(), earlier, ..settings(MediaType::Json) };
+    assert_eq!(sum(&json, "", r#"{"orders":[{"payee":"a"}]}"#), Ok(None));
+    for body in [r#"{"amount":1}"#, r#"{"kingaku2":1}"#, r#"{"orders":[{"sum":1}]}"#, r#"{"orders":[{"Sum":1}]}"#] {
+        assert!(ambiguous(&sum(&json, "", body)), "{body}");
+    }
+    assert!(ambiguous(&sum(&json, "?sum=1", "{}")));
+    let listed = Settings { fields: Some(vec!["amount".into()]), ..confirm };
+    assert_eq!(BodyRules::new(listed).unwrap_err(), Unusable::Earlier("amount".into()));
 }
 
 #[test]

@@ -83,7 +83,7 @@ pub enum Step {
     Commit,
     /// A screen of a wizard whose amount a later screen commits (LIM-18).
     Entry,
-    /// A screen that neither brings an amount nor commits one.
+    /// A screen between the two: it commits nothing, and brings an amount only where it declares one, which is entered too.
     Confirm,
     /// An order that somebody else must approve (LIM-19, LIM-34).
     Request,

@@ -175,7 +175,11 @@ impl Routes {
             request.set_target(canonical.map_err(|_| Refusal::BadTarget)?);
         }
         let found = self.candidates(&path.matched, &request.parts.method).and_then(|candidates| {
-            let is_bare = || target.query().is_none_or(str::is_empty) && request.body.is_end_stream();
+            let is_bare = || {
+                target.query().is_none_or(str::is_empty)
+                    && path.parameters.iter().all(|parameter| is_session(parameter))
+                    && request.body.is_end_stream()
+            };
             if self.only_shows(&path.matched, candidates) && !is_bare() {
                 return Err(Refusal::Transfer(TransferRefusal::MethodNotRouted));
             }
@@ -227,6 +231,14 @@ fn is_alike(own: &str, guarded: &str) -> bool {
     own.eq_ignore_ascii_case(guarded) || (own.contains('%') && folded(own) == folded(guarded))
 }
 
+/// Whether a path parameter is a session of the application, in letters that hide no second parameter. Some containers take
+/// every other one for a parameter of the request.
+fn is_session(parameter: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!:+".contains(&byte);
+    let named = parameter.split_once('=').filter(|(name, _)| name.eq_ignore_ascii_case("jsessionid"));
+    named.is_some_and(|(_, session)| session.bytes().all(is_plain))
+}
+
 /// The segments of a path, without what some systems cut off the end of a name: dots and blanks.
 fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|segment| !segment.is_empty()).map(|segment| {
@@ -264,6 +276,7 @@ mod tests {
         let settings = body::Settings {
             format,
             amount: vec!["amount".into()],
+            earlier: Vec::new(),
             amount_format: AmountFormat::Strict,
             fields: None,
             fixed: Vec::new(),

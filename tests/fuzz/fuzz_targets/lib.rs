@@ -46,6 +46,7 @@ fn inspect(
         format: BodyFormat { media, charset, max_fields: 50 },
         fields: closed.then(|| vec!["to".to_owned(), amount.clone()]),
         amount: vec![amount],
+        earlier: Vec::new(),
         amount_format,
         fixed: Vec::new(),
         date: Some(("date".to_owned(), DateFormat::Digits)),

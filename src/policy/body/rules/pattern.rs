@@ -51,7 +51,7 @@ impl Pattern {
     pub(super) fn in_body(media: MediaType, name: &str, role: &Role) -> Option<Self> {
         let pattern = match (media, role) {
             (MediaType::Json, _) => Self::path(name, role)?,
-            (MediaType::Form | MediaType::Multipart, Role::Amount) => match name.strip_suffix('*') {
+            (MediaType::Form | MediaType::Multipart, Role::Amount | Role::Earlier) => match name.strip_suffix('*') {
                 Some(prefix) => Self::new(Shape::Family, prefix, Tail::NumberAndMore),
                 None => Self::new(Shape::Name, name, Tail::Number),
             },
@@ -85,7 +85,7 @@ impl Pattern {
         let named = !pointer.ends_with("/*");
         let mut folded = String::new();
         fold_path(&pointer, &mut folded);
-        let tail = if matches!(role, Role::Amount) { Tail::Number } else { Tail::Nothing };
+        let tail = if matches!(role, Role::Amount | Role::Earlier) { Tail::Number } else { Tail::Nothing };
         let numberless = folded.trim_end_matches(|last: char| last.is_ascii_digit()).len();
         if tail == Tail::Number && !folded[..numberless].ends_with('/') {
             folded.truncate(numberless);
@@ -145,6 +145,16 @@ impl Pattern {
     /// Whether the name may come more than once because it stands for the elements of an array.
     pub fn repeats(&self) -> bool {
         self.shape == Shape::Path && self.text.contains("/*/")
+    }
+
+    /// The name as a configuration declares it.
+    pub fn written(&self) -> String {
+        let tail = match self.shape {
+            Shape::Name | Shape::Path => "",
+            Shape::Family => "*",
+            Shape::ImageButton => ".x",
+        };
+        format!("{}{tail}", self.text)
     }
 
     /// What a path demands of the value at a pointer that is on its way.

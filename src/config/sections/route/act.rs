@@ -1,0 +1,200 @@
+//! What a request on a route means for the ledger, beside the other routes: what it moves, or enters for another to move.
+
+use super::{Draft, Transaction, is_inspected};
+use crate::config::mistake::Read;
+use crate::config::sections::transfer::Transfer;
+use crate::policy::ceiling::DayBasis;
+use crate::policy::route::{Class, Step};
+use crate::policy::treatment::{Act, Key};
+
+/// What a request on the route means for the ledger.
+pub(super) fn act_of(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> Read<Act> {
+    let section = &draft.section;
+    let missing = |key: &str| section.mistake(key, "is missing".into());
+    let has_amount = !draft.body.amount.is_empty();
+    let key = |tied: Key| match &draft.transaction {
+        Some(Transaction::Field) => Ok(tied),
+        Some(Transaction::Answer(_)) => {
+            Err(section.mistake("transaction", "must be a field here: the answer comes too late".into()))
+        }
+        None => Ok(Key::LoginId),
+    };
+    let Some(transfer) = transfer else {
+        let is_about_money = draft.class.moves_money() || draft.class == Class::LimitChange;
+        return if is_about_money && !matches!(draft.class, Class::Bulk | Class::Payroll) {
+            Err(section.mistake("class", "needs a [transfer] section with the ceiling".into()))
+        } else {
+            Ok(Act::Nothing)
+        };
+    };
+    if draft.class == Class::LimitChange {
+        return if has_amount { Ok(Act::ChangeLimit) } else { Err(missing("amount")) };
+    }
+    if !counts(draft, transfer) {
+        return Ok(Act::Nothing);
+    }
+    has_one_amount(draft, all, transfer)?;
+    match draft.step {
+        Step::Confirm | Step::Cancel if !has_amount || !all.iter().any(|other| enters(other, transfer)) => {
+            Ok(Act::Nothing)
+        }
+        Step::Entry | Step::Request | Step::Switch if !has_amount => Err(missing("amount")),
+        // What a later screen says of the amount again was entered too: of all, the largest counts (LIM-33).
+        Step::Entry | Step::Confirm | Step::Cancel => {
+            Ok(Act::Enter { key: key(Key::Transaction)?, lifetime: transfer.entry_lifetime })
+        }
+        Step::Request => {
+            let key = match &draft.transaction {
+                Some(Transaction::Field) => Key::Order,
+                Some(Transaction::Answer(place)) => Key::AnsweredOrder(place.clone()),
+                None => return Err(missing("transaction")),
+            };
+            Ok(Act::Enter { key, lifetime: transfer.approval_lifetime })
+        }
+        Step::Commit | Step::Approve | Step::Switch => {
+            let entered = match draft.step {
+                Step::Commit | Step::Switch if has_amount => None,
+                Step::Approve if draft.transaction.is_none() => return Err(missing("transaction")),
+                Step::Approve => Some(key(Key::Order)?),
+                Step::Commit | Step::Entry | Step::Confirm | Step::Request | Step::Switch | Step::Cancel => {
+                    Some(key(Key::Transaction)?)
+                }
+            };
+            if entered.is_some() && transfer.ceiling.day_basis != DayBasis::Accepted {
+                let text = "commits what was entered before, and the day that was entered with it is not known: \
+                            only day-basis = \"accepted\" holds here";
+                return Err(section.mistake("step", text.into()));
+            }
+            // How many lines a screen before summed, nobody knows here.
+            let is_one_order = entered.is_some() && !all.iter().any(enters_several);
+            let is_atomic = draft.is_atomic || is_one_order;
+            Ok(Act::Commit { entered, is_atomic, has_token: draft.body.token.is_some() })
+        }
+    }
+}
+
+/// Says what the institution must know of the key under which a route's amounts are kept.
+pub(super) fn warn_of_key(draft: &Draft<'_>, act: &Act) {
+    let text = match act {
+        Act::Enter { key: Key::LoginId, .. } | Act::Commit { entered: Some(Key::LoginId), .. } => {
+            "without it an entry is kept for its login ID: with another customer's session, which is not bound to a \
+             certificate yet, more could be committed than was entered"
+        }
+        Act::Enter { key: Key::Transaction, .. } => {
+            "must be unique over all customers, sessions and days: of two entries with one number the larger amount counts \
+             for both, and while one of them is executed the other is refused"
+        }
+        Act::Enter { key: Key::Order | Key::AnsweredOrder(_), .. } => {
+            "must be unique over all customers, sessions and days: of all orders with one number within approval-lifetime \
+             the largest amount counts, also where numbers begin anew each day"
+        }
+        Act::Commit { .. } | Act::ChangeLimit | Act::Nothing => return,
+    };
+    draft.section.warn("transaction", text.into());
+}
+
+/// Whether the ledger has a part in the route's step.
+fn counts(draft: &Draft<'_>, transfer: &Transfer) -> bool {
+    draft.class.moves_money() && (transfer.counted.contains(&draft.class) || draft.step == Step::Switch)
+}
+
+/// Whether the route is the screen of a wizard that brings an amount.
+fn enters(draft: &Draft<'_>, transfer: &Transfer) -> bool {
+    counts(draft, transfer) && draft.step == Step::Entry
+}
+
+/// The amounts of earlier screens that a route does not declare. A form that the session keeps is filled by whatever request
+/// brings its fields, so a screen that reads none of them must not get any.
+pub(super) fn earlier_amounts(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> Vec<String> {
+    let Some(transfer) = transfer.filter(|transfer| counts(draft, transfer)) else { return Vec::new() };
+    let step = match draft.step {
+        Step::Confirm | Step::Cancel => Step::Entry,
+        Step::Commit if draft.body.amount.is_empty() => Step::Entry,
+        Step::Approve => Step::Request,
+        Step::Commit | Step::Entry | Step::Request | Step::Switch => return Vec::new(),
+    };
+    let screens = all.iter().filter(|other| counts(other, transfer) && other.step == step);
+    let amounts = screens.flat_map(|screen| &screen.body.amount);
+    let mut names: Vec<String> = amounts.filter(|name| !draft.body.amount.contains(name)).cloned().collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Whether the route commits what was entered on a screen before.
+fn commits_entered(draft: &Draft<'_>, transfer: &Transfer) -> bool {
+    counts(draft, transfer) && draft.step == Step::Commit && draft.body.amount.is_empty()
+}
+
+/// What moves money says in one place how much: of two, the application would execute one, and the other might be counted.
+fn has_one_amount(draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Transfer) -> Read<()> {
+    let (section, has_amount) = (&draft.section, !draft.body.amount.is_empty());
+    match draft.step {
+        Step::Approve if has_amount => {
+            let text = "must not be here: the application executes what was requested, whatever is said again beside the \
+                        order's number";
+            Err(section.mistake("amount", text.into()))
+        }
+        Step::Commit | Step::Switch if has_amount && draft.transaction.is_some() => {
+            let text = "and amount are both here: which would the application execute, what was entered or what this \
+                        form says? Only that one may be named";
+            Err(section.mistake("transaction", text.into()))
+        }
+        Step::Entry if !all.iter().any(|other| commits_entered(other, transfer)) => {
+            let text = "enters what no route commits: a commit that declares an amount counts its own. Where the \
+                        application executes that one, this step is \"confirm\"";
+            Err(section.mistake("step", text.into()))
+        }
+        Step::Confirm | Step::Cancel if has_amount => has_the_key_of_its_commit(draft, all, transfer),
+        Step::Approve | Step::Commit | Step::Switch | Step::Entry | Step::Confirm | Step::Request | Step::Cancel => {
+            Ok(())
+        }
+    }
+}
+
+/// A screen that brings the amount again enters it where the commit looks for it: under a number, or under the login ID.
+fn has_the_key_of_its_commit(draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Transfer) -> Read<()> {
+    let is_tied = |draft: &Draft<'_>| draft.transaction.is_some();
+    let mut commits = all.iter().filter(|other| commits_entered(other, transfer));
+    match commits.find(|commit| is_tied(commit) != is_tied(draft)) {
+        Some(commit) => {
+            let text = format!(
+                "is named either here and in {0} or in neither: what is entered here under another key, {0} would not find",
+                commit.name
+            );
+            Err(draft.section.mistake("transaction", text))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether nothing but an answer tells that it was done.
+pub(super) fn needs_success(act: &Act) -> bool {
+    match act {
+        Act::Commit { .. } | Act::ChangeLimit | Act::Enter { key: Key::AnsweredOrder(_), .. } => true,
+        Act::Nothing | Act::Enter { .. } => false,
+    }
+}
+
+/// What was entered before is committed without a parameter, so no page on the same path can be told from the commit:
+/// servlets do by GET what they do by POST.
+pub(super) fn commits_alone(draft: &Draft<'_>, act: &Act, all: &[Draft<'_>], transfer: Option<&Transfer>) -> Read<()> {
+    match act {
+        Act::Commit { entered: Some(_), .. } => {}
+        Act::Commit { .. } | Act::Nothing | Act::Enter { .. } | Act::ChangeLimit => return Ok(()),
+    }
+    for other in all.iter().filter(|other| other.name != draft.name && other.path == draft.path) {
+        let earlier = earlier_amounts(other, all, transfer);
+        if !is_inspected(other, &act_of(other, all, transfer)?, &earlier, all) {
+            let text = format!("{} is on the same path without a body: the application may commit there", other.name);
+            return Err(draft.section.mistake("path", text));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a screen brings several amounts for another one to commit together.
+fn enters_several(draft: &Draft<'_>) -> bool {
+    let several = draft.body.amount.len() > 1 || draft.body.amount.iter().any(|name| name.contains('*'));
+    several && matches!(draft.step, Step::Entry | Step::Confirm | Step::Cancel | Step::Request)
+}
