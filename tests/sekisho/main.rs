@@ -56,6 +56,7 @@ mod outcomes;
 // What operators do and see.
 mod adjust;
 mod audit;
+mod exit_codes;
 mod fleet;
 mod ledger_commands;
 mod lost_stores;
