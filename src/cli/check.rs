@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use clap::Args;
 
-use super::{ConfigurationFiles, Failure};
+use super::{ConfigurationFiles, Failure, complain};
 use crate::config::Config;
 use crate::connection::listener::Authentication;
 use crate::domain::Clock;
@@ -30,7 +30,7 @@ pub(super) struct Arguments {
 pub(super) fn check(arguments: &Arguments, clock: &dyn Clock) -> Result<(), Failure> {
     let config = arguments.configuration.load(clock)?;
     for warning in &config.warnings {
-        eprintln!("warning: {warning}");
+        complain(format_args!("warning: {warning}"));
     }
     Ok(io::stdout().write_all(summary(&config).as_bytes())?)
 }

@@ -16,7 +16,8 @@ mod reload;
 mod run;
 mod table;
 
-use std::io;
+use std::fmt;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -145,7 +146,7 @@ pub fn run_command() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Configuration(mistakes)) => {
-            eprintln!("{mistakes}");
+            complain(format_args!("{mistakes}"));
             ExitCode::from(EXIT_CONFIGURATION)
         }
         Err(Failure::Proposed(said)) => {
@@ -154,10 +155,15 @@ pub fn run_command() -> ExitCode {
         }
         Err(Failure::Other(error)) if is_broken_pipe(&error) => ExitCode::from(EXIT_FAILURE),
         Err(Failure::Other(error)) => {
-            eprintln!("sekisho: {error:#}");
+            complain(format_args!("sekisho: {error:#}"));
             ExitCode::from(EXIT_FAILURE)
         }
     }
+}
+
+/// Writes a line to standard error. Where that cannot be written the exit code says it alone, and must be the promised one.
+fn complain(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Whether whoever read our output went away, as `head` does: no reason to complain.

@@ -121,6 +121,42 @@ async fn an_export_is_whole_and_no_spreadsheet_computes_it() {
     assert_eq!(exports[2]["event.reason"], "the days from 2001-01-01 to 2001-12-31");
 }
 
+/// A pipe or a device is what it is for others too: it is written to, and never replaced. A link leads to its file.
+#[tokio::test]
+async fn an_export_to_what_is_no_file_is_written_there() {
+    let gateway = TestGateway::spawn().await;
+    assert_eq!(transfer(&gateway, &gateway.enrol("hanakodt"), 7).await.status, 302);
+    let whole = sekisho(&gateway, &["ledger", "export"]).await.well();
+    assert!(whole.contains("hanakodt"), "{whole}");
+
+    let pipe = gateway.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::read_to_string(pipe).unwrap()
+    });
+    assert_eq!(sekisho(&gateway, &["ledger", "export", "--output", "pipe"]).await.well(), "");
+    assert!(std::os::unix::fs::FileTypeExt::is_fifo(&pipe.metadata().unwrap().file_type()), "it is a pipe still");
+    assert_eq!(reader.join().unwrap(), whole);
+
+    assert_eq!(sekisho(&gateway, &["ledger", "export", "--output", "/dev/stdout"]).await.well(), whole);
+    std::os::unix::fs::symlink("/dev/full", gateway.path("full")).unwrap();
+    let said = sekisho(&gateway, &["ledger", "export", "--output", "full"]).await.failed();
+    assert!(said.contains("No space left"), "{said}");
+
+    std::fs::write(gateway.path("real.jsonl"), "x".repeat(10_000)).unwrap();
+    std::os::unix::fs::symlink("real.jsonl", gateway.path("link.jsonl")).unwrap();
+    assert_eq!(sekisho(&gateway, &["ledger", "export", "--output", "link.jsonl"]).await.well(), "");
+    assert_eq!(std::fs::read_to_string(gateway.path("real.jsonl")).unwrap(), whole);
+    for link in ["link.jsonl", "full"] {
+        assert!(gateway.path(link).symlink_metadata().unwrap().is_symlink(), "{link}");
+    }
+    for part in ["pipe.part", "full.part", "link.jsonl.part", "real.jsonl.part"] {
+        assert!(!gateway.path(part).exists(), "{part}");
+    }
+    assert!(sekisho(&gateway, &["ledger", "export", "--output", "state"]).await.failed().contains("cannot be written"));
+}
+
 #[tokio::test]
 async fn a_customers_own_limit_is_imported_shown_and_forgotten() {
     let gateway = TestGateway::spawn().await;

@@ -58,6 +58,7 @@ mod outcomes;
 // What operators do and see.
 mod adjust;
 mod audit;
+mod exit_codes;
 mod fleet;
 mod ledger_commands;
 mod logging;

@@ -34,7 +34,7 @@ pub(in crate::cli) struct Export {
     /// One JSON object per line, or CSV
     #[arg(long, value_enum, default_value_t = Format::Jsonl)]
     format: Format,
-    /// The file, made with mode 0600; it appears once it is whole
+    /// The file, made with mode 0600; it appears once it is whole. A pipe or a device is written to as it is
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Who asks [default: the user of this shell]
@@ -71,8 +71,25 @@ impl Export {
     }
 }
 
-/// Writes a file that appears once it is whole.
+/// Writes to what is named: a new file appears once it is whole, and one that is there is replaced then. What is no regular
+/// file (a pipe, a device) is somebody's, and is written to as it is.
 fn into_file(file: &Path, write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>) -> Result<(), Failure> {
+    let failed = || format!("{} cannot be written", file.display());
+    match fs::metadata(file) {
+        Ok(found) if found.is_file() => replace(&fs::canonicalize(file).with_context(failed)?, write),
+        Ok(_) => {
+            let opened = OpenOptions::new().write(true).open(file).with_context(failed)?;
+            let mut out = BufWriter::new(opened);
+            write(&mut out)?;
+            Ok(out.flush().with_context(failed)?)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => replace(file, write),
+        Err(error) => Err(anyhow::Error::new(error).context(failed()).into()),
+    }
+}
+
+/// Writes a file that appears once it is whole.
+fn replace(file: &Path, write: impl FnOnce(&mut dyn Write) -> Result<(), Failure>) -> Result<(), Failure> {
     let mut name = file.file_name().context("--output names no file")?.to_owned();
     name.push(".part");
     let part = file.with_file_name(name);
