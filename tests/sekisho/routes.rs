@@ -354,7 +354,7 @@ async fn routes_that_could_hide_a_commit_are_mistakes() {
         (format!("{execute}{}", other("page", "", path)), "route.execute.path"),
         (format!("{}{execute}", other("page", "method = [\"GET\", \"POST\"]\n", path)), "route.execute.parameters"),
         (
-            format!("{}{entry}", other("page", "method = [\"GET\", \"POST\"]\n", "/ib/transfer/entry.do")),
+            format!("{}{execute}", other("page", "method = [\"GET\", \"POST\"]\n", "/ib/transfer/entry.do")),
             "route.entry.parameters",
         ),
     ] {

@@ -61,7 +61,7 @@ pub(in crate::config) fn read_transfer(
     let per_login_id = section.optional("per-login-id", yen);
     let of_login_id = section.or("max-in-flight-per-login-id", 8, integer(1..=10_000));
     let of_contract = section.or("max-in-flight-per-contract", 32, integer(1..=100_000));
-    let entries = section.or("max-entries-per-login-id", 100, integer(1..=10_000));
+    let entries = section.or("max-entries-per-login-id", 1000, integer(1..=10_000));
     let requests = section.or("max-requests-per-login-id", 1000, integer(1..=10_000));
     let entry_lifetime = section.or("entry-lifetime", ENTRY_LIFETIME, duration(LIFETIME));
     let approval_lifetime = section.or("approval-lifetime", APPROVAL_LIFETIME, duration(LIFETIME));

@@ -2,15 +2,20 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::ops::ControlFlow;
 use std::process::{Child, Command, Stdio};
 
-/// Starts the server, and ends it when our end of the pipe is closed: also when we are killed.
+/// Starts the server, and ends it when our end of the pipe is closed: also when we are killed. Ends with the server, so
+/// that one that cannot start is no riddle.
 const KEEPER: &str = r#"
 redis-server "$@" --logfile "" --protected-mode no --save "" --appendonly yes &
 server=$!
 echo "server $server"
-cat >/dev/null
-kill -9 $server 2>/dev/null
+exec 3<&0
+(cat <&3 >/dev/null; kill -9 $server) >/dev/null 2>&1 &
+watcher=$!
+wait $server
+kill $watcher
 "#;
 
 /// A running server; it ends when this is dropped.
@@ -30,11 +35,12 @@ impl RedisServer {
         assert!(found.is_ok(), "redis-server is missing: apt-get install redis-server");
         // Somebody else may take the port that was free.
         let port = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let started = (0..5).find_map(|_| Self::try_start(port(), tempfile::tempdir().unwrap()));
-        started.expect("redis-server does not start")
+        let start = || Self::try_start(port(), tempfile::tempdir().unwrap());
+        (0..5).fold(start(), |started, _| started.or_else(|_| start())).expect("redis-server does not start")
     }
 
-    fn try_start(port: u16, directory: tempfile::TempDir) -> Option<Self> {
+    /// The directory comes back where it does not start.
+    fn try_start(port: u16, directory: tempfile::TempDir) -> Result<Self, tempfile::TempDir> {
         let mut keeper = Command::new("sh")
             .args(["-c", KEEPER, "sh", "--bind", "127.0.0.1", "--port", &port.to_string(), "--dir"])
             .arg(directory.path())
@@ -43,17 +49,19 @@ impl RedisServer {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(keeper.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let mut id = String::new();
-        let is_ready = lines.any(|line| {
-            if let Some(told) = line.strip_prefix("server ") {
-                id = told.to_owned();
-            }
-            line.contains("Ready to accept connections")
-        });
-        let started = Self { keeper, id, port, directory: Some(directory) };
+        let (mut id, mut is_ready) = (None, false);
+        while id.is_none() || !is_ready {
+            let Some(line) = lines.next() else {
+                drop(keeper.stdin.take());
+                let _ = keeper.wait();
+                return Err(directory);
+            };
+            id = id.or_else(|| line.strip_prefix("server ").map(str::to_owned));
+            is_ready |= line.contains("Ready to accept connections");
+        }
         // What it says later has to go somewhere.
         std::thread::spawn(move || lines.for_each(drop));
-        is_ready.then_some(started)
+        Ok(Self { keeper, id: id.unwrap_or_default(), port, directory: Some(directory) })
     }
 
     /// It forgets everything.
@@ -88,7 +96,12 @@ impl RedisServer {
     pub fn start_again(&mut self) {
         let (port, directory) = (self.port, self.directory.take().unwrap());
         self.end();
-        *self = Self::try_start(port, directory).expect("redis-server does not start again");
+        // The one before may take a moment to die.
+        let started = (0..100).try_fold(directory, |directory, _| match Self::try_start(port, directory) {
+            Ok(started) => ControlFlow::Break(started),
+            Err(directory) => ControlFlow::Continue(directory),
+        });
+        *self = started.break_value().expect("redis-server does not start again");
     }
 
     fn end(&mut self) {

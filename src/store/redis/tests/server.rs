@@ -14,13 +14,17 @@ use super::super::{Opened, Redis, Server, Settings, Surroundings};
 use crate::domain::ManualClock;
 use crate::operator::metrics::Metrics;
 
-/// Starts the server, tells its process ID, and ends it when our end of the pipe is closed: also when we are killed.
+/// Starts the server, tells its process ID, and ends it when our end of the pipe is closed: also when we are killed. Ends with
+/// the server, so that one that cannot start is no riddle.
 const KEEPER: &str = r#"
 redis-server "$@" --logfile "" --protected-mode no &
 server=$!
 echo "server $server"
-cat >/dev/null
-kill -9 $server 2>/dev/null
+exec 3<&0
+(cat <&3 >/dev/null; kill -9 $server) >/dev/null 2>&1 &
+watcher=$!
+wait $server
+kill $watcher
 rm -rf "$GONE_AFTERWARDS"
 "#;
 
@@ -37,9 +41,10 @@ impl RunningServer {
         Self::start_somewhere(|port| Self::start_with(port, directory, arguments, ""))
     }
 
-    /// The same on a port where one was before.
+    /// The same on a port where one was before, which may take a moment to die.
     pub fn start_on(port: u16, directory: &Path, arguments: &[&str]) -> Self {
-        Self::start_with(port, directory, arguments, "").unwrap()
+        let start = || Self::start_with(port, directory, arguments, "");
+        (0..100).fold(start(), |started, _| started.or_else(|_| start())).unwrap()
     }
 
     /// On another port, where somebody else has taken the one that was free.
@@ -60,8 +65,11 @@ impl RunningServer {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(keeper.stdout.take().unwrap()).lines();
-        let (mut id, mut heard) = (0, Vec::new());
-        loop {
+        let (mut id, mut is_ready, mut heard) = (None, false, Vec::new());
+        let id = loop {
+            if let Some(id) = id.filter(|_| is_ready) {
+                break id;
+            }
             let Some(line) = lines.next() else {
                 drop(keeper.stdin.take());
                 drop(keeper.wait());
@@ -69,13 +77,11 @@ impl RunningServer {
             };
             let line = line.unwrap();
             if let Some(told) = line.strip_prefix("server ") {
-                id = told.parse().unwrap();
+                id = Some(told.parse().unwrap());
             }
-            if line.contains("Ready to accept connections") {
-                break;
-            }
+            is_ready |= line.contains("Ready to accept connections");
             heard.push(line);
-        }
+        };
         // What it says later has to go somewhere.
         std::thread::spawn(move || lines.for_each(drop));
         Ok(Self { keeper, id, port })

@@ -148,10 +148,15 @@ pub(in crate::store) async fn unavailable(gateway: &Redis) {
 
 /// What counts today.
 pub(in crate::store) async fn used(gateway: &Redis) -> u64 {
+    try_used(gateway).await.unwrap()
+}
+
+/// The same, where the store may be away.
+pub(in crate::store) async fn try_used(gateway: &Redis) -> Result<u64, StoreError> {
     let login_id = LoginId::parse(LOGIN_ID).unwrap();
     let contract = ContractId::alone(&login_id);
-    let statement = gateway.statement(contract, [login_id].into(), today()).await.unwrap();
-    statement.used.iter().map(|used| used.amount.get()).sum()
+    let statement = gateway.statement(contract, [login_id].into(), today()).await?;
+    Ok(statement.used.iter().map(|used| used.amount.get()).sum())
 }
 
 pub(in crate::store) async fn state(gateway: &Redis, id: TransferId) -> Option<State> {
