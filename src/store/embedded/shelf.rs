@@ -6,14 +6,14 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use redb::{ReadableTable as _, Table, TableDefinition, WriteTransaction};
 
 use super::record::{
     Damage, Reader, Record, basis_octet, day_of, moment_numbers, moment_of, put_moment, put_option, yen_of,
 };
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
-use crate::store::ledger::{Basis, EntryKey, State};
+use crate::store::ledger::{Basis, EntryKey, State, Transfer};
 
 /// The day of acceptance and the number in the order of reservation.
 pub(in crate::store) type Place = (u32, u64);
@@ -25,6 +25,11 @@ pub(in crate::store) const SUMS: TableDefinition<'_, &[u8], u64> = TableDefiniti
 pub(in crate::store) const OWN_LIMITS: TableDefinition<'_, &str, (u64, i64, i32)> = TableDefinition::new("own-limits");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const ENTRIES: TableDefinition<'_, &[u8; 32], (u64, i64, i32)> = TableDefinition::new("entries");
+
+/// No configuration lets an answer be waited for so long, with all that comes before it.
+const LONGEST_ON_ITS_WAY: SignedDuration = SignedDuration::from_hours(2);
+/// So many transfers in a row that were reserved long ago do not stand there by an operator's hand.
+const MOST_OUT_OF_TURN: u32 = 1_000;
 
 /// The layout of all of it; another number is another layout.
 const FORMAT: u32 = 1;
@@ -188,6 +193,26 @@ impl<'t> Shelf<'t> {
             let record = self.transfers.get(place)?.ok_or(Damage("an open transfer is not in its place"))?;
             found.push((place, Record::decode(record.value())?));
         }
+        Ok(found)
+    }
+
+    /// What was settled at a moment or later, the first first: of what was reserved last, and of what is unknown.
+    pub fn settled_since(&self, since: Timestamp) -> Result<Vec<Transfer>, Failure> {
+        let reserved_since = since.checked_sub(LONGEST_ON_ITS_WAY).unwrap_or(Timestamp::MIN);
+        let is_meant = |transfer: &Transfer| transfer.settled_at.is_some_and(|settled| settled >= since);
+        let (mut found, mut too_old) = (Vec::new(), 0);
+        for row in self.transfers.iter()?.rev() {
+            let transfer = Record::decode(row?.1.value())?.transfer;
+            // Operators put single ones between the others; the end is where all are old.
+            too_old = if transfer.reserved_at < reserved_since { too_old + 1 } else { 0 };
+            if too_old > MOST_OUT_OF_TURN {
+                break;
+            }
+            found.extend(Some(transfer).filter(is_meant));
+        }
+        found.extend(self.open_transfers()?.into_iter().map(|(_, record)| record.transfer).filter(is_meant));
+        found.sort_by_key(|transfer| (transfer.settled_at, transfer.id));
+        found.dedup_by_key(|transfer| transfer.id);
         Ok(found)
     }
 

@@ -141,6 +141,8 @@ pub struct Surroundings {
     pub clock_tolerance: Duration,
     /// What the audit log knows of the journal; one that has not come so far waits for an operator (LIM-41).
     pub known: Option<Mark>,
+    /// What the journal knows to be settled from then on is told at the start.
+    pub settled_since: Option<Timestamp>,
     /// How many may wait; who comes then is refused at once.
     pub max_queue: usize,
     /// How long to wait before Redis is asked again after a failure.
@@ -159,6 +161,7 @@ impl Surroundings {
             clock,
             clock_tolerance: Duration::from_secs(5),
             known: None,
+            settled_since: None,
             max_queue: 4096,
             retry: Duration::from_secs(1),
             look: Duration::from_secs(1),
@@ -188,6 +191,8 @@ pub struct Opened {
     pub ledger: Redis,
     /// What this gateway had reserved when its last process ended, and is unknown now.
     pub recovered: Vec<Transfer>,
+    /// What it had settled before, since the moment that was asked for.
+    pub settled: Vec<Transfer>,
     /// Whether the journal is new (LIM-41).
     pub is_new: bool,
 }
@@ -218,8 +223,9 @@ impl Redis {
     pub fn open(settings: &Settings, around: Surroundings, at: Timestamp) -> Result<Opened, OpenError> {
         let path = || settings.journal.clone();
         let way = Way::to_ledger(settings).map_err(|failure| OpenError::Tls(failure.to_string()))?;
-        let (mut journal, recovered, is_new) =
-            Journal::open(desk::in_file(path()), at).map_err(|failure| unusable(path(), failure))?;
+        let (mut journal, found) = Journal::open(desk::in_file(path()), at, around.settled_since)
+            .map_err(|failure| unusable(path(), failure))?;
+        let journal::Found { recovered, settled, is_new } = found;
         let mark = journal.mark();
         if let Some(reason) = around.known.as_ref().and_then(|known| is_older(known, &mark)) {
             let changes = [Change::NotAccepted(Some(reason))];
@@ -262,7 +268,7 @@ impl Redis {
         // A clerk that has gone tells nothing, and every call says that its writer has ended.
         let recovered = first.recv().unwrap_or_default();
         let shared = Shared { queue, gauges, store: mark.store, max_queue, thread: Mutex::new(Some(thread)) };
-        Ok(Opened { ledger: Self(Arc::new(shared)), recovered, is_new })
+        Ok(Opened { ledger: Self(Arc::new(shared)), recovered, settled, is_new })
     }
 }
 
