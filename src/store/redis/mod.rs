@@ -28,13 +28,16 @@
 //! only then the caller hears of it. A process that dies in between leaves a reservation that nobody forwarded; it is
 //! owned by that gateway, which makes it unknown when it comes back. Nobody else touches it.
 //!
-//! Deliberately absent: expiry of anything that counts, a clock of Redis in any decision about money, a retry that nobody sees.
+//! **Clocks.** The gateways' clocks decide which day it is; one that differs from the server's decides nothing (`clock`).
+//!
+//! Deliberately absent: expiry of anything that counts, a day that the server's clock decides, a retry that nobody sees.
 //!
 //! Beside the ledger, and apart from all of it, lie the buckets of shared rate limits: see `rates`.
 
 mod answer;
 mod call;
 mod clerk;
+mod clock;
 mod fleet;
 mod heard;
 mod journal;
@@ -137,7 +140,7 @@ pub struct Surroundings {
     pub metrics: Arc<Metrics>,
     /// The gateway's clock.
     pub clock: Arc<dyn Clock>,
-    /// How far the clock of Redis may be from it before an alarm is raised (DESIGN 4.11).
+    /// How far the clock of Redis may be from it before money is refused (LIM-22).
     pub clock_tolerance: Duration,
     /// What the audit log knows of the journal; one that has not come so far waits for an operator (LIM-41).
     pub known: Option<Mark>,
