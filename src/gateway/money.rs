@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::domain::Clock;
-use crate::operator::audit::{Action, Audit, OpenError, Record, StoreMark, TransferState};
+use crate::operator::audit::{self, Action, Audit, OpenError, Record, StoreMark, ToldLast, TransferState};
 use crate::operator::metrics::Metrics;
 use crate::policy::activity::Activity;
 use crate::policy::alarms;
 use crate::policy::reserve::Treasury;
-use crate::store::ledger::{Mark, StoreError, Transfer};
+use crate::store::ledger::{Mark, State, StoreError, Transfer};
 use crate::store::{self, Ledger, embedded, redis};
 
 /// Why money cannot be opened.
@@ -43,8 +43,9 @@ pub(super) struct Money {
 }
 
 impl Money {
-    /// Opens both. What was reserved when the last process ended is unknown now, and told (LIM-15); a store that the audit log
-    /// knew to have come further, or does not know, waits for an operator (LIM-41).
+    /// Opens both. What was reserved when the last process ended is unknown now, and told (LIM-15), and so is what that
+    /// process settled and could not tell any more. A store that the audit log knew to have come further, or does not know,
+    /// waits for an operator (LIM-41).
     pub fn open(config: &Config, metrics: &Arc<Metrics>, clock: &Arc<dyn Clock>) -> Result<Self, MoneyError> {
         let audit = match &config.audit {
             Some(settings) => {
@@ -56,14 +57,25 @@ impl Money {
         if config.transfer.is_none() {
             return Ok(Self { ledger: None, audit, memory: Arc::default() });
         }
-        let (ledger, recovered) = open_store(config, metrics, clock, audit.last_store())?;
+        let told = config.audit.as_ref().map(|settings| ToldLast::read(&settings.file)).transpose()?.flatten();
+        let Opened { ledger, recovered, settled } = open_store(config, metrics, clock, (&audit, told.as_ref()))?;
         compare(&ledger, audit.last_store())?;
         if let Some(reason) = ledger.awaits_acceptance() {
             tracing::error!(%reason, "the store waits for an operator to accept it: no money moves");
         }
-        for transfer in &recovered {
-            tell_recovered(transfer, &ledger, &audit, metrics);
+        for transfer in &settled {
+            if told.as_ref().is_some_and(|told| !told.names(&transfer.id.to_string(), state_of(transfer))) {
+                tracing::warn!(id = %transfer.id, "a transfer was settled and not told before the gateway ended");
+                tell(transfer, audit::RESTART, &ledger, &audit);
+            }
         }
+        for transfer in &recovered {
+            tracing::warn!(id = %transfer.id, "a transfer was under way when the gateway ended; its outcome is unknown");
+            metrics.count_transfer(transfer.state.word(), transfer.amount);
+            tell(transfer, audit::GATEWAY_ENDED, &ledger, &audit);
+        }
+        // Before the first customer comes. Where the disk refuses, the log is not writable and has told why.
+        let _ = audit.flush();
         Ok(Self { ledger: Some(ledger), audit, memory: Arc::default() })
     }
 
@@ -95,22 +107,31 @@ impl Money {
     }
 }
 
-/// Opens the store, and tells what was reserved when the last process ended.
+/// A store, and what the last process left behind in it.
+struct Opened {
+    ledger: Ledger,
+    recovered: Vec<Transfer>,
+    settled: Vec<Transfer>,
+}
+
+/// Opens the store.
 fn open_store(
     config: &Config,
     metrics: &Arc<Metrics>,
     clock: &Arc<dyn Clock>,
-    known: Option<&StoreMark>,
-) -> Result<(Ledger, Vec<Transfer>), MoneyError> {
+    (audit, told): (&Audit, Option<&ToldLast>),
+) -> Result<Opened, MoneyError> {
+    let settled_since = told.map(ToldLast::since);
     match &config.store {
         store::Settings::Embedded { path, retention_days } => {
             make_directory_of(path)?;
             let settings = embedded::Settings {
                 retention_days: *retention_days,
+                settled_since,
                 ..embedded::Settings::new(path.clone(), Arc::clone(metrics))
             };
-            let opened = embedded::Embedded::open(&settings, clock.now())?;
-            Ok((Ledger::Embedded(opened.ledger), opened.recovered))
+            let embedded::Opened { ledger, recovered, settled, .. } = embedded::Embedded::open(&settings, clock.now())?;
+            Ok(Opened { ledger: Ledger::Embedded(ledger), recovered, settled })
         }
         store::Settings::Redis(settings) => {
             make_directory_of(&settings.journal)?;
@@ -118,11 +139,12 @@ fn open_store(
             let usual = redis::Surroundings::new(Arc::clone(metrics), Arc::clone(clock));
             let around = redis::Surroundings {
                 clock_tolerance: tolerance.unwrap_or(usual.clock_tolerance),
-                known: known.map(|known| Mark { store: Arc::clone(&known.id), sequence: known.sequence }),
+                known: audit.last_store().map(|known| Mark { store: Arc::clone(&known.id), sequence: known.sequence }),
+                settled_since,
                 ..usual
             };
-            let opened = redis::Redis::open(settings, around, clock.now())?;
-            Ok((Ledger::Redis(opened.ledger), opened.recovered))
+            let redis::Opened { ledger, recovered, settled, .. } = redis::Redis::open(settings, around, clock.now())?;
+            Ok(Opened { ledger: Ledger::Redis(ledger), recovered, settled })
         }
     }
 }
@@ -143,21 +165,30 @@ fn compare(ledger: &Ledger, known: Option<&StoreMark>) -> Result<(), StoreError>
     runtime.block_on(ledger.require_acceptance(reason))
 }
 
-fn tell_recovered(transfer: &Transfer, ledger: &Ledger, audit: &Audit, metrics: &Metrics) {
-    tracing::warn!(id = %transfer.id, "a transfer was under way when the gateway ended; its outcome is unknown");
+/// Tells how a transfer of an earlier process stands.
+fn tell(transfer: &Transfer, why: &'static str, ledger: &Ledger, audit: &Audit) {
     // A store that waits to be accepted must not become the one that the audit log knows.
     let mark = ledger.awaits_acceptance().is_none().then(|| ledger.mark());
-    metrics.count_transfer(transfer.state.word(), transfer.amount);
     audit.record(Record {
-        reason: Some("gateway_ended".into()),
+        reason: Some(why.into()),
         login_id: Some(transfer.login_id.clone()),
         contract: Some(transfer.contract.clone()),
         route: Some(transfer.route.as_str().into()),
         amount: Some(transfer.amount),
         transfer: Some(transfer.id.to_string().into()),
         store: mark.map(|mark| StoreMark { id: mark.store, sequence: mark.sequence }),
-        ..Record::new(Action::Transfer(TransferState::Unknown))
+        ..Record::new(Action::Transfer(state_of(transfer)))
     });
+}
+
+/// The word for it in the audit log.
+const fn state_of(transfer: &Transfer) -> TransferState {
+    match transfer.state {
+        State::Reserved => TransferState::Reserved,
+        State::Committed => TransferState::Committed,
+        State::Released => TransferState::Released,
+        State::Unknown => TransferState::Unknown,
+    }
 }
 
 fn make_directory_of(file: &std::path::Path) -> io::Result<()> {

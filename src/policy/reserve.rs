@@ -277,8 +277,6 @@ impl Reservation {
         self.progress = Progress::Settled;
         let Self { treasury, id, holder, route, grant, .. } = &*self;
         let at = treasury.clock.now();
-        treasury.ledger.settle(Settlement { id: *id, outcome, why, at });
-        treasury.metrics.count_transfer(outcome.state().word(), grant.amount);
         treasury.audit.record(Record {
             reason: Some(why.into()),
             login_id: Some(holder.login_id.clone()),
@@ -293,6 +291,9 @@ impl Reservation {
                 Outcome::Unknown => TransferState::Unknown,
             }))
         });
+        // After the record: where this process is killed in between, the ledger still knows that something is open.
+        treasury.ledger.settle(Settlement { id: *id, outcome, why, at });
+        treasury.metrics.count_transfer(outcome.state().word(), grant.amount);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The compiled program, killed without a warning while the bank works: nothing is forgotten (LIM-15, A37).
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -9,7 +10,9 @@ use sekisho::domain::JstDate;
 use tokio::net::TcpListener;
 
 use crate::support::bank::read_audit;
+use crate::support::desk::{lose, records, transfer};
 use crate::support::program::Program;
+use crate::support::redis::RedisServer;
 use crate::support::{Backend, Customer, LIMIT, Payer, Pki, Said, TestGateway};
 
 /// Everything that outlives the program.
@@ -190,4 +193,52 @@ async fn what_was_executed_is_told_however_soon_the_program_dies() {
     let told = around.end(program);
     assert_eq!(told.len(), 12);
     assert!(told.iter().all(|(_, states)| !states.is_empty()), "{told:?}");
+}
+
+/// What a process that is killed takes with it: the end of its audit log, from the first line on that says this.
+fn lose_the_end(log: &Path, from: &str) {
+    let text = fs::read_to_string(log).unwrap();
+    let kept: Vec<&str> = text.split_inclusive('\n').take_while(|line| !line.contains(from)).collect();
+    assert!(kept.concat().len() < text.len(), "{from} is not in {text}");
+    fs::write(log, kept.concat()).unwrap();
+}
+
+/// The ledger may be on the disk when the audit log is not yet.
+#[tokio::test]
+async fn what_the_ledger_settled_and_the_log_lost_is_told_at_the_next_start() {
+    let redis = RedisServer::start();
+    for store in ["[store]\nkind = \"embedded\"\n".to_owned(), redis.store()] {
+        let gateway = TestGateway::builder().layer(&store).spawn().await;
+        gateway.operator.wait_for("sekisho_ledger_available", &[], 1.0).await;
+        let customer = gateway.enrol("hanakodt");
+        assert_eq!(transfer(&gateway, &customer, 1_001).await.status, 302);
+        assert_eq!(transfer(&gateway, &customer, 1_002).await.status, 302);
+        lose(&gateway, &customer, 1_003).await;
+        let (directory, log) = (gateway.directory(), gateway.path("state/audit.jsonl"));
+        let told = || {
+            let amount_and_why = |record: &serde_json::Value| {
+                let text = |name: &str| record[name].as_str().unwrap().to_owned();
+                (record["sekisho.amount"].as_u64().unwrap(), text("sekisho.transfer.state"), text("event.reason"))
+            };
+            records(&log, "transfer").iter().map(amount_and_why).collect::<Vec<_>>()
+        };
+
+        // Twice, the second time also what the first start told.
+        let mut builder = TestGateway::builder().after(&gateway).layer(&store);
+        gateway.drain().await;
+        for lost in ["\"sekisho.amount\":1002", "\"event.reason\":\"restart\""] {
+            lose_the_end(&log, lost);
+            assert_eq!(told().len(), 1);
+            let gateway = builder.spawn().await;
+            let expected = [(1_002, "committed".to_owned(), "restart".to_owned())];
+            let unknown = [(1_003, "unknown".to_owned(), "restart".to_owned())];
+            assert_eq!(told()[1..], [expected, unknown].concat());
+            builder = TestGateway::builder().after(&gateway).layer(&store);
+            gateway.drain().await;
+        }
+        let gateway = builder.spawn().await;
+        assert_eq!(told().len(), 3, "what stands there is not told again");
+        gateway.drain().await;
+        read_audit(directory.path());
+    }
 }

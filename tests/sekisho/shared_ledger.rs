@@ -1,8 +1,10 @@
 //! Two gateways, one ledger: OPS-12, A32.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use sekisho::demo::bank::Bank;
-use sekisho::domain::JstDate;
+use sekisho::domain::{JstDate, ManualClock};
 use tokio::net::TcpListener;
 
 use crate::support::redis::RedisServer;
@@ -59,4 +61,37 @@ async fn two_gateways_sell_the_last_yen_once() {
     assert_eq!(transfer(&doors[1], 1).await, 403, "the other gateway knows it too");
     one.drain().await;
     other.drain().await;
+}
+
+/// LIM-22: tomorrow's budget is not to be had today.
+#[tokio::test]
+async fn a_gateway_whose_clock_is_a_day_ahead_moves_no_money_and_the_other_one_does() {
+    let (redis, pki) = (RedisServer::start(), Pki::fresh());
+    let bank = Bank::open(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();
+    let clocks = [(); 2].map(|()| Arc::new(ManualClock::beside_the_machine()));
+    let on = async |clock| {
+        let upstream = format!("http://{}", bank.address());
+        let builder = TestGateway::builder().pki(&pki).upstream(upstream).clock(clock);
+        builder.layer(OPEN).layer(redis.store()).spawn().await
+    };
+    let (good, bad) = (on(&clocks[0]).await, on(&clocks[1]).await);
+    until_both_take_part([&good, &bad]).await;
+    let identity = pki.issuing.customer("hanakodt");
+    let (at_good, at_bad) = (good.customer(&identity), bad.customer(&identity));
+    assert_eq!(transfer(&at_bad, LIMIT - 1).await, 302);
+
+    clocks[1].advance(86_400);
+    assert_eq!(transfer(&at_bad, LIMIT).await, 503);
+    bad.operator.wait_until_at_most("sekisho_ledger_available", &[], 0.0).await;
+    bad.operator.wait_for("sekisho_ledger_clock_skew_seconds", &[], 86_399.0).await;
+    let ready = bad.operator.get("/health/ready").await;
+    assert_eq!(ready.json()["degraded"]["ledger"], "store_unavailable");
+    let said = crate::support::desk::sekisho(&bad, &["ledger", "members"]).await.well();
+    assert!(said.contains("s ahead of that of Redis"), "{said}");
+    assert_eq!(transfer(&at_good, 1).await, 302, "the other one does not wait for it");
+
+    clocks[1].advance(-86_400);
+    bad.operator.wait_for("sekisho_ledger_available", &[], 1.0).await;
+    assert_eq!(transfer(&at_bad, 1).await, 403);
+    assert_eq!(bank.executed().iter().map(|order| order.amount).sum::<i128>(), i128::from(LIMIT));
 }

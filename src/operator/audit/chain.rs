@@ -147,7 +147,27 @@ impl Sealed {
 
     /// `@timestamp`
     pub fn time(&self) -> &str {
-        self.fields.get(name::TIMESTAMP).and_then(Value::as_str).unwrap_or_default()
+        self.text(name::TIMESTAMP)
+    }
+
+    /// `event.action`
+    pub fn action(&self) -> &str {
+        self.text(name::ACTION)
+    }
+
+    /// `event.reason`
+    pub fn reason(&self) -> &str {
+        self.text(name::REASON)
+    }
+
+    /// Which transfer came into which state.
+    pub fn transfer(&self) -> Option<(String, String)> {
+        let text = |name| Some(self.text(name)).filter(|text| !text.is_empty()).map(str::to_owned);
+        text(name::TRANSFER).zip(text(name::TRANSFER_STATE))
+    }
+
+    fn text(&self, name: &str) -> &str {
+        self.fields.get(name).and_then(Value::as_str).unwrap_or_default()
     }
 
     /// The torn bytes that a recovery tells of.

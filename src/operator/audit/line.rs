@@ -28,6 +28,8 @@ pub(super) mod name {
     pub const METHOD: &str = "http.request.method";
     pub const PATH: &str = "url.path";
     pub const ROUTE: &str = "sekisho.route";
+    pub const TRANSFER: &str = "sekisho.transfer.id";
+    pub const TRANSFER_STATE: &str = "sekisho.transfer.state";
     pub const COUNT: &str = "sekisho.count";
     pub const SEQUENCE: &str = "sekisho.audit.sequence";
     pub const PREVIOUS: &str = "sekisho.audit.previous";
@@ -37,6 +39,8 @@ pub(super) mod name {
     pub const STORE_SEQUENCE: &str = "sekisho.store.sequence";
 }
 
+/// The word of the first line of a process.
+pub(super) const STARTED: &str = "started";
 /// The word of the line that follows torn bytes.
 pub(super) const RECOVERED: &str = "recovered";
 
@@ -115,7 +119,7 @@ impl Notice<'_> {
     /// Writes the line that is still to be sealed.
     pub fn write(&self, at: Timestamp, out: &mut Vec<u8>) {
         let (action, category, outcome) = match self {
-            Self::Started { .. } => ("started", "process", Outcome::Success),
+            Self::Started { .. } => (STARTED, "process", Outcome::Success),
             Self::Stopped => ("stopped", "process", Outcome::Success),
             Self::Recovered(_) => (RECOVERED, "file", Outcome::Success),
             Self::Rotated { .. } => ("rotated", "file", Outcome::Success),

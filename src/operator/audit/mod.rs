@@ -2,7 +2,7 @@
 //!
 //! [`Audit::record`] leaves a [`Record`] in a queue (`queue`) and returns; a thread of its own (`writer`) turns it into
 //! a line (`line`) with the hash of the one before it (`chain`) and writes it to the file (`file`). A start goes on from
-//! the file's end (`tail`), and [`verify`] reads all of it again.
+//! the file's end (`tail`, `told`), and [`verify`] reads all of it again.
 //!
 //! Records about money are never dropped. What comes in greater numbers than anybody can read is counted instead, and
 //! space for money is set aside on the disk, so that strangers cannot fill it (OPS-13). Where records about money cannot
@@ -18,6 +18,7 @@ pub mod observed;
 mod queue;
 mod record;
 mod tail;
+mod told;
 pub mod verify;
 mod writer;
 
@@ -34,6 +35,7 @@ pub use chain::{Digest, Flaw, NotADigest};
 pub use file::{OpenError, RotateError, Rotation};
 pub use record::{Action, Importance, OperatorAct, Outcome, Record, StoreMark, TransferState, UrlPath};
 use rustix::io::Errno;
+pub use told::{GATEWAY_ENDED, RESTART, ToldLast};
 
 use crate::domain::Clock;
 use crate::operator::metrics::AuditMetrics;

@@ -129,8 +129,8 @@ impl Record {
         line.text(name::ROUTE, self.route.as_deref());
         line.text("sekisho.contract", self.contract.as_ref().map(ContractId::as_str));
         line.number("sekisho.amount", self.amount.map(Yen::get));
-        line.text("sekisho.transfer.id", self.transfer.as_deref());
-        line.text("sekisho.transfer.state", self.action.transfer_state().map(TransferState::word));
+        line.text(name::TRANSFER, self.transfer.as_deref());
+        line.text(name::TRANSFER_STATE, self.action.transfer_state().map(TransferState::word));
         line.plain("sekisho.day", self.day);
         line.text("sekisho.operator", self.operator.as_deref());
         line.text("sekisho.proposer", self.proposer.as_deref());

@@ -111,7 +111,7 @@ fn last_mark(file: &File, end: u64) -> Result<Option<StoreMark>, TailError> {
 }
 
 /// The lines of a file, the last first.
-struct Backwards<'a> {
+pub(super) struct Backwards<'a> {
     file: &'a File,
     /// Where `window` begins in the file.
     start: u64,
@@ -119,8 +119,8 @@ struct Backwards<'a> {
     window: Vec<u8>,
 }
 
-struct LineAt {
-    offset: u64,
+pub(super) struct LineAt {
+    pub offset: u64,
     bytes: Vec<u8>,
 }
 
@@ -129,13 +129,13 @@ impl LineAt {
         self.bytes.last() == Some(&b'\n')
     }
 
-    fn content(&self) -> &[u8] {
+    pub fn content(&self) -> &[u8] {
         self.bytes.strip_suffix(b"\n").unwrap_or(&self.bytes)
     }
 }
 
 impl<'a> Backwards<'a> {
-    fn from(file: &'a File, end: u64) -> Self {
+    pub fn from(file: &'a File, end: u64) -> Self {
         Self { file, start: end, window: Vec::new() }
     }
 

@@ -65,6 +65,8 @@ pub struct Settings {
     pub retention_days: u16,
     /// How long to wait before a file that failed is opened again.
     pub retry: Duration,
+    /// What was settled from then on is told at the start.
+    pub settled_since: Option<Timestamp>,
     /// What the ledger shows.
     pub metrics: Arc<Metrics>,
 }
@@ -72,7 +74,8 @@ pub struct Settings {
 impl Settings {
     /// The usual ones.
     pub fn new(path: PathBuf, metrics: Arc<Metrics>) -> Self {
-        Self { path, max_queue: 4096, retention_days: 400, retry: Duration::from_secs(1), metrics }
+        let retry = Duration::from_secs(1);
+        Self { path, max_queue: 4096, retention_days: 400, retry, settled_since: None, metrics }
     }
 }
 
@@ -102,6 +105,8 @@ pub struct Opened {
     pub ledger: Embedded,
     /// What was reserved when the last process ended, and is unknown now.
     pub recovered: Vec<Transfer>,
+    /// What was settled before, since the moment that was asked for.
+    pub settled: Vec<Transfer>,
     /// Whether there was nothing before (LIM-41).
     pub is_new: bool,
 }
@@ -136,10 +141,13 @@ impl Embedded {
     fn open_with(settings: &Settings, mut open_database: OpenDatabase, at: Timestamp) -> Result<Opened, OpenError> {
         let path = || settings.path.clone();
         let retention_days = i32::from(settings.retention_days.max(LEAST_RETENTION_DAYS));
-        let (desk, recovered, is_new) = guarded(|| {
+        let (desk, settled, recovered, is_new) = guarded(|| {
             let (mut desk, is_new) = Desk::open(open_database(Occasion::Start)?, retention_days)?;
-            let (recovered, _) = desk.act(|book, shelf| book.recover(shelf, at))?;
-            Ok((desk, recovered, is_new))
+            let ((settled, recovered), _) = desk.act(|book, shelf| {
+                let settled = settings.settled_since.map(|since| shelf.settled_since(since)).transpose()?;
+                Ok((settled.unwrap_or_default(), book.recover(shelf, at)?))
+            })?;
+            Ok((desk, settled, recovered, is_new))
         })
         .map_err(|failure| match failure {
             Failure::Disk(error) if matches!(*error, redb::Error::DatabaseAlreadyOpen) => {
@@ -175,7 +183,7 @@ impl Embedded {
             .map_err(|error| OpenError::Unusable { path: path(), source: error.into() })?;
         let thread = Mutex::new(Some(thread));
         let shared = Shared { inbox, gauges, store, max_queue: settings.max_queue, thread };
-        Ok(Opened { ledger: Self(Arc::new(shared)), recovered, is_new })
+        Ok(Opened { ledger: Self(Arc::new(shared)), recovered, settled, is_new })
     }
 
     /// Decides an order and reserves what it moves, durably. If the caller goes away before the answer, the

@@ -7,14 +7,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use redb::{ReadableTable as _, Table, TableDefinition, WriteTransaction};
 
 use super::record::{
     Damage, Reader, Record, basis_octet, day_of, moment_numbers, moment_of, put_moment, put_option, yen_of,
 };
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
-use crate::store::ledger::{Basis, EntryKey, Kept, KeptEntry, State};
+use crate::store::ledger::{Basis, EntryKey, Kept, KeptEntry, State, Transfer};
 
 /// The day of acceptance and the number in the order of reservation.
 pub(in crate::store) type Place = (u32, u64);
@@ -28,6 +28,11 @@ const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 /// By owner and key: the amount, the end, and for how many microseconds it outlives its owner's last activity.
 const ENTRIES: TableDefinition<'_, (&str, &[u8; 32]), KeptRow> = TableDefinition::new("entries");
 type KeptRow = (u64, i64, i32, Option<u64>);
+
+/// No configuration lets an answer be waited for so long, with all that comes before it.
+const LONGEST_ON_ITS_WAY: SignedDuration = SignedDuration::from_hours(2);
+/// So many transfers in a row that were reserved long ago do not stand there by an operator's hand.
+const MOST_OUT_OF_TURN: u32 = 1_000;
 
 /// The layout of all of it; another number is another layout.
 const FORMAT: u32 = 1;
@@ -191,6 +196,26 @@ impl<'t> Shelf<'t> {
             let record = self.transfers.get(place)?.ok_or(Damage("an open transfer is not in its place"))?;
             found.push((place, Record::decode(record.value())?));
         }
+        Ok(found)
+    }
+
+    /// What was settled at a moment or later, the first first: of what was reserved last, and of what is unknown.
+    pub fn settled_since(&self, since: Timestamp) -> Result<Vec<Transfer>, Failure> {
+        let reserved_since = since.checked_sub(LONGEST_ON_ITS_WAY).unwrap_or(Timestamp::MIN);
+        let is_meant = |transfer: &Transfer| transfer.settled_at.is_some_and(|settled| settled >= since);
+        let (mut found, mut too_old) = (Vec::new(), 0);
+        for row in self.transfers.iter()?.rev() {
+            let transfer = Record::decode(row?.1.value())?.transfer;
+            // Operators put single ones between the others; the end is where all are old.
+            too_old = if transfer.reserved_at < reserved_since { too_old + 1 } else { 0 };
+            if too_old > MOST_OUT_OF_TURN {
+                break;
+            }
+            found.extend(Some(transfer).filter(is_meant));
+        }
+        found.extend(self.open_transfers()?.into_iter().map(|(_, record)| record.transfer).filter(is_meant));
+        found.sort_by_key(|transfer| (transfer.settled_at, transfer.id));
+        found.dedup_by_key(|transfer| transfer.id);
         Ok(found)
     }
 

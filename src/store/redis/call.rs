@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::clock::ServerClock;
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::store::embedded::record::Record;
 use crate::store::embedded::shelf::Place;
@@ -31,6 +32,8 @@ pub(super) struct Caller {
     pub epoch: String,
     /// How far the store had come when it was heard of last.
     pub seen: u64,
+    /// As of the last look; `None` where it cannot be held against the gateway's.
+    pub server_clock: Option<ServerClock>,
 }
 
 /// One call, ready to be sent.
@@ -135,10 +138,16 @@ impl Caller {
     }
 
     fn end(&self, verb: &str, id: TransferId, how: &str, why: &str, at: Timestamp) -> Call {
+        let at = self.come(at);
         self.call(
             verb,
             [id.to_string(), how.into(), why.into(), microseconds(at), at.to_string(), day(JstDate::of(at))],
         )
+    }
+
+    /// When something happened, as it goes on record.
+    fn come(&self, at: Timestamp) -> Timestamp {
+        self.server_clock.map_or(at, |server| server.that_has_come(at))
     }
 
     /// Keeps an amount that another screen will commit.
@@ -161,6 +170,7 @@ impl Caller {
 
     /// The clock is right.
     pub fn accept(&self, at: Timestamp) -> Call {
+        let at = self.come(at);
         self.call("accept", [microseconds(at), day(JstDate::of(at))])
     }
 
@@ -198,6 +208,7 @@ impl Caller {
 
     /// Gives another gateway up.
     pub fn write_off(&self, member: &str, at: Timestamp) -> Call {
+        let at = self.come(at);
         self.call("write_off", [member.into(), microseconds(at), at.to_string(), day(JstDate::of(at))])
     }
 
@@ -216,7 +227,7 @@ impl Caller {
         let Transfer { id, contract, login_id, route, amount, debits, state, why, reserved_at, settled_at } =
             &record.transfer;
         let debits: Vec<String> = debits.iter().map(|(of, on)| format!("{}:{}", basis(*of), day(*on))).collect();
-        let moment = settled_at.map_or(*reserved_at, |settled_at| settled_at.max(*reserved_at));
+        let moment = self.come(settled_at.map_or(*reserved_at, |settled_at| settled_at.max(*reserved_at)));
         let fields: [(&str, String); 17] = [
             ("contract", contract.as_str().into()),
             ("login", login_id.as_str().into()),

@@ -126,6 +126,7 @@ impl Clerk {
     /// One batch, with what was carried before it.
     pub async fn work(&mut self, batch: Vec<Operation>) {
         let begun = Instant::now();
+        self.check_clock();
         let mut heard = Heard { changes: mem::take(&mut self.unwritten), ..Heard::default() };
         let (mut asked, mut calls) = (Vec::new(), Vec::new());
         for operation in mem::take(&mut self.carried).into_iter().chain(batch) {
@@ -174,6 +175,10 @@ impl Clerk {
             (Operation::Reserve(order, _, reply), None) if order.debits.is_empty() => {
                 heard.answer(reply, Err(StoreError::Unavailable("the order counts against no day".into())));
             }
+            (Operation::Reserve(order, asker, reply), None) => match self.mistrusts_moment(order.at) {
+                Some(reason) => heard.answer(reply, Err(StoreError::Unavailable(reason))),
+                None => return Some(Operation::Reserve(order, asker, reply)),
+            },
             (Operation::RequireAcceptance(reason, reply), _) => {
                 heard.changes.push(Change::NotAccepted(Some(reason)));
                 heard.answer(reply, Ok(()));

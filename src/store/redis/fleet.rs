@@ -80,6 +80,12 @@ impl Clerk {
             self.next_look = Instant::now() + self.waiting();
             return;
         }
+        // It has replayed all the same: the others need not wait for its clock.
+        if let Some(reason) = self.mistrusts_clock() {
+            self.is_open = false;
+            self.gauges.fail(reason);
+            return;
+        }
         if self.is_open {
             return;
         }
@@ -106,7 +112,7 @@ impl Clerk {
             self.is_open = false;
         }
         self.caller.seen = self.caller.seen.max(fleet.sequence);
-        self.compare_clocks(fleet.time);
+        self.hear_clock(fleet.time);
         let names: Vec<String> = fleet.members.iter().map(|(member, _)| member.clone()).collect();
         if names != self.journal.members() {
             self.journal.write(&[Change::Members(names)])?;
@@ -120,18 +126,6 @@ impl Clerk {
         let waiting = self.members.iter().filter(|member| !member.has_replayed).count();
         self.habits.metrics.ledger_members_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         Ok(fleet)
-    }
-
-    /// The gateways' clocks decide; the server's only raises an alarm.
-    fn compare_clocks(&self, server: Timestamp) {
-        let skew = self.habits.clock.now().duration_since(server);
-        let seconds = skew.as_secs();
-        let before = self.habits.metrics.ledger_clock_skew.get();
-        self.habits.metrics.ledger_clock_skew.set(seconds);
-        let tolerance = i64::try_from(self.habits.clock_tolerance.as_secs()).unwrap_or(i64::MAX);
-        if seconds.abs() > tolerance && before.abs() <= tolerance {
-            tracing::error!(seconds, "the gateway's clock and that of Redis differ; one of them is wrong");
-        }
     }
 
     /// What an earlier process of this gateway left in Redis without an end. The journal knows how it stands; what it

@@ -41,6 +41,16 @@ pub(super) enum Change {
 /// The numbers of the reservations in one write.
 pub(super) type Sequences = HashMap<TransferId, u64>;
 
+/// What a start finds.
+pub(super) struct Found {
+    /// What was reserved when the last process ended, and is unknown now.
+    pub recovered: Vec<Transfer>,
+    /// What was settled before, since the moment that was asked for.
+    pub settled: Vec<Transfer>,
+    /// Whether there was nothing before.
+    pub is_new: bool,
+}
+
 /// The open file.
 pub(super) struct Journal {
     /// `None` while the disk fails.
@@ -51,18 +61,22 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Opens it, or makes it. What was reserved when the last process ended is unknown from now on, and told; the last
-    /// value tells whether there was nothing before.
-    pub fn open(mut open_database: OpenDatabase, at: Timestamp) -> Result<(Self, Vec<Transfer>, bool), Failure> {
-        let (database, (standing, members, recovered, is_new)) = guarded(|| {
+    /// Opens it, or makes it. What was reserved when the last process ended is unknown from now on.
+    pub fn open(
+        mut open_database: OpenDatabase,
+        at: Timestamp,
+        settled_since: Option<Timestamp>,
+    ) -> Result<(Self, Found), Failure> {
+        let (database, (standing, members, found)) = guarded(|| {
             let database = open_database(Occasion::Start)?;
             let found = in_transaction(&database, |shelf, is_new| {
-                let recovered = recover(shelf, at)?;
-                Ok((shelf.standing()?, shelf.members()?, recovered, is_new))
+                let settled = settled_since.map(|since| shelf.settled_since(since)).transpose()?.unwrap_or_default();
+                let found = Found { recovered: recover(shelf, at)?, settled, is_new };
+                Ok((shelf.standing()?, shelf.members()?, found))
             })?;
             Ok((database, found))
         })?;
-        Ok((Self { database: Some(database), open_database, standing, members }, recovered, is_new))
+        Ok((Self { database: Some(database), open_database, standing, members }, found))
     }
 
     /// Writes all of it durably, or nothing.

@@ -28,13 +28,16 @@
 //! only then the caller hears of it. A process that dies in between leaves a reservation that nobody forwarded; it is
 //! owned by that gateway, which makes it unknown when it comes back. Nobody else touches it.
 //!
-//! Deliberately absent: expiry of anything that counts, a clock of Redis in any decision about money, a retry that nobody sees.
+//! **Clocks.** The gateways' clocks decide which day it is; one that differs from the server's decides nothing (`clock`).
+//!
+//! Deliberately absent: expiry of anything that counts, a day that the server's clock decides, a retry that nobody sees.
 //!
 //! Beside the ledger, and apart from all of it, lie the buckets of shared rate limits: see `rates`.
 
 mod answer;
 mod call;
 mod clerk;
+mod clock;
 mod fleet;
 mod heard;
 mod journal;
@@ -137,10 +140,12 @@ pub struct Surroundings {
     pub metrics: Arc<Metrics>,
     /// The gateway's clock.
     pub clock: Arc<dyn Clock>,
-    /// How far the clock of Redis may be from it before an alarm is raised (DESIGN 4.11).
+    /// How far the clock of Redis may be from it before money is refused (LIM-22).
     pub clock_tolerance: Duration,
     /// What the audit log knows of the journal; one that has not come so far waits for an operator (LIM-41).
     pub known: Option<Mark>,
+    /// What the journal knows to be settled from then on is told at the start.
+    pub settled_since: Option<Timestamp>,
     /// How many may wait; who comes then is refused at once.
     pub max_queue: usize,
     /// How long to wait before Redis is asked again after a failure.
@@ -159,6 +164,7 @@ impl Surroundings {
             clock,
             clock_tolerance: Duration::from_secs(5),
             known: None,
+            settled_since: None,
             max_queue: 4096,
             retry: Duration::from_secs(1),
             look: Duration::from_secs(1),
@@ -188,6 +194,8 @@ pub struct Opened {
     pub ledger: Redis,
     /// What this gateway had reserved when its last process ended, and is unknown now.
     pub recovered: Vec<Transfer>,
+    /// What it had settled before, since the moment that was asked for.
+    pub settled: Vec<Transfer>,
     /// Whether the journal is new (LIM-41).
     pub is_new: bool,
 }
@@ -218,8 +226,9 @@ impl Redis {
     pub fn open(settings: &Settings, around: Surroundings, at: Timestamp) -> Result<Opened, OpenError> {
         let path = || settings.journal.clone();
         let way = Way::to_ledger(settings).map_err(|failure| OpenError::Tls(failure.to_string()))?;
-        let (mut journal, recovered, is_new) =
-            Journal::open(desk::in_file(path()), at).map_err(|failure| unusable(path(), failure))?;
+        let (mut journal, found) = Journal::open(desk::in_file(path()), at, around.settled_since)
+            .map_err(|failure| unusable(path(), failure))?;
+        let journal::Found { recovered, settled, is_new } = found;
         let mark = journal.mark();
         if let Some(reason) = around.known.as_ref().and_then(|known| is_older(known, &mark)) {
             let changes = [Change::NotAccepted(Some(reason))];
@@ -262,7 +271,7 @@ impl Redis {
         // A clerk that has gone tells nothing, and every call says that its writer has ended.
         let recovered = first.recv().unwrap_or_default();
         let shared = Shared { queue, gauges, store: mark.store, max_queue, thread: Mutex::new(Some(thread)) };
-        Ok(Opened { ledger: Self(Arc::new(shared)), recovered, is_new })
+        Ok(Opened { ledger: Self(Arc::new(shared)), recovered, settled, is_new })
     }
 }
 

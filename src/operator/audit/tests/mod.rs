@@ -5,6 +5,7 @@ mod lines;
 mod rotation;
 mod stores;
 mod tampering;
+mod told;
 mod torn;
 
 use std::fs;

@@ -1,6 +1,7 @@
 //! What only a shared server can suffer: losing what it acknowledged, a failover, a fleet with somebody missing.
 
 mod chaos;
+mod clocks;
 mod fleet;
 mod losses;
 pub(crate) mod rates;
