@@ -363,3 +363,22 @@ async fn routes_that_could_hide_a_commit_are_mistakes() {
         assert!(mistake.contains(key), "{key} in {mistake}");
     }
 }
+
+/// A marker of failure frees what was reserved: it must be evidence.
+#[tokio::test]
+async fn failures_that_any_answer_could_be_are_mistakes() {
+    for (failure, key) in [
+        ("{ status = 500, contains = \"<p>BTRE900</p>\" }", "route.other.failure.status"),
+        ("{ status = 200 }", "route.other.failure.status"),
+        ("{ status = 302 }", "route.other.failure.status"),
+        ("{ contains = \"<\" }", "route.other.failure.contains"),
+        ("{ status = 200, contains = \"<p>\" }", "route.other.failure.contains"),
+    ] {
+        let route = "[[route]]\nname = \"other\"\nmethod = \"POST\"\npath = \"/ib/transfer/other.do\"\nclass = \"transfer\"\n\
+                     amount = [\"amount\"]\nsuccess = { status = 302, location = \"/ib/transfer/done.do\" }\n";
+        let layer = format!("{route}failure = {failure}\n");
+        let mistake = crate::support::TestGateway::builder().layer(layer).try_spawn().await.err();
+        let mistake = mistake.unwrap_or_else(|| panic!("accepted: {failure}"));
+        assert!(mistake.contains(key), "{key} in {mistake}");
+    }
+}
