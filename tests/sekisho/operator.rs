@@ -12,6 +12,23 @@ async fn a_gateway_that_serves_is_live_and_ready() {
     assert_eq!(gateway.operator.get("/elsewhere").await.status, 404);
 }
 
+/// A slip in `control` must not cost the file that lies there.
+#[tokio::test]
+async fn the_control_socket_takes_no_other_files_place() {
+    for (control, there) in [("notes.txt", "notes.txt"), ("notes.sock", "notes.new"), ("config.toml", "other.txt")] {
+        let builder =
+            TestGateway::builder().layer(format!("[operator]\ncontrol = \"{control}\"")).file(there, "a note");
+        let mistake = builder.try_spawn().await.err().unwrap_or_else(|| panic!("it took the place of {there}"));
+        assert!(mistake.contains("something else lies where"), "{mistake}");
+    }
+    let earlier = TestGateway::spawn().await;
+    let path = earlier.path("kept");
+    std::fs::write(&path, "kept").unwrap();
+    let again = TestGateway::builder().after(&earlier).layer("[operator]\ncontrol = \"kept\"").try_spawn().await;
+    assert!(again.is_err());
+    assert_eq!(std::fs::read(path).unwrap(), b"kept");
+}
+
 #[tokio::test]
 async fn a_gateway_whose_list_ran_out_says_so() {
     let pki = Pki::fresh();

@@ -28,8 +28,9 @@ mod view;
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,7 +108,7 @@ enum Done {
 /// Binds the socket. A socket that a dead process left behind is replaced; one that answers is not.
 ///
 /// # Errors
-/// Another gateway answers on it, or the file system refuses.
+/// Another gateway answers on it, it is no socket, or the file system refuses.
 pub fn bind(settings: &Settings) -> io::Result<UnixListener> {
     let path = settings.control.as_path();
     let mode = match settings.second_person {
@@ -118,20 +119,29 @@ pub fn bind(settings: &Settings) -> io::Result<UnixListener> {
     if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         fs::create_dir_all(directory)?;
     }
-    if path.exists() {
-        if UnixStream::connect(path).is_ok() {
-            return Err(io::Error::new(io::ErrorKind::AddrInUse, "another gateway answers on the control socket"));
-        }
-        fs::remove_file(path)?;
-    }
     // Bound under another name first: between binding and chmod nobody else can find it.
     let beside = path.with_extension("new");
-    let _ = fs::remove_file(&beside);
+    for path in [path, &beside] {
+        remove_dead_socket(path)?;
+    }
     let listener = UnixListener::bind(&beside)?;
     listener.set_nonblocking(true)?;
     fs::set_permissions(&beside, fs::Permissions::from_mode(mode))?;
     fs::rename(&beside, path)?;
     Ok(listener)
+}
+
+/// Removes what a dead process left behind, and nothing else: a slip in the configuration must not cost a file.
+fn remove_dead_socket(path: &Path) -> io::Result<()> {
+    let Ok(found) = fs::symlink_metadata(path) else { return Ok(()) };
+    let refuse = |kind, why: &str| Err(io::Error::new(kind, format!("{}: {why}", path.display())));
+    if !found.file_type().is_socket() {
+        return refuse(io::ErrorKind::AlreadyExists, "something else lies where the control socket is to be");
+    }
+    if UnixStream::connect(path).is_ok() {
+        return refuse(io::ErrorKind::AddrInUse, "another gateway answers on the control socket");
+    }
+    fs::remove_file(path)
 }
 
 impl Control {
