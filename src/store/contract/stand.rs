@@ -55,9 +55,13 @@ pub(crate) fn noon() -> Timestamp {
     "2013-05-20T12:00:00+09:00".parse().unwrap()
 }
 
+/// The fewest that there can be.
+pub(crate) const RETENTION_DAYS: u16 = 40;
+
 pub(crate) fn settings(path: PathBuf) -> embedded::Settings {
     let mut settings = embedded::Settings::new(path, Arc::new(Metrics::new(std::iter::empty()).unwrap()));
     settings.retry = Duration::from_millis(1);
+    settings.retention_days = RETENTION_DAYS;
     settings
 }
 
@@ -122,6 +126,13 @@ impl Stand {
     pub async fn settle(&self, order: &Order, outcome: Outcome) -> Option<State> {
         let settlement = Settlement { id: order.id, outcome, why: "test", at: self.now };
         self.ledger.settle_and_wait(settlement).await.unwrap()
+    }
+
+    /// Somebody else moves something, today.
+    pub async fn somebody_moves(&self, amount: u64) {
+        let order = self.order("tarokdt", amount);
+        self.granted(&order).await;
+        self.settle(&order, Outcome::Committed).await;
     }
 
     /// An amount under a key, for so long and no longer.

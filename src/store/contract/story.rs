@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::stand::{each_store, yen};
-use crate::domain::RequestId;
-use crate::store::ledger::{Basis, Decision, Denied, Outcome, ReconcileError, Settlement, State, StoreError, Verdict};
+use crate::domain::{JstDate, RequestId};
+use crate::store::ledger::{
+    Basis, Decision, Denied, Outcome, ReconcileError, Settlement, State, StoreError, Verdict, Whose,
+};
 
 /// LIM-14, LIM-15: the states, the sums and the counts after each settlement of each state.
 #[test]
@@ -68,7 +70,7 @@ fn an_order_sent_again_counts_once_and_never_leaves_twice() {
     each_store(async |mut stand| {
         let order = stand.order("hanakodt", 60);
         let grant = stand.granted(&order).await;
-        stand.granted(&stand.order("tarokdt", 1)).await;
+        stand.somebody_moves(1).await;
         assert_eq!(stand.granted(&order).await, grant);
         assert_eq!(stand.used("hanakodt", Basis::Accepted, stand.today()).await, 60);
         // Another order under the same name is not that order.
@@ -182,19 +184,51 @@ fn days_end_and_are_forgotten_when_they_are_old() {
         }
         stand.settle(&settled, Outcome::Committed).await;
         stand.settle(&unknown, Outcome::Unknown).await;
-        for day in [1, 400, 401] {
+        for day in 1..=41 {
             stand.now = first_day.plus_days(day).begins_at();
-            stand.granted(&stand.order("tarokdt", 100)).await;
+            stand.somebody_moves(100).await;
             assert_eq!(stand.used("hanakodt", Basis::Accepted, first_day).await, 100);
         }
-        // Counted from the last day that has ended: a clock that leaps ahead cuts off nothing.
-        stand.now = first_day.plus_days(402).begins_at();
-        stand.granted(&stand.order("tarokdt", 100)).await;
+        stand.now = first_day.plus_days(42).begins_at();
+        stand.somebody_moves(100).await;
         assert_eq!(stand.state(settled.id).await, None);
         assert_eq!(stand.state(unknown.id).await, Some(State::Unknown));
         assert_eq!(stand.used("hanakodt", Basis::Accepted, first_day).await, 0);
         let released = stand.ledger.reconcile(unknown.id, Verdict::Released, "found".into(), stand.now).await;
         assert_eq!(released.unwrap().state, State::Released);
+    });
+}
+
+/// LIM-22: what is too old is counted in days that were seen, not in days that a wrong clock names.
+#[test]
+fn a_clock_that_leaps_ahead_for_some_days_cuts_off_nothing() {
+    each_store(async |mut stand| {
+        let (today, begun) = (stand.today(), stand.now);
+        stand.somebody_moves(1).await;
+        stand.pass(86_400);
+        let settled = stand.order("hanakodt", 100);
+        stand.granted(&settled).await;
+        stand.settle(&settled, Outcome::Committed).await;
+        let true_time = stand.now;
+        for leap in [500, 1_000] {
+            for day in 0..4 {
+                stand.now = today.plus_days(leap + day).begins_at();
+                stand.somebody_moves(1).await;
+            }
+            stand.now = true_time;
+            stand.ledger.accept(stand.now).await.unwrap();
+            let day = stand.today();
+            let used = Denied::OverLimit { whose: Whose::Contract, day, limit: yen(100), used: yen(100) };
+            assert_eq!(stand.denied(&stand.order("hanakodt", 1)).await, used);
+            assert_eq!(stand.state(settled.id).await, Some(State::Committed));
+        }
+        assert_eq!(stand.used("tarokdt", Basis::Accepted, JstDate::of(begun)).await, 1);
+        // The days that were never lived are in nobody's way when days go on.
+        for day in 1..=50 {
+            stand.now = true_time + jiff::SignedDuration::from_hours(24 * day);
+            stand.somebody_moves(100).await;
+        }
+        assert_eq!(stand.state(settled.id).await, None);
     });
 }
 

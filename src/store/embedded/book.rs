@@ -36,6 +36,8 @@ pub(super) struct Book {
     pub(super) sums: Sums,
     own_limits: HashMap<ContractId, Option<Yen>>,
     retention_days: i32,
+    /// The last day that has ended, until what is too old then is known.
+    ended: Option<JstDate>,
     pruning: Option<Pruning>,
 }
 
@@ -66,7 +68,7 @@ impl Book {
         }
         let (entries, sums, own_limits) = (Entries::load(shelf)?, Sums::default(), HashMap::new());
         let stored = standing.clone();
-        Ok(Self { standing, stored, open, entries, sums, own_limits, retention_days, pruning: None })
+        Ok(Self { standing, stored, open, entries, sums, own_limits, retention_days, ended: None, pruning: None })
     }
 
     /// Decides an order, and reserves what it moves.
@@ -311,7 +313,7 @@ impl Book {
         self.standing.not_accepted = None;
         self.standing.latest = Some(at);
         // What is old by a clock that was wrong need not be old.
-        self.pruning = None;
+        (self.ended, self.pruning) = (None, None);
     }
 
     /// Refuses money until an operator accepts the store (LIM-41).
@@ -336,8 +338,7 @@ impl Book {
         Mark { store: self.standing.store.clone(), sequence: self.standing.sequence }
     }
 
-    /// Remembers the latest moment. At the end of a day, what is too old goes: counted from the day that has ended, so
-    /// that a clock which leaps ahead cuts off nothing.
+    /// Remembers the latest moment. At the end of a day, what is too old goes.
     pub(super) fn note(&mut self, at: Timestamp) {
         let Some(latest) = self.standing.latest else {
             self.standing.latest = Some(at);
@@ -348,8 +349,7 @@ impl Book {
         }
         let (ended, today) = (JstDate::of(latest), JstDate::of(at));
         if today > ended {
-            let before = ended.plus_days(-self.retention_days);
-            self.pruning = Some(Pruning { before, transfers: Some((0, 0)), sums: true });
+            self.ended = Some(ended);
             self.sums.forget();
             self.own_limits.clear();
         }
@@ -358,6 +358,12 @@ impl Book {
 
     /// Writes what belongs to no single transfer: the end of each transaction.
     pub fn finish(&mut self, shelf: &mut Shelf<'_>) -> Result<(), Failure> {
+        if let Some(ended) = self.ended.take()
+            && let Some(followed) = shelf.day_followed_by(self.retention_days)?
+        {
+            let before = followed.min(ended.plus_days(-self.retention_days));
+            self.pruning = Some(Pruning { before, transfers: Some((0, 0)), sums: true });
+        }
         if let Some(pruning) = &mut self.pruning {
             if let Some(from) = pruning.transfers {
                 pruning.transfers = shelf.prune_transfers(from, pruning.before, PRUNED_AT_ONCE)?;

@@ -319,6 +319,19 @@ impl<'t> Shelf<'t> {
         Ok(())
     }
 
+    /// The day that so many other days with transfers have followed; `None` where there were not so many.
+    ///
+    /// What is old is counted in days on which transfers came: a clock that leaps ahead adds one, however far it leaps, so
+    /// that a day which is still to come back is never cut off.
+    pub fn day_followed_by(&self, days: i32) -> Result<Option<JstDate>, Failure> {
+        let mut end: Place = (u32::MAX, 0);
+        for _ in 0..=days {
+            let Some(row) = self.transfers.range(..end)?.next_back() else { return Ok(None) };
+            end = (row?.0.value().0, 0);
+        }
+        Ok(Some(place_day(end)?))
+    }
+
     /// Forgets settled transfers accepted before `day`, looking at no more than `most` from a place on. The place to
     /// go on from, if there is more. What is open stays.
     pub fn prune_transfers(&mut self, from: Place, day: JstDate, most: usize) -> Result<Option<Place>, Failure> {

@@ -195,9 +195,10 @@ impl Caller {
         self.call("chunk", [from.0.to_string(), from.1.to_string(), day(to), most.to_string()])
     }
 
-    /// Forgets some of what was accepted before a day.
-    pub fn prune(&self, before: JstDate, from: Place, most: usize) -> Call {
-        self.call("prune", [day(before), from.0.to_string(), from.1.to_string(), most.to_string()])
+    /// Forgets some of what was accepted before a day that so many days with transfers have followed.
+    pub fn prune(&self, before: JstDate, days: i32, from: Place, most: usize) -> Call {
+        let numbers = [from.0.to_string(), from.1.to_string(), most.to_string(), days.to_string()];
+        self.call("prune", [day(before)].into_iter().chain(numbers))
     }
 
     /// Comes to the store, or looks how it is: with the name of a new epoch should it need one, and who else is known.

@@ -260,17 +260,17 @@ impl Clerk {
         }
     }
 
-    /// When a day has ended, what is too old goes: counted from that day, so that a clock which leaps ahead cuts off
-    /// nothing.
+    /// When a day has ended, what is too old goes.
     async fn forget(&mut self, ended: Option<JstDate>) -> Result<(), Failure> {
         let Some(ended) = ended.filter(|_| self.is_open && ended != self.pruned) else { return Ok(()) };
-        let before = ended.plus_days(-self.habits.retention_days);
+        let days = self.habits.retention_days;
+        let before = ended.plus_days(-days);
         let mut from = Some((0, 0));
         while let Some(place) = from {
-            let answer = self.ask(&[self.caller.prune(before, place, BATCH)]).await?.pop();
+            let answer = self.ask(&[self.caller.prune(before, days, place, BATCH)]).await?.pop();
             from = answer::pruned(answer.unwrap_or(Value::Nil))?;
         }
-        self.journal.write(&[Change::Forget(before, ended.begins_at())])?;
+        self.journal.write(&[Change::Forget { before, days, entries_before: ended.begins_at() }])?;
         self.pruned = Some(ended);
         Ok(())
     }

@@ -34,8 +34,13 @@ pub(super) enum Change {
     Members(Vec<String>),
     /// Why an operator must accept this gateway's memory first (LIM-41).
     NotAccepted(Option<String>),
-    /// What was accepted before a day is old; so are the entries that ended before a moment.
-    Forget(JstDate, Timestamp),
+    /// What was accepted before a day that so many days with transfers have followed is old; so are the entries that ended
+    /// before a moment.
+    Forget {
+        before: JstDate,
+        days: i32,
+        entries_before: Timestamp,
+    },
 }
 
 /// The numbers of the reservations in one write.
@@ -233,7 +238,12 @@ fn apply(
             standing.not_accepted.clone_from(reason);
             Ok(())
         }
-        Change::Forget(before, at) => forget(shelf, *before, *at),
+        Change::Forget { before, days, entries_before } => {
+            if let Some(followed) = shelf.day_followed_by(*days)? {
+                forget_transfers(shelf, followed.min(*before))?;
+            }
+            forget_entries(shelf, *entries_before)
+        }
     }
 }
 
@@ -242,13 +252,17 @@ fn add(shelf: &mut Shelf<'_>, standing: &mut Standing, record: &Record) -> Resul
     shelf.add((JstDate::of(record.transfer.reserved_at).to_number(), standing.sequence), record)
 }
 
-fn forget(shelf: &mut Shelf<'_>, before: JstDate, at: Timestamp) -> Result<(), Failure> {
+fn forget_transfers(shelf: &mut Shelf<'_>, before: JstDate) -> Result<(), Failure> {
     let mut from = Some((0, 0));
     while let Some(place) = from {
         from = shelf.prune_transfers(place, before, PRUNED_AT_ONCE)?;
     }
+    Ok(())
+}
+
+fn forget_entries(shelf: &mut Shelf<'_>, before: Timestamp) -> Result<(), Failure> {
     for (owner, key, kept) in shelf.entries()? {
-        if !kept.lives(at) {
+        if !kept.lives(before) {
             shelf.remove_entry(&owner, &key)?;
         }
     }

@@ -47,9 +47,13 @@ function free.status()
 end
 
 -- Forgets settled transfers accepted before a day, looking at no more than so many from a place on, and the sums of
--- such days. What is open stays. The place to go on from, if there is more.
+-- such days. What is open stays. The place to go on from, if there is more. What is old is counted in days on which
+-- transfers came, so that a clock that leaps ahead does not cut off a day that is still to come back.
 function verbs.prune()
-  local before, from_day, from_sequence, most = ARGV[6], tonumber(ARGV[7]), ARGV[8], tonumber(ARGV[9])
+  local before, from_day, from_sequence, most = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8], tonumber(ARGV[9])
+  local followed = call('ZREVRANGE', days, ARGV[10], ARGV[10])[1]
+  if not followed then return {} end
+  before = digits(math.min(before, tonumber(followed)))
   for _, day in ipairs(call('ZRANGEBYSCORE', sum_days, '-inf', '(' .. before, 'LIMIT', 0, most)) do
     call('UNLINK', base .. 'sums:' .. day)
     call('ZREM', sum_days, day)

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use super::super::{Opened, Redis, Server, Settings, Surroundings};
 use crate::domain::ManualClock;
 use crate::operator::metrics::Metrics;
+use crate::store::contract::stand::RETENTION_DAYS;
 
 /// Starts the server, tells its process ID, and ends it when our end of the pipe is closed: also when we are killed. Ends with
 /// the server, so that one that cannot start is no riddle.
@@ -179,7 +180,7 @@ pub(crate) fn settings(servers: &[&RunningServer], prefix: &str, journal: &Path)
         prefix: prefix.to_owned(),
         response_timeout: Duration::from_secs(2),
         replicas: 0,
-        retention_days: 400,
+        retention_days: RETENTION_DAYS,
     }
 }
 
