@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::config::Config;
 use crate::domain::Clock;
 use crate::operator::audit::{self, Action, Audit, OpenError, Record, StoreMark, ToldLast, TransferState};
@@ -10,7 +12,7 @@ use crate::operator::metrics::Metrics;
 use crate::policy::activity::Activity;
 use crate::policy::alarms;
 use crate::policy::reserve::Treasury;
-use crate::store::ledger::{Mark, State, StoreError, Transfer};
+use crate::store::ledger::{Known, Mark, State, StoreError, Transfer};
 use crate::store::{self, Ledger, embedded, redis};
 
 /// Why money cannot be opened.
@@ -58,8 +60,14 @@ impl Money {
             return Ok(Self { ledger: None, audit, memory: Arc::default() });
         }
         let told = config.audit.as_ref().map(|settings| ToldLast::read(&settings.file)).transpose()?.flatten();
-        let Opened { ledger, recovered, settled } = open_store(config, metrics, clock, (&audit, told.as_ref()))?;
-        compare(&ledger, audit.last_store())?;
+        let known = match (&config.audit, audit.last_store()) {
+            (None, _) => Known::NoLog,
+            (Some(_), None) => Known::Nothing,
+            (Some(_), Some(mark)) => Known::Store(Mark { store: Arc::clone(&mark.id), sequence: mark.sequence }),
+        };
+        let settled_since = told.as_ref().map(ToldLast::since);
+        let Opened { ledger, recovered, settled } = open_store(config, metrics, clock, &known, settled_since)?;
+        compare(&ledger, &known)?;
         if let Some(reason) = ledger.awaits_acceptance() {
             tracing::error!(%reason, "the store waits for an operator to accept it: no money moves");
         }
@@ -74,6 +82,7 @@ impl Money {
             metrics.count_transfer(transfer.state.word(), transfer.amount);
             tell(transfer, audit::GATEWAY_ENDED, &ledger, &audit);
         }
+        ledger.tell_marks(&audit);
         // Before the first customer comes. Where the disk refuses, the log is not writable and has told why.
         let _ = audit.flush();
         Ok(Self { ledger: Some(ledger), audit, memory: Arc::default() })
@@ -119,9 +128,9 @@ fn open_store(
     config: &Config,
     metrics: &Arc<Metrics>,
     clock: &Arc<dyn Clock>,
-    (audit, told): (&Audit, Option<&ToldLast>),
+    known: &Known,
+    settled_since: Option<Timestamp>,
 ) -> Result<Opened, MoneyError> {
-    let settled_since = told.map(ToldLast::since);
     match &config.store {
         store::Settings::Embedded { path, retention_days } => {
             make_directory_of(path)?;
@@ -139,7 +148,7 @@ fn open_store(
             let usual = redis::Surroundings::new(Arc::clone(metrics), Arc::clone(clock));
             let around = redis::Surroundings {
                 clock_tolerance: tolerance.unwrap_or(usual.clock_tolerance),
-                known: audit.last_store().map(|known| Mark { store: Arc::clone(&known.id), sequence: known.sequence }),
+                known: known.clone(),
                 settled_since,
                 ..usual
             };
@@ -150,15 +159,8 @@ fn open_store(
 }
 
 /// Whether the store is the one that the audit log knows, and no older.
-fn compare(ledger: &Ledger, known: Option<&StoreMark>) -> Result<(), StoreError> {
-    let (Some(known), mark) = (known, ledger.mark()) else { return Ok(()) };
-    let reason = if *known.id != *mark.store {
-        format!("the audit log knows the store {}, this is {}", known.id, mark.store)
-    } else if mark.sequence < known.sequence {
-        format!("the audit log knows reservation {}, the store has come to {}", known.sequence, mark.sequence)
-    } else {
-        return Ok(());
-    };
+fn compare(ledger: &Ledger, known: &Known) -> Result<(), StoreError> {
+    let Some(reason) = known.doubts(&ledger.mark()) else { return Ok(()) };
     // Opening happens outside of any runtime.
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.map_err(|error| StoreError::Unavailable(error.to_string()))?;

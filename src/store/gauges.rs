@@ -1,11 +1,12 @@
 //! What the one who writes lets everybody see without asking it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use prometheus::{Histogram, IntGauge};
 
+use crate::operator::audit::{Audit, StoreMark};
 use crate::operator::metrics::Metrics;
 use crate::store::ledger::{Counts, State, StoreError};
 
@@ -19,6 +20,8 @@ pub(super) struct Gauges {
     reason: Mutex<String>,
     /// Why an operator must accept the store.
     not_accepted: Mutex<Option<Arc<str>>>,
+    /// Whose the sequence is, and where it is told.
+    told: OnceLock<(Arc<str>, Audit)>,
     shown_reserved: IntGauge,
     shown_unknown: IntGauge,
     shown_available: IntGauge,
@@ -37,6 +40,7 @@ impl Gauges {
             unknown: AtomicU64::new(0),
             reason: Mutex::new(String::new()),
             not_accepted: Mutex::new(None),
+            told: OnceLock::new(),
             shown_reserved: shown(State::Reserved),
             shown_unknown: shown(State::Unknown),
             shown_available: metrics.ledger_available.with_label_values(no_labels),
@@ -48,14 +52,33 @@ impl Gauges {
 
     /// After a transaction.
     pub fn publish(&self, sequence: u64, counts: Counts, not_accepted: Option<&str>, committed_in: Option<Duration>) {
-        self.sequence.store(sequence, Ordering::Release);
+        let before = self.sequence.swap(sequence, Ordering::AcqRel);
         self.reserved.store(counts.reserved, Ordering::Release);
         self.unknown.store(counts.unknown, Ordering::Release);
         self.publish_acceptance(not_accepted);
         self.shown_reserved.set(i64::try_from(counts.reserved).unwrap_or(i64::MAX));
         self.shown_unknown.set(i64::try_from(counts.unknown).unwrap_or(i64::MAX));
+        if sequence > before && not_accepted.is_none() {
+            self.tell_mark();
+        }
         if let Some(duration) = committed_in {
             self.commit_seconds.observe(duration.as_secs_f64());
+        }
+    }
+
+    /// From now on, tells the audit log how far the store has come, before anybody hears of what brought it there.
+    pub fn tell_marks(&self, store: Arc<str>, audit: &Audit) {
+        // A second one would be the same.
+        let _ = self.told.set((store, audit.clone()));
+        if self.awaits_acceptance().is_none() {
+            self.tell_mark();
+        }
+    }
+
+    /// A store that waits to be accepted must not become the one that the audit log knows.
+    fn tell_mark(&self) {
+        if let Some((store, audit)) = self.told.get() {
+            audit.note_store(StoreMark { id: Arc::clone(store), sequence: self.sequence() });
         }
     }
 

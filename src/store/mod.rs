@@ -21,6 +21,7 @@ use self::ledger::{
     State, Statement, StoreError, Transfer, Verdict,
 };
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
+use crate::operator::audit::Audit;
 
 /// `[store]` as values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -243,6 +244,14 @@ impl Ledger {
         match self {
             Self::Embedded(ledger) => ledger.mark(),
             Self::Redis(ledger) => ledger.mark(),
+        }
+    }
+
+    /// From now on, tells the audit log how far it has come (LIM-41); a store that waits to be accepted tells nothing.
+    pub fn tell_marks(&self, audit: &Audit) {
+        match self {
+            Self::Embedded(ledger) => ledger.tell_marks(audit),
+            Self::Redis(ledger) => ledger.tell_marks(audit),
         }
     }
 

@@ -111,6 +111,8 @@ pub(super) enum Notice<'a> {
     Recovered(&'a Torn),
     /// A new file goes on with the chain of one that was moved away.
     Rotated { store: Option<&'a StoreMark> },
+    /// The ledger has come so far, and no transfer has told it yet.
+    Reached { store: &'a StoreMark },
     /// Records that the quota, or a full disk, left out.
     Suppressed(u64),
 }
@@ -123,6 +125,7 @@ impl Notice<'_> {
             Self::Stopped => ("stopped", "process", Outcome::Success),
             Self::Recovered(_) => (RECOVERED, "file", Outcome::Success),
             Self::Rotated { .. } => ("rotated", "file", Outcome::Success),
+            Self::Reached { .. } => ("store_reached", "database", Outcome::Success),
             Self::Suppressed(_) => ("suppressed", "file", Outcome::Unknown),
         };
         let mut line = Line::begin(out, at, action, category, outcome);
@@ -138,6 +141,7 @@ impl Notice<'_> {
                 line.plain(name::TORN_DIGEST, Some(torn.digest));
             }
             Self::Rotated { store } => line.store(*store),
+            Self::Reached { store } => line.store(Some(store)),
             Self::Suppressed(records) => line.number("sekisho.audit.suppressed", Some(*records)),
         }
     }

@@ -196,6 +196,15 @@ impl Audit {
         }
     }
 
+    /// Leaves word how far the ledger has come (LIM-41). A transfer tells it when it ends; one that never ends must not be
+    /// forgotten with an older copy of the store. It is told once a second at most.
+    pub fn note_store(&self, mark: StoreMark) {
+        match &self.0 {
+            Mode::Off => {}
+            Mode::On(log) => log.queue.note_store(mark),
+        }
+    }
+
     /// Records what would have been refused; of many that are alike the first, and how many there were.
     pub fn observe(&self, seen: &Observation<'_>) {
         let Mode::On(log) = &self.0 else { return };

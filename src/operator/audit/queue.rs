@@ -12,12 +12,14 @@ use jiff::Timestamp;
 
 use super::Unwritten;
 use super::file::{RotateError, Rotation};
-use super::record::{Action, Importance, Record};
+use super::record::{Action, Importance, Record, StoreMark};
 use crate::operator::metrics::AuditMetrics;
 
 /// Records that wait here are written with one system call. It also bounds how often a worker has to wake the writer.
 const GATHER: Duration = Duration::from_millis(5);
 const SECOND: Duration = Duration::from_secs(1);
+/// How often it is told how far the ledger has come, where no transfer tells it.
+const BETWEEN_MARKS: Duration = SECOND;
 
 /// What the disk allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub(super) struct Taken {
     pub records: Vec<(Timestamp, Record)>,
     /// Records left out since the last time, if it is time to say so.
     pub suppressed: u64,
+    /// How far the ledger has come, if it is time to say so.
+    pub store: Option<StoreMark>,
     pub orders: Vec<Order>,
     pub closing: bool,
 }
@@ -63,6 +67,9 @@ struct State {
     records: Vec<(Timestamp, Record)>,
     suppressed: u64,
     suppressed_since: Instant,
+    store: Option<StoreMark>,
+    /// The next time that the store may be told.
+    tells_store_at: Instant,
     orders: Vec<Order>,
     notices: Window,
     strangers: Window,
@@ -106,6 +113,8 @@ impl Queue {
             records: Vec::new(),
             suppressed: 0,
             suppressed_since: began,
+            store: None,
+            tells_store_at: began,
             orders: Vec::new(),
             notices: Window { began, count: 0 },
             strangers: Window { began, count: 0 },
@@ -168,6 +177,17 @@ impl Queue {
         }
     }
 
+    /// Leaves word how far the ledger has come. The first one after a while is told at once, the next ones together.
+    pub fn note_store(&self, mark: StoreMark) {
+        let mut state = self.lock();
+        let is_first = state.store.replace(mark).is_none();
+        if is_first && state.idle {
+            state.idle = false;
+            drop(state);
+            self.work.notify_one();
+        }
+    }
+
     /// Hands an order to the writer; gives it back where there is none.
     pub fn order(&self, order: Order) -> Result<(), Order> {
         let mut state = self.lock();
@@ -194,8 +214,7 @@ impl Queue {
         state = gathered.unwrap_or_else(PoisonError::into_inner).0;
         loop {
             let now = Instant::now();
-            let told = state.tells_suppressed_at();
-            let until = [deadline, told].into_iter().flatten().min();
+            let until = [deadline, state.tells_suppressed_at(), state.tells_store_at()].into_iter().flatten().min();
             if state.is_urgent() || !state.records.is_empty() || until.is_some_and(|until| until <= now) {
                 break;
             }
@@ -209,14 +228,20 @@ impl Queue {
             };
         }
         state.idle = false;
-        let tells = state.is_urgent() || state.tells_suppressed_at().is_some_and(|at| at <= Instant::now());
+        let now = Instant::now();
+        let tells = state.is_urgent() || state.tells_suppressed_at().is_some_and(|at| at <= now);
         let tells = tells && state.condition == Condition::Good;
+        let tells_store = state.is_urgent() || state.tells_store_at().is_some_and(|at| at <= now);
         let taken = Taken {
             records: std::mem::replace(&mut state.records, emptied),
             suppressed: if tells { std::mem::take(&mut state.suppressed) } else { 0 },
+            store: if tells_store { state.store.take() } else { None },
             orders: std::mem::take(&mut state.orders),
             closing: state.closing,
         };
+        if taken.store.is_some() {
+            state.tells_store_at = now + BETWEEN_MARKS;
+        }
         if state.overfull {
             state.overfull = false;
             self.publish(&state);
@@ -268,6 +293,11 @@ impl State {
     /// Whether the writer should not wait for more.
     fn is_urgent(&self) -> bool {
         self.overfull || self.closing || !self.orders.is_empty()
+    }
+
+    /// When to write how far the ledger has come.
+    fn tells_store_at(&self) -> Option<Instant> {
+        self.store.is_some().then_some(self.tells_store_at)
     }
 
     /// When to write how many records were left out.

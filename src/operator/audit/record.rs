@@ -337,6 +337,11 @@ pub struct StoreMark {
 }
 
 impl StoreMark {
+    /// Whether it tells what is not known.
+    pub(super) fn is_further_than(&self, known: Option<&Self>) -> bool {
+        known.is_none_or(|known| known.id != self.id || known.sequence < self.sequence)
+    }
+
     /// What is known after `told`: the highest sequence of a store. Another store, or one that an operator accepted,
     /// replaces what was known. Workers do not record in the order of the sequence, so the last is not the highest.
     pub(super) fn learn(known: &mut Option<Self>, told: Self, accepted: bool) {

@@ -135,6 +135,11 @@ impl Writer {
                 Importance::Notice | Importance::Stranger => Unsynced::Notices,
             });
         }
+        if let Some(mark) = taken.store.take().filter(|mark| mark.is_further_than(self.store.as_ref())) {
+            StoreMark::learn(&mut self.store, mark.clone(), false);
+            self.seal_notice(&Notice::Reached { store: &mark });
+            self.unsynced = Unsynced::Money;
+        }
         if taken.suppressed > 0 {
             self.seal_notice(&Notice::Suppressed(taken.suppressed));
         }

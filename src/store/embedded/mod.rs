@@ -49,6 +49,7 @@ use super::gauges::Gauges;
 use super::ledger::{Counts, Decision, Entered, Entry, Mark, Order, Renewal, Settlement, State, StoreError, Transfer};
 use super::reply::{self, Answer, Reply};
 use crate::domain::{ContractId, Yen};
+use crate::operator::audit::Audit;
 use crate::operator::metrics::Metrics;
 
 /// Sums go back at least so far, whatever is configured (LIM-22).
@@ -244,6 +245,11 @@ impl Embedded {
     /// Which store this is, and how far it has come.
     pub fn mark(&self) -> Mark {
         Mark { store: Arc::clone(&self.0.store), sequence: self.0.gauges.sequence() }
+    }
+
+    /// From now on, tells the audit log how far it has come.
+    pub fn tell_marks(&self, audit: &Audit) {
+        self.0.gauges.tell_marks(Arc::clone(&self.0.store), audit);
     }
 
     /// Whether the last transaction succeeded.

@@ -75,6 +75,38 @@ pub struct Mark {
     pub sequence: u64,
 }
 
+/// What the audit log knows of the store that was used last (LIM-41).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Known {
+    /// Nothing keeps an audit log.
+    NoLog,
+    /// No store is named in it.
+    Nothing,
+    /// This one.
+    Store(Mark),
+}
+
+impl Known {
+    /// Why a store cannot be taken for that one as it was left. Where nothing was recorded, nothing can be forgotten.
+    pub fn doubts(&self, found: &Mark) -> Option<String> {
+        match self {
+            Self::NoLog => None,
+            Self::Nothing if found.sequence == 0 => None,
+            Self::Nothing => Some(format!("the audit log knows no store, this one has come to {}", found.sequence)),
+            Self::Store(known) if known.store != found.store => {
+                let both_are_new = known.sequence == 0 && found.sequence == 0;
+                (!both_are_new)
+                    .then(|| format!("the audit log knows the store {}, this is {}", known.store, found.store))
+            }
+            Self::Store(known) if found.sequence < known.sequence => {
+                let (known, found) = (known.sequence, found.sequence);
+                Some(format!("the audit log knows reservation {known}, the store has come to {found}"))
+            }
+            Self::Store(_) => None,
+        }
+    }
+}
+
 /// How many transfers are not settled for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {

@@ -72,7 +72,7 @@ pub use self::verbs::Transfers;
 use super::embedded::desk;
 use super::embedded::shelf::Failure;
 use super::gauges::Gauges;
-use super::ledger::{Counts, Mark, Transfer};
+use super::ledger::{Counts, Known, Transfer};
 use crate::domain::Clock;
 use crate::operator::metrics::Metrics;
 
@@ -143,7 +143,7 @@ pub struct Surroundings {
     /// How far the clock of Redis may be from it before money is refused (LIM-22).
     pub clock_tolerance: Duration,
     /// What the audit log knows of the journal; one that has not come so far waits for an operator (LIM-41).
-    pub known: Option<Mark>,
+    pub known: Known,
     /// What the journal knows to be settled from then on is told at the start.
     pub settled_since: Option<Timestamp>,
     /// How many may wait; who comes then is refused at once.
@@ -163,7 +163,7 @@ impl Surroundings {
             metrics,
             clock,
             clock_tolerance: Duration::from_secs(5),
-            known: None,
+            known: Known::NoLog,
             settled_since: None,
             max_queue: 4096,
             retry: Duration::from_secs(1),
@@ -230,7 +230,7 @@ impl Redis {
             .map_err(|failure| unusable(path(), failure))?;
         let journal::Found { recovered, settled, is_new } = found;
         let mark = journal.mark();
-        if let Some(reason) = around.known.as_ref().and_then(|known| is_older(known, &mark)) {
+        if let Some(reason) = around.known.doubts(&mark) {
             let changes = [Change::NotAccepted(Some(reason))];
             journal.write(&changes).map_err(|failure| unusable(path(), failure))?;
         }
@@ -272,17 +272,6 @@ impl Redis {
         let recovered = first.recv().unwrap_or_default();
         let shared = Shared { queue, gauges, store: mark.store, max_queue, thread: Mutex::new(Some(thread)) };
         Ok(Opened { ledger: Self(Arc::new(shared)), recovered, settled, is_new })
-    }
-}
-
-/// Why a journal is not the one that is known, or older (LIM-41).
-fn is_older(known: &Mark, found: &Mark) -> Option<String> {
-    if known.store != found.store {
-        Some(format!("the audit log knows the store {}, this is {}", known.store, found.store))
-    } else if found.sequence < known.sequence {
-        Some(format!("the audit log knows reservation {}, the store has come to {}", known.sequence, found.sequence))
-    } else {
-        None
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::mpsc::error::SendError;
 use super::operation::Operation;
 use super::{Redis, Shared};
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
+use crate::operator::audit::Audit;
 use crate::store::embedded::shelf::Place;
 use crate::store::ledger::{
     Addition, CorrectError, Counts, Decision, Entered, Entry, Mark, Member, Order, ReconcileError, Renewal, Settlement,
@@ -180,6 +181,11 @@ impl Redis {
     /// Which journal this is, and how far it has come: what this gateway must be able to tell Redis again.
     pub fn mark(&self) -> Mark {
         Mark { store: Arc::clone(&self.0.store), sequence: self.0.gauges.sequence() }
+    }
+
+    /// From now on, tells the audit log how far it has come.
+    pub fn tell_marks(&self, audit: &Audit) {
+        self.0.gauges.tell_marks(Arc::clone(&self.0.store), audit);
     }
 
     /// Whether money may move.

@@ -66,3 +66,48 @@ fn a_new_file_remembers_the_store() {
     drop(audit);
     assert_eq!(last_store(&bench), Some(("one".into(), 9)));
 }
+
+fn mark(sequence: u64) -> StoreMark {
+    StoreMark { id: "one".into(), sequence }
+}
+
+#[test]
+fn how_far_a_ledger_has_come_is_told_before_any_of_its_transfers_has_ended() {
+    let bench = Bench::new();
+    let audit = bench.open();
+    audit.note_store(mark(0));
+    audit.flush().unwrap();
+    for sequence in 1..=3 {
+        audit.note_store(mark(sequence));
+    }
+    audit.flush().unwrap();
+    assert_eq!(bench.actions(), ["started", "store_reached", "store_reached"]);
+    assert_eq!(last_sequence_written(&bench), 3);
+    // Where a transfer tells it, nothing else does.
+    audit.record(told("one", 4));
+    audit.note_store(mark(4));
+    audit.flush().unwrap();
+    assert_eq!(bench.actions().last().unwrap(), "transfer");
+    drop(audit);
+    assert_eq!(last_store(&bench), Some(("one".into(), 4)));
+}
+
+/// Nobody asks for it: the first one is written at once, the next ones together.
+#[test]
+fn how_far_a_ledger_has_come_is_written_by_itself() {
+    let bench = Bench::new();
+    let audit = bench.open();
+    for sequence in 1..=200 {
+        audit.note_store(mark(sequence));
+    }
+    while last_sequence_written(&bench) < 200 {
+        thread::yield_now();
+    }
+    let lines = bench.actions().iter().filter(|action| *action == "store_reached").count();
+    assert!(lines <= 2, "{lines}");
+    drop(audit);
+}
+
+fn last_sequence_written(bench: &Bench) -> u64 {
+    bench.records().iter().filter_map(|record| record["sekisho.store.sequence"].as_u64()).max().unwrap_or(0)
+}

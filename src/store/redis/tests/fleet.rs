@@ -6,7 +6,7 @@ use super::super::{Redis, Surroundings};
 use super::server;
 use super::site::{Site, available, granted, now, order, over, refused, settlement, state, unavailable, used};
 use crate::store::contract::stand::{noon, run};
-use crate::store::ledger::{Decision, Mark, Outcome, ReconcileError, State, StoreError, Verdict};
+use crate::store::ledger::{Decision, Known, Mark, Outcome, ReconcileError, State, StoreError, Verdict};
 
 /// A32: 200 orders over two gateways.
 #[test]
@@ -165,7 +165,7 @@ fn an_older_journal_waits_for_an_operator() {
         gateway.close().await;
         drop(gateway);
         fs::copy(site.path("older"), site.path("a")).unwrap();
-        let around = Surroundings { known: Some(Mark { store, ..known }), ..server::surroundings(at) };
+        let around = Surroundings { known: Known::Store(Mark { store, ..known }), ..server::surroundings(at) };
         let opened = Redis::open(&site.settings("a"), around, at).unwrap();
         // Redis still knew it.
         assert!(opened.recovered.iter().any(|transfer| transfer.id == forgotten.id));
