@@ -77,6 +77,8 @@ async fn a_gateway_that_was_killed_is_written_off_and_harmless_when_it_comes_bac
     assert_eq!(fleet.payer(lost.address).transfer(60_000_000).await, Said::done());
     let mut hanako = fleet.payer(fleet.stays.address());
     assert_eq!(hanako.transfer(10_000_000).await, Said::done());
+    let log = fleet.directory.path().join("state/audit.jsonl");
+    eventually("its audit log", async || records(&log, "transfer"), |told| !told.is_empty()).await;
     lost.kill();
     fleet.redis.flush();
 
@@ -112,7 +114,7 @@ async fn a_gateway_that_was_killed_is_written_off_and_harmless_when_it_comes_bac
     assert_eq!(told, [(here.as_str(), &"failure".into()), (nobody, &"failure".into()), (&gone, &"success".into())]);
     assert_eq!(acts[2]["event.reason"], "its disk is lost");
     assert!(acts[2]["sekisho.operator"].as_str().unwrap().starts_with("hana (uid "));
-    assert!(records(&fleet.directory.path().join("state/audit.jsonl"), "transfer")[0]["sekisho.store.id"] == *gone);
+    assert!(records(&log, "transfer")[0]["sekisho.store.id"] == *gone);
 
     // It comes back after all: what it remembers counts again, and nothing is lost or moved twice.
     let back = Program::start(&fleet.files).await;
