@@ -52,6 +52,7 @@ fn inspect(
         date: Some(("date".to_owned(), DateFormat::Digits)),
         transaction: Some("txn".to_owned()),
         token: Some("token".to_owned()),
+        payee: None,
         parameters: vec![("do".to_owned(), ParameterValue::Is("go".to_owned()))],
     });
     let rules = rules.expect("the rules are fixed");
