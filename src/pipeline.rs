@@ -11,7 +11,7 @@
 //! | [`Admitted`](crate::policy::rate_limit::Admitted) | not too often | `RateLimits::admit` |
 //! | [`Inspected`] | its body has one meaning, where that matters | `inspect` |
 //! | [`Watched`](crate::policy::alarms::Watched) | looked at for alarms | `watch` |
-//! | [`Reserved`](crate::policy::reserve::Reserved) | the ledger grants it, where it moves money | `reserve` |
+//! | [`Reserved`] | the ledger grants it, where it moves money | `reserve` |
 //! | [`Sealed`](crate::upstream::seal::Sealed) | scrubbed, told who sends it, signed | `Sealer::seal` |
 //! | [`Answered`](crate::upstream::settle::Answered) | the bank has answered | `Forward::send` |
 //!
@@ -30,6 +30,15 @@
 //! use sekisho::policy::{rate_limit::Admitted, reserve::reserve};
 //! async fn skip_inspection(admitted: Admitted) {
 //!     let _ = reserve(None, admitted, &sekisho::domain::RequestId::new()).await;
+//! }
+//! ```
+//!
+//! nor has one that the alarms did not see:
+//!
+//! ```compile_fail,E0308
+//! use sekisho::policy::{inspect::Inspected, reserve::reserve};
+//! async fn skip_the_alarms(inspected: Inspected) {
+//!     let _ = reserve(None, inspected, &sekisho::domain::RequestId::new()).await;
 //! }
 //! ```
 //!
