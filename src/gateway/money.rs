@@ -13,7 +13,7 @@ use crate::policy::activity::Activity;
 use crate::policy::alarms;
 use crate::policy::reserve::Treasury;
 use crate::store::ledger::{Known, Mark, State, StoreError, Transfer};
-use crate::store::{self, Ledger, embedded, redis};
+use crate::store::{self, Ledger, Opened, embedded, redis};
 
 /// Why money cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +66,7 @@ impl Money {
             (Some(_), Some(mark)) => Known::Store(Mark { store: Arc::clone(&mark.id), sequence: mark.sequence }),
         };
         let settled_since = told.as_ref().map(ToldLast::since);
-        let Opened { ledger, recovered, settled } = open_store(config, metrics, clock, &known, settled_since)?;
+        let Opened { ledger, recovered, settled, .. } = open_store(config, metrics, clock, &known, settled_since)?;
         compare(&ledger, &known)?;
         if let Some(reason) = ledger.awaits_acceptance() {
             tracing::error!(%reason, "the store waits for an operator to accept it: no money moves");
@@ -116,13 +116,6 @@ impl Money {
     }
 }
 
-/// A store, and what the last process left behind in it.
-struct Opened {
-    ledger: Ledger,
-    recovered: Vec<Transfer>,
-    settled: Vec<Transfer>,
-}
-
 /// Opens the store.
 fn open_store(
     config: &Config,
@@ -139,8 +132,7 @@ fn open_store(
                 settled_since,
                 ..embedded::Settings::new(path.clone(), Arc::clone(metrics))
             };
-            let embedded::Opened { ledger, recovered, settled, .. } = embedded::Embedded::open(&settings, clock.now())?;
-            Ok(Opened { ledger: Ledger::Embedded(ledger), recovered, settled })
+            Ok(embedded::open(&settings, clock.now())?)
         }
         store::Settings::Redis(settings) => {
             make_directory_of(&settings.journal)?;
@@ -152,8 +144,7 @@ fn open_store(
                 settled_since,
                 ..usual
             };
-            let redis::Opened { ledger, recovered, settled, .. } = redis::Redis::open(settings, around, clock.now())?;
-            Ok(Opened { ledger: Ledger::Redis(ledger), recovered, settled })
+            Ok(redis::open(settings, around, clock.now())?)
         }
     }
 }

@@ -328,8 +328,7 @@ impl Learning {
         let Self { treasury, contract, limit } = self;
         let at = treasury.clock.now();
         if treasury.alarms.raised_limit.is_some() {
-            let statement = treasury.ledger.statement(contract.clone(), Arc::default(), JstDate::of(at)).await;
-            let before = statement.ok().and_then(|statement| statement.own_limit);
+            let before = treasury.ledger.own_limit(contract.clone()).await.ok().flatten();
             treasury.memory.note_limit(&contract, before, limit, at);
         }
         treasury.ledger.learn_own_limit(contract, Some(limit), at).await.map_err(refusal_of)

@@ -1,25 +1,39 @@
 //! What must not be forgotten: the ledger of transfers.
 //!
-//! [`ledger`] says what is asked of it and what it promises; each store beside it keeps the promises in its own way,
-//! and the same tests hold all of them to it.
+//! ```text
+//! requests ─ reserve, enter ─┐                     ┌ embedded: a thread, and a file of this gateway
+//! pipeline ─ settle ─────────┼─▶ inbox ─▶ keeper ──┤
+//! operators ─ reconcile … ───┘                     └ redis: a task, and a server that gateways share
+//! ```
+//!
+//! [`ledger`] says what is asked of it and what it promises. [`Ledger`] asks; each keeper keeps the promises in its own
+//! way, and the same tests hold all of them to it.
 
 #[cfg(test)]
 mod contract;
 pub mod embedded;
 mod gauges;
+mod inbox;
 pub mod ledger;
+mod operation;
 pub mod redis;
 mod reply;
 
+use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use jiff::Timestamp;
 
+use self::gauges::Gauges;
+use self::inbox::Inbox;
 use self::ledger::{
-    Addition, CorrectError, Counts, Decision, Entered, Entry, Mark, Member, Order, ReconcileError, Renewal, Settlement,
-    State, Statement, StoreError, Transfer, Verdict,
+    Addition, CorrectError, Counts, Decision, Entered, Entry, Mark, Member, Order, Place, ReconcileError, Renewal,
+    Settlement, State, Statement, StoreError, Transfer, Verdict,
 };
+use self::operation::{Asker, Operation};
+use self::reply::{Answer, Reply};
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::operator::audit::Audit;
 
@@ -37,22 +51,37 @@ pub enum Settings {
     Redis(redis::Settings),
 }
 
-/// The ledger of transfers, in the store that the institution chose.
+/// The ledger of transfers. Copies are the same ledger; it is closed with the last one.
 #[derive(Debug, Clone)]
-pub enum Ledger {
-    /// In a file of this gateway.
-    Embedded(embedded::Embedded),
-    /// In a server that several gateways share.
-    Redis(redis::Redis),
+pub struct Ledger(Arc<Shared>);
+
+struct Shared {
+    inbox: Arc<Inbox>,
+    gauges: Arc<Gauges>,
+    /// The store's name; of one that several gateways share, that of this gateway's journal.
+    store: Arc<str>,
+    is_shared: bool,
+    max_queue: usize,
+    keeper: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// An export, read in chunks.
+/// A ledger that was just opened.
 #[derive(Debug)]
-pub enum Transfers {
-    /// From a file of this gateway.
-    Embedded(embedded::Transfers),
-    /// From a server that several gateways share.
-    Redis(redis::Transfers),
+pub struct Opened {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// What this gateway had reserved when its last process ended, and is unknown now.
+    pub recovered: Vec<Transfer>,
+    /// What it had settled before, since the moment that was asked for.
+    pub settled: Vec<Transfer>,
+    /// Whether there was nothing before (LIM-41).
+    pub is_new: bool,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger").field("store", &self.store).field("gauges", &self.gauges).finish_non_exhaustive()
+    }
 }
 
 impl Ledger {
@@ -62,18 +91,20 @@ impl Ledger {
     /// # Errors
     /// Then the order must not be forwarded.
     pub async fn reserve(&self, order: Order) -> Result<Decision, StoreError> {
-        match self {
-            Self::Embedded(ledger) => ledger.reserve(order).await,
-            Self::Redis(ledger) => ledger.reserve(order).await,
-        }
+        self.admit()?;
+        let (reply, answer) = reply::expect();
+        let asker = Asker::new();
+        let withdrawal = Some((order.withdrawal("abandoned"), asker));
+        let mut waiting = Waiting { answer, withdrawal, ledger: self };
+        self.push(Operation::Reserve(Box::new(order), asker, reply));
+        let heard = (&mut waiting.answer).await;
+        waiting.withdrawal = None;
+        heard.unwrap_or_else(|_| Err(self.0.gauges.unavailable()))
     }
 
     /// Settles a transfer without waiting. It is not lost while the process lives.
     pub fn settle(&self, settlement: Settlement) {
-        match self {
-            Self::Embedded(ledger) => ledger.settle(settlement),
-            Self::Redis(ledger) => ledger.settle(settlement),
-        }
+        self.push(Operation::Settle(settlement, None));
     }
 
     /// Settles a transfer, and tells where it stands then; `None` where nothing was recorded under its ID.
@@ -81,10 +112,7 @@ impl Ledger {
     /// # Errors
     /// When it is not durable yet. It is not lost: it is written as soon as the store answers again.
     pub async fn settle_and_wait(&self, settlement: Settlement) -> Result<Option<State>, StoreError> {
-        match self {
-            Self::Embedded(ledger) => ledger.settle_and_wait(settlement).await,
-            Self::Redis(ledger) => ledger.settle_and_wait(settlement).await,
-        }
+        self.ask_anyway(|reply| Operation::Settle(settlement, Some(reply))).await
     }
 
     /// Keeps an amount that another screen will commit, durably.
@@ -92,19 +120,13 @@ impl Ledger {
     /// # Errors
     /// Then the entry must not be forwarded.
     pub async fn enter(&self, entry: Entry) -> Result<Entered, StoreError> {
-        match self {
-            Self::Embedded(ledger) => ledger.enter(entry).await,
-            Self::Redis(ledger) => ledger.enter(entry).await,
-        }
+        self.ask(|reply| Operation::Enter(Box::new(entry), reply)).await
     }
 
     /// A login ID was active: its entries live on from then, where their term says so. Nobody waits for it. Whoever asks
     /// while the ledger [is not available](Self::is_available) asks again.
     pub fn renew(&self, renewal: Renewal) {
-        match self {
-            Self::Embedded(ledger) => ledger.renew(renewal),
-            Self::Redis(ledger) => ledger.renew(renewal),
-        }
+        self.push(Operation::Renew(renewal));
     }
 
     /// Keeps a customer's own limit; `None` where there is none any more.
@@ -117,10 +139,15 @@ impl Ledger {
         own: Option<Yen>,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        match self {
-            Self::Embedded(ledger) => ledger.learn_own_limit(contract, own, at).await,
-            Self::Redis(ledger) => ledger.learn_own_limit(contract, own, at).await,
-        }
+        self.ask(|reply| Operation::Learn(contract, own, at, reply)).await
+    }
+
+    /// A customer's own limit, as it was learned last.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn own_limit(&self, contract: ContractId) -> Result<Option<Yen>, StoreError> {
+        self.ask(|reply| Operation::OwnLimit(contract, reply)).await
     }
 
     /// What an operator found out about an unknown transfer.
@@ -134,10 +161,7 @@ impl Ledger {
         reason: String,
         at: Timestamp,
     ) -> Result<Transfer, ReconcileError> {
-        match self {
-            Self::Embedded(ledger) => ledger.reconcile(id, verdict, reason, at).await,
-            Self::Redis(ledger) => ledger.reconcile(id, verdict, reason, at).await,
-        }
+        self.ask(|reply| Operation::Reconcile(id, verdict, reason.into(), at, reply)).await
     }
 
     /// Keeps an order that the bank executed by hand (LIM-28). A second one with the same ID changes nothing.
@@ -145,10 +169,7 @@ impl Ledger {
     /// # Errors
     /// When the store cannot answer.
     pub async fn add(&self, addition: Addition) -> Result<Transfer, StoreError> {
-        match self {
-            Self::Embedded(ledger) => ledger.add(addition).await,
-            Self::Redis(ledger) => ledger.add(addition).await,
-        }
+        self.ask(|reply| Operation::Add(Box::new(addition), reply)).await
     }
 
     /// What an operator found out about a transfer that was settled the other way (LIM-28).
@@ -162,10 +183,7 @@ impl Ledger {
         reason: String,
         at: Timestamp,
     ) -> Result<Transfer, CorrectError> {
-        match self {
-            Self::Embedded(ledger) => ledger.correct(id, verdict, reason, at).await,
-            Self::Redis(ledger) => ledger.correct(id, verdict, reason, at).await,
-        }
+        self.ask(|reply| Operation::Correct(id, verdict, reason.into(), at, reply)).await
     }
 
     /// An operator takes this store and the present clock for the right ones (LIM-41). Sums stay what they are.
@@ -173,24 +191,18 @@ impl Ledger {
     /// # Errors
     /// When the store cannot answer.
     pub async fn accept(&self, at: Timestamp) -> Result<(), StoreError> {
-        match self {
-            Self::Embedded(ledger) => ledger.accept(at).await,
-            Self::Redis(ledger) => ledger.accept(at).await,
-        }
+        self.ask_anyway(|reply| Operation::Accept(at, reply)).await
     }
 
     /// Refuses money, also after a restart, until an operator accepts the store (LIM-41).
     ///
     /// # Errors
-    /// When the store cannot answer.
+    /// When it cannot be written.
     pub async fn require_acceptance(&self, reason: String) -> Result<(), StoreError> {
-        match self {
-            Self::Embedded(ledger) => ledger.require_acceptance(reason).await,
-            Self::Redis(ledger) => ledger.require_acceptance(reason).await,
-        }
+        self.ask_anyway(|reply| Operation::RequireAcceptance(reason, reply)).await
     }
 
-    /// A contract's day.
+    /// A contract's day, with all that was asked for before.
     ///
     /// # Errors
     /// When the store cannot answer.
@@ -200,10 +212,7 @@ impl Ledger {
         members: Arc<[LoginId]>,
         day: JstDate,
     ) -> Result<Statement, StoreError> {
-        match self {
-            Self::Embedded(ledger) => ledger.statement(contract, members, day).await,
-            Self::Redis(ledger) => ledger.statement(contract, members, day).await,
-        }
+        self.ask(|reply| Operation::Statement(contract, members, day, reply)).await
     }
 
     /// One transfer.
@@ -211,88 +220,63 @@ impl Ledger {
     /// # Errors
     /// When the store cannot answer.
     pub async fn transfer(&self, id: TransferId) -> Result<Option<Transfer>, StoreError> {
-        match self {
-            Self::Embedded(ledger) => ledger.transfer(id).await,
-            Self::Redis(ledger) => ledger.transfer(id).await,
-        }
+        self.ask(|reply| Operation::Transfer(id, reply)).await
     }
 
-    /// Every unknown transfer, in the order of their reservation.
+    /// Every unknown transfer, in the order of their reservation; in a store that lost some, in the order in which they
+    /// were put back.
     ///
     /// # Errors
     /// When the store cannot answer.
     pub async fn unknown(&self) -> Result<Vec<Transfer>, StoreError> {
-        match self {
-            Self::Embedded(ledger) => ledger.unknown().await,
-            Self::Redis(ledger) => ledger.unknown().await,
+        let mut found = Vec::new();
+        let mut after = Some(0);
+        while let Some(sequence) = after {
+            let (mut some, next) = self.ask(|reply| Operation::Unknown(sequence, reply)).await?;
+            found.append(&mut some);
+            after = next;
         }
+        Ok(found)
     }
 
-    /// The transfers accepted from one day to another, both included, as they stand now.
-    ///
-    /// # Errors
-    /// When the store cannot answer.
-    pub async fn transfers(&self, from: JstDate, to: JstDate) -> Result<Transfers, StoreError> {
-        match self {
-            Self::Embedded(ledger) => Ok(Transfers::Embedded(ledger.transfers(from, to).await?)),
-            Self::Redis(ledger) => Ok(Transfers::Redis(ledger.transfers(from, to).await?)),
-        }
+    /// The transfers accepted from one day to another, both included.
+    pub fn transfers(&self, from: JstDate, to: JstDate) -> Transfers {
+        Transfers { ledger: self.clone(), next: Some((from.to_number(), 0)), to }
     }
 
     /// Which store this is, and how far it has come.
     pub fn mark(&self) -> Mark {
-        match self {
-            Self::Embedded(ledger) => ledger.mark(),
-            Self::Redis(ledger) => ledger.mark(),
-        }
+        Mark { store: Arc::clone(&self.0.store), sequence: self.0.gauges.sequence() }
     }
 
     /// From now on, tells the audit log how far it has come (LIM-41); a store that waits to be accepted tells nothing.
     pub fn tell_marks(&self, audit: &Audit) {
-        match self {
-            Self::Embedded(ledger) => ledger.tell_marks(audit),
-            Self::Redis(ledger) => ledger.tell_marks(audit),
-        }
+        self.0.gauges.tell_marks(Arc::clone(&self.0.store), audit);
     }
 
-    /// Whether the store took part the last time.
+    /// Whether money may move.
     pub fn is_available(&self) -> bool {
-        match self {
-            Self::Embedded(ledger) => ledger.is_available(),
-            Self::Redis(ledger) => ledger.is_available(),
-        }
+        self.0.gauges.is_available()
     }
 
-    /// Why money is refused; `None` where the store takes part.
+    /// Why it may not; `None` where it may.
     pub fn unavailable(&self) -> Option<StoreError> {
-        match self {
-            Self::Embedded(ledger) => ledger.unavailable(),
-            Self::Redis(ledger) => ledger.unavailable(),
-        }
+        (!self.is_available()).then(|| self.0.gauges.unavailable())
     }
 
     /// Whether other gateways may share the store.
     pub fn is_shared(&self) -> bool {
-        match self {
-            Self::Embedded(_) => false,
-            Self::Redis(_) => true,
-        }
+        self.0.is_shared
     }
 
     /// Why the store waits for an operator to accept it; `None` where it does not (LIM-41).
     pub fn awaits_acceptance(&self) -> Option<Arc<str>> {
-        match self {
-            Self::Embedded(ledger) => ledger.awaits_acceptance(),
-            Self::Redis(ledger) => ledger.awaits_acceptance(),
-        }
+        self.0.gauges.awaits_acceptance()
     }
 
-    /// How many transfers are not settled for good.
+    /// How many transfers are not settled for good, those of all gateways that share the store.
     pub fn counts(&self) -> Counts {
-        match self {
-            Self::Embedded(ledger) => ledger.counts(),
-            Self::Redis(ledger) => ledger.counts(),
-        }
+        self.0.gauges.counts()
     }
 
     /// The gateways that share the store, and whether money waits for one of them (LIM-39); none where it is not shared.
@@ -300,30 +284,96 @@ impl Ledger {
     /// # Errors
     /// When the ledger is closed.
     pub async fn members(&self) -> Result<Vec<Member>, StoreError> {
-        match self {
-            Self::Embedded(_) => Ok(Vec::new()),
-            Self::Redis(ledger) => ledger.members().await,
-        }
+        self.ask_anyway(Operation::Members).await
     }
 
-    /// Gives up a gateway that shares the store and will not come back (LIM-39). Whether there was such a one.
+    /// Gives up a gateway that shares the store and will not come back (LIM-39): nobody waits for its journal any more, and
+    /// what it had on its way is unknown. Whether there was such a one. One that lives after all comes back as a new one.
     ///
     /// # Errors
     /// When the store cannot answer.
     pub async fn write_off(&self, member: &str, at: Timestamp) -> Result<bool, StoreError> {
-        match self {
-            Self::Embedded(_) => Ok(false),
-            Self::Redis(ledger) => ledger.write_off(member, at).await,
-        }
+        self.ask_anyway(|reply| Operation::WriteOff(member.to_owned(), at, reply)).await
     }
 
     /// Writes what was asked for, and closes the store. What is asked afterwards is not done.
     pub async fn close(&self) {
-        match self {
-            Self::Embedded(ledger) => ledger.close().await,
-            Self::Redis(ledger) => ledger.close().await,
+        // An error is a keeper that has ended already.
+        drop(self.ask_anyway(|reply| Operation::Close(Some(reply))).await);
+    }
+
+    fn admit(&self) -> Result<(), StoreError> {
+        if !self.is_available() {
+            return Err(self.0.gauges.unavailable());
+        }
+        if self.0.inbox.len() >= self.0.max_queue {
+            return Err(StoreError::Unavailable("too many wait for it".into()));
+        }
+        Ok(())
+    }
+
+    async fn ask<T, E: From<StoreError>>(&self, operation: impl FnOnce(Reply<T, E>) -> Operation) -> Result<T, E> {
+        self.admit()?;
+        self.ask_anyway(operation).await
+    }
+
+    /// Also where the store does not take part: some of it is done all the same, or done later.
+    async fn ask_anyway<T, E: From<StoreError>>(
+        &self,
+        operation: impl FnOnce(Reply<T, E>) -> Operation,
+    ) -> Result<T, E> {
+        let (reply, answer) = reply::expect();
+        self.push(operation(reply));
+        answer.await.unwrap_or_else(|_| Err(self.0.gauges.unavailable().into()))
+    }
+
+    fn push(&self, operation: Operation) {
+        if let Err(Operation::Settle(settlement, _)) = self.0.inbox.push(operation) {
+            // It is on record as reserved, and will be unknown at the next start.
+            tracing::error!(transfer = %settlement.id, outcome = ?settlement.outcome, "settled after the ledger closed");
         }
     }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Closed already, if this fails.
+        drop(self.inbox.push(Operation::Close(None)));
+        let keeper = self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(keeper) = keeper
+            && keeper.join().is_err()
+        {
+            tracing::error!("the ledger's keeper panicked");
+        }
+    }
+}
+
+/// Somebody who waits for an order's answer.
+struct Waiting<'a> {
+    answer: Answer<Decision>,
+    /// Until the answer has been heard.
+    withdrawal: Option<(Settlement, Asker)>,
+    ledger: &'a Ledger,
+}
+
+/// A customer who hangs up between the grant and its hearing must not leave a reservation behind for ever. A grant
+/// that has not been given yet finds nobody, which the keeper notices.
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let Some((withdrawal, asker)) = self.withdrawal.take() else { return };
+        self.answer.close();
+        if let Ok(Ok(Decision::Granted(_))) = self.answer.try_recv() {
+            self.ledger.push(Operation::Abandon(withdrawal, asker));
+        }
+    }
+}
+
+/// An export, read in chunks. Each transfer stands as it does when its chunk is read.
+#[derive(Debug)]
+pub struct Transfers {
+    ledger: Ledger,
+    next: Option<Place>,
+    to: JstDate,
 }
 
 impl Transfers {
@@ -332,9 +382,10 @@ impl Transfers {
     /// # Errors
     /// When the store cannot answer.
     pub async fn next_chunk(&mut self) -> Result<Vec<Transfer>, StoreError> {
-        match self {
-            Self::Embedded(transfers) => transfers.next_chunk().await,
-            Self::Redis(transfers) => transfers.next_chunk().await,
-        }
+        let Some(from) = self.next else { return Ok(Vec::new()) };
+        let to = self.to;
+        let (chunk, next) = self.ledger.ask(|reply| Operation::Chunk(from, to, reply)).await?;
+        self.next = next;
+        Ok(chunk)
     }
 }

@@ -128,7 +128,7 @@ impl Desk {
         let _turn = self.acting.lock().await;
         self.can_record().await?;
         let (from, to) = days;
-        let transfers = self.ledger.transfers(from, to).await?;
+        let transfers = self.ledger.transfers(from, to);
         let by = By { operator, reason: format!("the days from {from} to {to}"), user: None };
         self.record(self.act(OperatorAct::LedgerExported, by)).await?;
         Ok(Export::of(transfers, format))

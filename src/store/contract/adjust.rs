@@ -21,7 +21,7 @@ fn addition(stand: &Stand, amount: u64) -> Addition {
 }
 
 async fn exported(stand: &Stand) -> Vec<Transfer> {
-    let mut export = stand.ledger.transfers(stand.today().plus_days(-50), stand.today()).await.unwrap();
+    let mut export = stand.ledger.transfers(stand.today().plus_days(-50), stand.today());
     export.next_chunk().await.unwrap()
 }
 

@@ -312,7 +312,7 @@ impl World {
             self.customers.iter().flat_map(|customer| customer.orders.iter().map(|known| known.day)).collect();
         let (Some(first), Some(last)) = (days.iter().min(), days.iter().max()) else { return };
         let mut states = HashMap::new();
-        let mut export = self.stand.ledger.transfers(*first, *last).await.unwrap();
+        let mut export = self.stand.ledger.transfers(*first, *last);
         loop {
             let chunk = export.next_chunk().await.unwrap();
             if chunk.is_empty() {

@@ -60,7 +60,9 @@ fn the_lower_one_of_ceiling_and_own_limit_holds() {
     each_store(async |stand| {
         let mut order = stand.order("hanakodt", 51);
         let contract = order.holder.contract.clone();
+        assert_eq!(stand.ledger.own_limit(contract.clone()).await, Ok(None));
         stand.ledger.learn_own_limit(contract.clone(), Some(yen(50)), stand.now).await.unwrap();
+        assert_eq!(stand.ledger.own_limit(contract.clone()).await, Ok(Some(yen(50))));
         assert_eq!(stand.denied(&order).await, over(stand.today(), 50, 0));
         stand.ledger.learn_own_limit(contract.clone(), Some(yen(101)), stand.now).await.unwrap();
         order.bounds.over_limit = OverLimit::BlockTransfers;
@@ -69,7 +71,8 @@ fn the_lower_one_of_ceiling_and_own_limit_holds() {
         order.bounds.over_limit = OverLimit::Clamp;
         stand.granted(&order).await;
         assert_eq!(stand.denied(&stand.order("hanakodt", 50)).await, over(stand.today(), 100, 51));
-        stand.ledger.learn_own_limit(contract, None, stand.now).await.unwrap();
+        stand.ledger.learn_own_limit(contract.clone(), None, stand.now).await.unwrap();
+        assert_eq!(stand.ledger.own_limit(contract).await, Ok(None));
         stand.granted(&stand.order("hanakodt", 49)).await;
     });
 }

@@ -10,7 +10,7 @@ use jiff::{Timestamp, ToSpan as _};
 use crate::domain::{ContractId, JstDate, LoginId, RequestId, TransferId, Yen};
 use crate::operator::metrics::Metrics;
 use crate::store::Ledger;
-use crate::store::embedded::{self, Embedded};
+use crate::store::embedded;
 use crate::store::ledger::{
     Basis, Bounds, Claim, Debit, Decision, Denied, Entered, Entry, EntryKey, Grant, Holder, Mode, Order, Outcome,
     OverLimit, Renewal, Settlement, State, Term, Transfer,
@@ -175,14 +175,14 @@ impl Stand {
 fn open(kind: Kind, directory: &tempfile::TempDir, prefix: &str, at: Timestamp) -> (Ledger, Vec<Transfer>) {
     let servers = match kind {
         Kind::Embedded => {
-            let opened = Embedded::open(&settings(directory.path().join("ledger.redb")), at).unwrap();
-            return (Ledger::Embedded(opened.ledger), opened.recovered);
+            let opened = embedded::open(&settings(directory.path().join("ledger.redb")), at).unwrap();
+            return (opened.ledger, opened.recovered);
         }
         Kind::Redis => [server::plain()],
         Kind::RedisCluster => [&server::cluster()[1]],
     };
     let opened = server::open(&server::settings(&servers, prefix, &directory.path().join("journal.redb")), at);
-    (Ledger::Redis(opened.ledger), opened.recovered)
+    (opened.ledger, opened.recovered)
 }
 
 pub(crate) fn yen(amount: u64) -> Yen {

@@ -253,7 +253,7 @@ fn an_export_holds_the_days_asked_for_in_order() {
             }
         }
         let mut found = Vec::new();
-        let mut export = stand.ledger.transfers(first_day.plus_days(1), first_day.plus_days(3)).await.unwrap();
+        let mut export = stand.ledger.transfers(first_day.plus_days(1), first_day.plus_days(3));
         loop {
             let chunk = export.next_chunk().await.unwrap();
             if chunk.is_empty() {

@@ -21,7 +21,7 @@ impl Book {
         self.note(addition.at);
         self.standing.sequence += 1;
         let place = (addition.day.to_number(), self.standing.sequence);
-        let record = Record { transfer, entry: None, token: None, revision: 0 };
+        let record = Record::of(transfer);
         shelf.add(place, &record)?;
         Ok(Ok(record.transfer))
     }

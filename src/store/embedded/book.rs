@@ -12,12 +12,12 @@ use jiff::Timestamp;
 use super::entries::Entries;
 use super::open::OpenTransfers;
 use super::record::Record;
-use super::shelf::{Failure, Place, Shelf, Standing};
+use super::shelf::{Failure, Shelf, Standing};
 use super::sums::Sums;
 use crate::domain::{ContractId, JstDate, TransferId, Yen};
 use crate::store::ledger::{
-    Claim, Counts, Debit, Decision, Denied, Entered, Entry, Grant, Mark, Mode, Order, ReconcileError, Settlement,
-    State, StoreError, Transfer, Verdict,
+    Claim, Counts, Debit, Decision, Denied, Entered, Entry, Grant, Mark, Mode, Order, Place, ReconcileError,
+    Settlement, State, StoreError, Transfer, Verdict,
 };
 
 /// How much of the past is looked through in one transaction.
@@ -156,26 +156,7 @@ impl Book {
         self.note(order.at);
         self.standing.sequence += 1;
         let place = (JstDate::of(order.at).to_number(), self.standing.sequence);
-        let record = Record {
-            transfer: Transfer {
-                id: order.id,
-                contract: order.holder.contract.clone(),
-                login_id: order.holder.login_id.clone(),
-                route: order.route.as_ref().into(),
-                amount,
-                debits: order.unique_debits().map(|debit| (debit.basis, debit.day)).collect(),
-                state: State::Reserved,
-                why: String::new(),
-                reserved_at: order.at,
-                settled_at: None,
-            },
-            entry: match order.claim {
-                Claim::Stated(_) => None,
-                Claim::Entered(key) => Some(key),
-            },
-            token: order.token,
-            revision: 0,
-        };
+        let record = Record::reserved(order, amount);
         shelf.add(place, &record)?;
         self.open.reserve(place, record);
         Ok(())

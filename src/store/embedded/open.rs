@@ -8,9 +8,8 @@ use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
 use super::record::Record;
-use super::shelf::Place;
 use crate::domain::{ContractId, LoginId, TransferId};
-use crate::store::ledger::{Counts, EntryKey, State};
+use crate::store::ledger::{Counts, EntryKey, Place, State};
 
 /// Every reserved and every unknown transfer.
 #[derive(Debug, Default)]

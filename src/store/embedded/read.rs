@@ -3,9 +3,10 @@
 use redb::{ReadTransaction, ReadableTable as _};
 
 use super::record::{Damage, Record, yen_of};
-use super::shelf::{Failure, OPEN, OWN_LIMITS, PLACES, Place, SUMS, TRANSFERS, place_day, sum_key};
+use super::shelf::{Failure, OPEN, OWN_LIMITS, PLACES, SUMS, TRANSFERS, place_day, sum_key};
 use crate::domain::{ContractId, JstDate, LoginId, TransferId};
-use crate::store::ledger::{Basis, State, Statement, Transfer, Used};
+use crate::store::ledger::{Basis, Place, State, Statement, Transfer, Used};
+use crate::store::operation::Chunk;
 
 /// One transfer.
 pub(super) fn transfer(view: &ReadTransaction, id: TransferId) -> Result<Option<Transfer>, Failure> {
@@ -15,25 +16,32 @@ pub(super) fn transfer(view: &ReadTransaction, id: TransferId) -> Result<Option<
     Ok(Some(Record::decode(row.value())?.transfer))
 }
 
-/// Every unknown transfer, in the order of their reservation.
-pub(super) fn unknown(view: &ReadTransaction) -> Result<Vec<Transfer>, Failure> {
+/// Some of the unknown transfers behind a sequence, in the order of their reservation, and where to go on.
+pub(super) fn unknown(view: &ReadTransaction, after: u64, most: usize) -> Result<Chunk<u64>, Failure> {
     let transfers = view.open_table(TRANSFERS)?;
-    let mut found = Vec::new();
+    let mut places = Vec::new();
     for row in view.open_table(OPEN)?.iter()? {
-        let stored = transfers.get(row?.0.value())?.ok_or(Damage("an open transfer is not in its place"))?;
-        found.push(Record::decode(stored.value())?.transfer);
+        places.push(row?.0.value());
     }
-    found.retain(|transfer| transfer.state == State::Unknown);
-    Ok(found)
+    // While a clock is behind, a later one has the place of an earlier day.
+    places.retain(|(_, sequence)| *sequence > after);
+    places.sort_unstable_by_key(|(_, sequence)| *sequence);
+    let mut found = Vec::new();
+    for place in places {
+        if found.len() == most {
+            return Ok((found, Some(place.1 - 1)));
+        }
+        let stored = transfers.get(place)?.ok_or(Damage("an open transfer is not in its place"))?;
+        let transfer = Record::decode(stored.value())?.transfer;
+        if transfer.state == State::Unknown {
+            found.push(transfer);
+        }
+    }
+    Ok((found, None))
 }
 
 /// Some of the transfers from a place on, up to the end of a day, and where to go on.
-pub(super) fn chunk(
-    view: &ReadTransaction,
-    from: Place,
-    last: JstDate,
-    most: usize,
-) -> Result<(Vec<Transfer>, Option<Place>), Failure> {
+pub(super) fn chunk(view: &ReadTransaction, from: Place, last: JstDate, most: usize) -> Result<Chunk<Place>, Failure> {
     let end: Place = (last.to_number(), u64::MAX);
     let mut found = Vec::new();
     if from > end {

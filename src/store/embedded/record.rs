@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
-use crate::store::ledger::{Basis, EntryKey, State, Transfer};
+use crate::store::ledger::{Basis, Claim, EntryKey, Order, State, Transfer};
 
 /// What nobody has corrected is written as ever, so that an earlier version of this program can read it.
 const VERSION: u8 = 1;
@@ -32,6 +32,32 @@ pub(in crate::store) struct Record {
 pub(in crate::store) struct Damage(pub &'static str);
 
 impl Record {
+    /// An order once it is granted.
+    pub fn reserved(order: &Order, amount: Yen) -> Self {
+        let transfer = Transfer {
+            id: order.id,
+            contract: order.holder.contract.clone(),
+            login_id: order.holder.login_id.clone(),
+            route: order.route.as_ref().into(),
+            amount,
+            debits: order.unique_debits().map(|debit| (debit.basis, debit.day)).collect(),
+            state: State::Reserved,
+            why: String::new(),
+            reserved_at: order.at,
+            settled_at: None,
+        };
+        let entry = match order.claim {
+            Claim::Stated(_) => None,
+            Claim::Entered(key) => Some(key),
+        };
+        Self { transfer, entry, token: order.token, revision: 0 }
+    }
+
+    /// A transfer that no order of ours made.
+    pub fn of(transfer: Transfer) -> Self {
+        Self { transfer, entry: None, token: None, revision: 0 }
+    }
+
     /// As it is stored.
     pub fn encode(&self) -> Vec<u8> {
         let transfer = &self.transfer;

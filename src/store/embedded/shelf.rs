@@ -14,10 +14,7 @@ use super::record::{
     Damage, Reader, Record, basis_octet, day_of, moment_numbers, moment_of, put_moment, put_option, yen_of,
 };
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
-use crate::store::ledger::{Basis, EntryKey, Kept, KeptEntry, State, Transfer};
-
-/// The day of acceptance and the number in the order of reservation.
-pub(in crate::store) type Place = (u32, u64);
+use crate::store::ledger::{Basis, EntryKey, Kept, KeptEntry, Place, State, Transfer};
 
 pub(in crate::store) const TRANSFERS: TableDefinition<'_, Place, &[u8]> = TableDefinition::new("transfers");
 pub(in crate::store) const PLACES: TableDefinition<'_, &[u8; 16], Place> = TableDefinition::new("places");

@@ -9,12 +9,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::acted::{Acted, Answer};
 use super::desk::{Desk, Occasion, OpenDatabase, guarded};
-use super::inbox::Inbox;
-use super::operation::{Acted, Answer, Operation};
+use super::reader::Reader;
 use super::shelf::Failure;
 use crate::store::gauges::Gauges;
-use crate::store::ledger::{Decision, Mark, Renewal, Settlement, StoreError};
+use crate::store::inbox::{For, Inbox};
+use crate::store::ledger::{Decision, Mark, Settlement, StoreError};
+use crate::store::operation::{Asker, Operation};
 use crate::store::reply::{self, Letter, Reply};
 
 /// The most that one transaction takes.
@@ -31,6 +33,7 @@ const PACE: Duration = Duration::from_millis(4);
 pub(super) struct Writer {
     pub inbox: Arc<Inbox>,
     pub desk: Option<Desk>,
+    pub reader: Reader,
     pub open_database: OpenDatabase,
     pub retention_days: i32,
     /// How long to wait before the file is opened again.
@@ -38,12 +41,8 @@ pub(super) struct Writer {
     pub gauges: Arc<Gauges>,
     /// What the file must hold at least when it is opened again.
     pub mark: Mark,
-    /// Settlements without a transaction yet, to go before everything else.
-    pub carried: Vec<Settlement>,
-    /// Reservations whose grant nobody heard.
-    pub abandoned: Vec<Settlement>,
-    /// Activities of login IDs that their entries do not know of yet.
-    pub renewals: Vec<Renewal>,
+    /// What must be done and has no transaction yet, to go before everything else.
+    pub owed: Vec<Operation>,
     pub retry_at: Instant,
     /// Before then no transaction begins, unless nobody could join it.
     pub next_at: Instant,
@@ -84,10 +83,10 @@ impl Writer {
 
     /// Everything asked so far; waits for the first of it unless something is carried.
     fn gather(&mut self) -> Vec<Operation> {
-        if self.carried.is_empty() && self.abandoned.is_empty() {
-            self.inbox.wait(None);
+        if self.owed.is_empty() {
+            self.inbox.wait(For::Anything, None);
             thread::sleep(self.next_at.saturating_duration_since(Instant::now()));
-            self.inbox.wait_for_urgent(Instant::now() + COMPANY);
+            self.inbox.wait(For::Urgent, Some(Instant::now() + COMPANY));
         }
         self.inbox.take(BATCH)
     }
@@ -95,32 +94,14 @@ impl Writer {
     /// One transaction.
     fn work(&mut self, batch: Vec<Operation>) -> Turn {
         let Some(desk) = &mut self.desk else { return self.put_off(batch) };
-        let mut settlements: Vec<Settlement> = batch.iter().filter_map(Operation::settlement).cloned().collect();
-        let mut withdrawals: Vec<Settlement> = batch.iter().filter_map(Operation::withdrawal).cloned().collect();
-        let mut renewals: Vec<Renewal> = batch.iter().filter_map(Operation::renewal).cloned().collect();
-        let (carried, abandoned, renewed) = (&self.carried, &self.abandoned, &self.renewals);
-        let (mut acted, mut operations) = (Acted::default(), batch.into_iter());
+        let mut owed: Vec<Operation> = self.owed.iter().chain(&batch).filter_map(Operation::duty).collect();
+        let (mut acted, mut operations) = (Acted::default(), mem::take(&mut self.owed).into_iter().chain(batch));
         let begun = Instant::now();
         self.next_at = begun + PACE;
-        let outcome = guarded(|| {
-            desk.act(|book, shelf| {
-                for settlement in carried {
-                    book.settle(shelf, settlement)?;
-                }
-                for settlement in abandoned {
-                    book.abandon(shelf, settlement)?;
-                }
-                for renewal in renewed {
-                    book.entries.renew(shelf, renewal)?;
-                }
-                operations.try_for_each(|operation| operation.act(book, shelf, &mut acted))
-            })
-        });
+        let outcome =
+            guarded(|| desk.act(|book, shelf| operations.try_for_each(|operation| acted.act(operation, book, shelf))));
         match outcome {
             Ok(((), wrote)) => {
-                self.carried.clear();
-                self.abandoned.clear();
-                self.renewals.clear();
                 self.mark = desk.book().mark();
                 let committed_in = wrote.then(|| begun.elapsed());
                 let book = desk.book();
@@ -129,10 +110,8 @@ impl Writer {
                 self.answer(acted.answers)
             }
             Err(failure) => {
-                self.carried.append(&mut acted.withdrawals);
-                self.carried.append(&mut settlements);
-                self.abandoned.append(&mut withdrawals);
-                self.renewals.append(&mut renewals);
+                self.owed.append(&mut acted.withdrawals);
+                self.owed.append(&mut owed);
                 self.fail(&failure);
                 // Now that everybody can see it, the waiters hear of it: their replies are dropped.
                 drop((acted, operations));
@@ -149,9 +128,9 @@ impl Writer {
                 Answer::Reserved { reply, answer, withdrawal } => {
                     letters.push(self.grant(reply, answer, withdrawal));
                 }
-                Answer::Read(reply) => {
-                    if let Some(Ok(transaction)) = self.desk.as_ref().map(|desk| guarded(|| desk.read())) {
-                        reply.send(Ok(transaction));
+                Answer::Look(look) => {
+                    if let Some(Ok(view)) = self.desk.as_ref().map(|desk| guarded(|| desk.read())) {
+                        self.reader.look(view, look);
                     }
                 }
                 Answer::Close(reply) => last = Turn::Last(reply),
@@ -163,11 +142,16 @@ impl Writer {
     }
 
     /// A grant that nobody hears comes back, to be taken back.
-    fn grant(&self, reply: Reply<Decision>, answer: Result<Decision, StoreError>, withdrawal: Settlement) -> Letter {
+    fn grant(
+        &self,
+        reply: Reply<Decision>,
+        answer: Result<Decision, StoreError>,
+        (withdrawal, asker): (Settlement, Asker),
+    ) -> Letter {
         let inbox = Arc::clone(&self.inbox);
         reply.write(answer, move |unheard| match unheard {
             // Where the writer has ended, the reservation is unknown at the next start.
-            Ok(Decision::Granted(_)) => drop(inbox.push(Operation::Abandon(withdrawal))),
+            Ok(Decision::Granted(_)) => drop(inbox.push(Operation::Abandon(withdrawal, asker))),
             Ok(Decision::Denied(_)) | Err(_) => {}
         })
     }
@@ -190,7 +174,7 @@ impl Writer {
             self.reopen();
             return Turn::Next;
         }
-        self.inbox.wait(Some(self.retry_at));
+        self.inbox.wait(For::Anything, Some(self.retry_at));
         let batch = self.inbox.take(BATCH);
         self.put_off(batch)
     }
@@ -199,9 +183,7 @@ impl Writer {
     fn put_off(&mut self, batch: Vec<Operation>) -> Turn {
         let mut last = Turn::Next;
         for operation in batch {
-            self.carried.extend(operation.settlement().cloned());
-            self.abandoned.extend(operation.withdrawal().cloned());
-            self.renewals.extend(operation.renewal().cloned());
+            self.owed.extend(operation.duty());
             if let Operation::Close(reply) = operation {
                 last = Turn::Last(reply);
             }
@@ -238,7 +220,7 @@ impl Writer {
         }
         loop {
             let rest = self.inbox.take(usize::MAX);
-            if rest.is_empty() && self.carried.is_empty() && self.abandoned.is_empty() {
+            if rest.is_empty() && self.owed.is_empty() {
                 break;
             }
             self.work(rest);
@@ -247,9 +229,9 @@ impl Writer {
             }
         }
         self.gauges.close();
-        if !self.carried.is_empty() {
+        if !self.owed.is_empty() {
             // They are on record as reserved, and will be unknown at the next start: counted, not lost.
-            tracing::error!(settlements = self.carried.len(), "the ledger closes without having written all of it");
+            tracing::error!(settlements = self.owed.len(), "the ledger closes without having written all of it");
         }
         let desk = mem::take(&mut self.desk);
         let _ = guarded(|| {

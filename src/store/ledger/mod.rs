@@ -28,6 +28,7 @@ pub use adjust::{ADJUSTMENT, Addition, CorrectError};
 pub use entry::{Entered, Entry, EntryKey, Renewal, STEPS_OF_RENEWAL, Term};
 pub(in crate::store) use entry::{Kept, KeptEntry};
 pub use order::{Basis, Bounds, Claim, Debit, Decision, Denied, Grant, Holder, Mode, Order, OverLimit, Whose};
+pub(in crate::store) use transfer::Place;
 pub use transfer::{Outcome, Settlement, State, Statement, Transfer, Used, Verdict};
 
 use std::sync::Arc;

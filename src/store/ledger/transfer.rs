@@ -113,6 +113,9 @@ pub struct Settlement {
     pub at: Timestamp,
 }
 
+/// A transfer's place: the number of the day on which it was accepted, and its sequence.
+pub(in crate::store) type Place = (u32, u64);
+
 /// A transfer as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transfer {

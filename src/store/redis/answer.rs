@@ -8,8 +8,8 @@ use redis::Value;
 use super::link::Failure;
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::store::embedded::record::Record;
-use crate::store::embedded::shelf::Place;
-use crate::store::ledger::{Basis, Denied, EntryKey, Kept, State, Statement, Transfer, Used, Whose};
+use crate::store::ledger::{Basis, Denied, EntryKey, Kept, Place, State, Statement, Transfer, Used, Whose};
+use crate::store::operation::Chunk;
 
 /// What became of an order.
 #[derive(Debug)]
@@ -114,6 +114,11 @@ impl Parts {
 
     fn yen(&mut self) -> Result<Yen, Failure> {
         Yen::new(self.number()?).ok_or(NONSENSE)
+    }
+
+    fn own_limit(&mut self) -> Result<Option<Yen>, Failure> {
+        let own = self.text()?;
+        if own.is_empty() { Ok(None) } else { yen(&own).map(Some) }
     }
 
     fn day(&mut self) -> Result<JstDate, Failure> {
@@ -268,10 +273,14 @@ fn row(answer: Value) -> Result<(Record, u64), Failure> {
     record(&id, from.array()?)
 }
 
+/// A customer's own limit, where one is known.
+pub(super) fn own_limit(answer: Value) -> Result<Option<Yen>, Failure> {
+    Parts::of(answer)?.own_limit()
+}
+
 pub(super) fn statement(answer: Value) -> Result<Statement, Failure> {
     let mut from = Parts::of(answer)?;
-    let own = from.text()?;
-    let own = if own.is_empty() { None } else { Some(yen(&own)?) };
+    let own_limit = from.own_limit()?;
     let used = from.array()?.into_iter().map(|sum| {
         let mut sum = Parts::of(sum)?;
         let login_id = LoginId::parse(&sum.text()?).ok_or(NONSENSE)?;
@@ -281,11 +290,11 @@ pub(super) fn statement(answer: Value) -> Result<Statement, Failure> {
     let mut found: Vec<(Record, u64)> = from.array()?.into_iter().map(row).collect::<Result<_, _>>()?;
     found.sort_unstable_by_key(|(_, sequence)| *sequence);
     let transfers = found.into_iter().map(|(record, _)| record.transfer).collect();
-    Ok(Statement { used, own_limit: own, transfers })
+    Ok(Statement { used, own_limit, transfers })
 }
 
 /// Some of an export, and where to go on.
-pub(super) fn chunk(answer: Value) -> Result<(Vec<Transfer>, Option<Place>), Failure> {
+pub(super) fn chunk(answer: Value) -> Result<Chunk<Place>, Failure> {
     let mut from = Parts::of(answer)?;
     if from.rest_is_empty() {
         return Ok((Vec::new(), None));

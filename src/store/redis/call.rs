@@ -5,11 +5,11 @@ use jiff::Timestamp;
 use super::clock::ServerClock;
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::store::embedded::record::Record;
-use crate::store::embedded::shelf::Place;
 use crate::store::ledger::{
-    Addition, Basis, Bounds, Claim, Entry, EntryKey, Kept, KeptEntry, Mode, Order, OverLimit, Renewal, Settlement,
-    State, Transfer, Verdict,
+    Addition, Basis, Bounds, Claim, Entry, EntryKey, Kept, KeptEntry, Mode, Order, OverLimit, Place, Renewal,
+    Settlement, Transfer, Verdict,
 };
+use crate::store::operation::{Asker, Operation};
 
 /// The whole script.
 pub(super) const SCRIPT: &str = concat!(
@@ -26,6 +26,8 @@ pub(super) const SCRIPT: &str = concat!(
 pub(super) struct Caller {
     /// The gateway: its journal's name.
     pub member: String,
+    /// This process of it: askers are numbered anew in each.
+    pub process: String,
     /// Counted by Redis; calls of an earlier connection that arrive late are refused. Empty before the first answer.
     pub session: String,
     /// The store's present life, between two losses.
@@ -73,8 +75,36 @@ impl Caller {
         Call { key: None, arguments: all }
     }
 
-    /// Decides an order. `asker` is this call's own name: the same call sent twice is not asked twice.
-    pub fn reserve(&self, order: &Order, asker: &str) -> Call {
+    /// How an operation is asked; `None` for what is answered without Redis.
+    pub fn ask(&self, operation: &Operation, most: usize) -> Option<Call> {
+        Some(match operation {
+            Operation::Reserve(order, asker, _) => self.reserve(order, *asker),
+            Operation::Settle(settlement, _) => self.settle(settlement),
+            Operation::Abandon(settlement, asker) => self.abandon(settlement, *asker),
+            Operation::Enter(entry, _) => self.enter(entry),
+            Operation::Renew(renewal) => self.renew(renewal),
+            Operation::Learn(contract, own, at, _) => self.learn(contract, *own, *at),
+            Operation::OwnLimit(contract, _) => self.call("own_limit", [contract.as_str().into()]),
+            Operation::Reconcile(id, verdict, reason, at, _) => self.reconcile(*id, *verdict, reason, *at),
+            Operation::Add(addition, _) => self.add(addition),
+            Operation::Correct(id, verdict, reason, at, _) => self.correct(*id, *verdict, reason, *at),
+            Operation::Accept(at, _) => self.accept(*at),
+            Operation::Transfer(id, _) => self.transfer(*id),
+            Operation::Unknown(after, _) => self.unknown(*after, most),
+            Operation::Statement(contract, members, day, _) => self.statement(contract, members, *day),
+            Operation::Chunk(from, to, _) => self.chunk(*from, *to, most),
+            Operation::WriteOff(member, at, _) => self.write_off(member, *at),
+            Operation::RequireAcceptance(..) | Operation::Members(_) | Operation::Close(_) => return None,
+        })
+    }
+
+    /// The asker's name among those of all gateways and processes.
+    fn name_of(&self, asker: Asker) -> String {
+        format!("{}.{}", self.process, asker.0)
+    }
+
+    /// Decides an order. The same asker's call sent twice is not asked twice.
+    fn reserve(&self, order: &Order, asker: Asker) -> Call {
         let (stated, entry) = match order.claim {
             Claim::Stated(amount) => (amount.to_string(), String::new()),
             Claim::Entered(key) => (String::new(), hexadecimal(&key)),
@@ -83,7 +113,7 @@ impl Caller {
             &order.bounds;
         let mut arguments = vec![
             order.id.to_string(),
-            asker.to_owned(),
+            self.name_of(asker),
             order.holder.contract.as_str().to_owned(),
             order.holder.login_id.as_str().to_owned(),
             order.route.to_string(),
@@ -117,23 +147,23 @@ impl Caller {
     }
 
     /// Settles a transfer.
-    pub fn settle(&self, settlement: &Settlement) -> Call {
+    fn settle(&self, settlement: &Settlement) -> Call {
         let state = settlement.outcome.state().word();
         self.end("settle", settlement.id, state, settlement.why, settlement.at)
     }
 
     /// Takes back a reservation whose grant nobody heard.
-    pub fn abandon(&self, settlement: &Settlement, asker: &str) -> Call {
-        self.end("abandon", settlement.id, asker, settlement.why, settlement.at)
+    fn abandon(&self, settlement: &Settlement, asker: Asker) -> Call {
+        self.end("abandon", settlement.id, &self.name_of(asker), settlement.why, settlement.at)
     }
 
     /// An operator's word.
-    pub fn reconcile(&self, id: TransferId, verdict: Verdict, reason: &str, at: Timestamp) -> Call {
+    fn reconcile(&self, id: TransferId, verdict: Verdict, reason: &str, at: Timestamp) -> Call {
         self.end("reconcile", id, verdict.state().word(), reason, at)
     }
 
     /// An operator's word about what was settled the other way.
-    pub fn correct(&self, id: TransferId, verdict: Verdict, reason: &str, at: Timestamp) -> Call {
+    fn correct(&self, id: TransferId, verdict: Verdict, reason: &str, at: Timestamp) -> Call {
         self.end("correct", id, verdict.state().word(), reason, at)
     }
 
@@ -151,47 +181,47 @@ impl Caller {
     }
 
     /// Keeps an amount that another screen will commit.
-    pub fn enter(&self, entry: &Entry) -> Call {
+    fn enter(&self, entry: &Entry) -> Call {
         let kept = kept_entry(&entry.owner, &entry.key, Kept::of(entry));
         let moment = [microseconds(entry.at), day(JstDate::of(entry.at)), entry.most.to_string()];
         self.call("enter", kept.into_iter().chain(moment))
     }
 
     /// A login ID was active.
-    pub fn renew(&self, Renewal { owner, at, lifetime }: &Renewal) -> Call {
+    fn renew(&self, Renewal { owner, at, lifetime }: &Renewal) -> Call {
         self.call("renew", [owner.as_str().into(), microseconds(*at), lifetime.as_micros().to_string()])
     }
 
     /// Keeps a customer's own limit.
-    pub fn learn(&self, contract: &ContractId, own: Option<Yen>, at: Timestamp) -> Call {
+    fn learn(&self, contract: &ContractId, own: Option<Yen>, at: Timestamp) -> Call {
         let own = own.map(|own| own.to_string()).unwrap_or_default();
         self.call("learn", [contract.as_str().into(), own, microseconds(at)])
     }
 
     /// The clock is right.
-    pub fn accept(&self, at: Timestamp) -> Call {
+    fn accept(&self, at: Timestamp) -> Call {
         let at = self.come(at);
         self.call("accept", [microseconds(at), day(JstDate::of(at))])
     }
 
     /// One transfer.
-    pub fn transfer(&self, id: TransferId) -> Call {
+    fn transfer(&self, id: TransferId) -> Call {
         self.call("transfer", [id.to_string()])
     }
 
     /// Some unknown ones behind a sequence.
-    pub fn unknown(&self, after: u64, most: usize) -> Call {
+    fn unknown(&self, after: u64, most: usize) -> Call {
         self.call("unknown", [after.to_string(), most.to_string()])
     }
 
     /// A contract's day.
-    pub fn statement(&self, contract: &ContractId, members: &[LoginId], of: JstDate) -> Call {
+    fn statement(&self, contract: &ContractId, members: &[LoginId], of: JstDate) -> Call {
         let members = members.iter().map(|member| member.as_str().to_owned());
         self.call("statement", [day(of), contract.as_str().into()].into_iter().chain(members))
     }
 
     /// Some of an export.
-    pub fn chunk(&self, from: Place, to: JstDate, most: usize) -> Call {
+    fn chunk(&self, from: Place, to: JstDate, most: usize) -> Call {
         self.call("chunk", [from.0.to_string(), from.1.to_string(), day(to), most.to_string()])
     }
 
@@ -208,7 +238,7 @@ impl Caller {
     }
 
     /// Gives another gateway up.
-    pub fn write_off(&self, member: &str, at: Timestamp) -> Call {
+    fn write_off(&self, member: &str, at: Timestamp) -> Call {
         let at = self.come(at);
         self.call("write_off", [member.into(), microseconds(at), at.to_string(), day(JstDate::of(at))])
     }
@@ -219,8 +249,8 @@ impl Caller {
     }
 
     /// An order that the bank executed by hand.
-    pub fn add(&self, addition: &Addition) -> Call {
-        self.whole("add", &Record { transfer: addition.transfer(), entry: None, token: None, revision: 0 })
+    fn add(&self, addition: &Addition) -> Call {
+        self.whole("add", &Record::of(addition.transfer()))
     }
 
     /// A transfer with all its fields.
@@ -260,30 +290,6 @@ impl Caller {
     /// Puts back a customer's own limit.
     pub fn restore_own(&self, contract: &ContractId, own: Yen, at: Timestamp) -> Call {
         self.call("restore_own", [contract.as_str().into(), own.to_string(), microseconds(at)])
-    }
-}
-
-/// The order as it is on record once it is granted.
-pub(super) fn record_of(order: &Order, amount: Yen) -> Record {
-    Record {
-        transfer: Transfer {
-            id: order.id,
-            contract: order.holder.contract.clone(),
-            login_id: order.holder.login_id.clone(),
-            route: order.route.as_ref().into(),
-            amount,
-            debits: order.unique_debits().map(|debit| (debit.basis, debit.day)).collect(),
-            state: State::Reserved,
-            why: String::new(),
-            reserved_at: order.at,
-            settled_at: None,
-        },
-        entry: match order.claim {
-            Claim::Stated(_) => None,
-            Claim::Entered(key) => Some(key),
-        },
-        token: order.token,
-        revision: 0,
     }
 }
 

@@ -19,12 +19,12 @@ use super::call::{Call, Caller};
 use super::heard::{Answer, Heard};
 use super::journal::{Change, Journal};
 use super::link::{Failure, Link, Way};
-use super::operation::Operation;
-use super::queue::{Queue, Waiting};
 use crate::domain::{Clock, JstDate};
 use crate::operator::metrics::Metrics;
 use crate::store::gauges::Gauges;
+use crate::store::inbox::{For, Inbox};
 use crate::store::ledger::{Counts, Member, StoreError, Transfer};
+use crate::store::operation::Operation;
 use crate::store::reply::{self, Reply};
 
 /// The most that one batch takes, and one chunk of an export holds.
@@ -48,9 +48,7 @@ pub(super) struct Habits {
 
 /// The task's state.
 pub(super) struct Clerk {
-    pub waiting: Waiting,
-    /// Where grants that nobody hears come back.
-    pub queue: Queue,
+    pub inbox: Arc<Inbox>,
     pub habits: Habits,
     pub way: Way,
     pub journal: Journal,
@@ -75,8 +73,15 @@ pub(super) struct Clerk {
 /// How a turn ends.
 enum Turn {
     Next,
-    /// Nobody asks any more, or somebody asked to close.
+    /// Somebody asked to close.
     Last(Option<Reply<()>>),
+}
+
+/// However it ends: who asks then is told so.
+impl Drop for Clerk {
+    fn drop(&mut self) {
+        self.inbox.close();
+    }
 }
 
 impl Clerk {
@@ -97,22 +102,15 @@ impl Clerk {
         if Instant::now() >= self.next_look {
             self.look().await;
         }
-        let mut batch = Vec::new();
-        match timeout_at(self.next_look, self.waiting.operations.recv_many(&mut batch, BATCH)).await {
-            Err(_) => return Turn::Next,
-            // Nobody can ask any more.
-            Ok(0) => return Turn::Last(None),
-            Ok(_) => {}
+        if timeout_at(self.next_look, self.inbox.came(For::Anything)).await.is_err() {
+            return Turn::Next;
         }
-        if !batch.iter().any(Operation::is_urgent) {
-            // Nothing comes, or something does.
-            drop(timeout(COMPANY, self.waiting.operations.recv_many(&mut batch, BATCH)).await);
-        }
-        self.take(batch).await
+        // Somebody comes, or nobody.
+        drop(timeout(COMPANY, self.inbox.came(For::Urgent)).await);
+        self.take(self.inbox.take(BATCH)).await
     }
 
     async fn take(&mut self, mut batch: Vec<Operation>) -> Turn {
-        self.waiting.taken(batch.len());
         let mut last = Turn::Next;
         for closing in batch.extract_if(.., |operation| matches!(operation, Operation::Close(_))) {
             if let Operation::Close(reply) = closing {
@@ -131,7 +129,7 @@ impl Clerk {
         let (mut asked, mut calls) = (Vec::new(), Vec::new());
         for operation in mem::take(&mut self.carried).into_iter().chain(batch) {
             let Some(operation) = self.answer_here(operation, &mut heard) else { continue };
-            match operation.call(&self.caller, BATCH) {
+            match self.caller.ask(&operation, BATCH) {
                 Some(call) if self.may_ask(&operation) => {
                     calls.push(call);
                     asked.push(operation);
@@ -161,7 +159,7 @@ impl Clerk {
         let mark = self.journal.mark();
         if !heard.is_forgotten {
             let answers = mem::take(&mut heard.answers);
-            reply::dispatch(answers.into_iter().map(|answer| answer.write(&mark, &heard.sequences, &self.queue)));
+            reply::dispatch(answers.into_iter().map(|answer| answer.write(&mark, &heard.sequences, &self.inbox)));
         }
     }
 
@@ -294,10 +292,7 @@ impl Clerk {
             self.look().await;
         }
         loop {
-            let mut rest = Vec::new();
-            while let Ok(operation) = self.waiting.operations.try_recv() {
-                rest.push(operation);
-            }
+            let rest = self.inbox.take(usize::MAX);
             if rest.is_empty() && (self.carried.is_empty() || !self.is_open) {
                 break;
             }

@@ -1,24 +1,25 @@
 //! What one batch has come to: the answers, held back until they are durable, and what the journal must learn.
 
+use std::sync::Arc;
+
 use redis::Value;
 
 use super::answer::{self, Added, Corrected, Reconciled, Reserved};
-use super::call::record_of;
 use super::journal::{Change, Sequences};
 use super::link::Failure;
-use super::operation::Operation;
-use super::queue::Queue;
 use crate::domain::{TransferId, Yen};
 use crate::store::embedded::record::Record;
+use crate::store::inbox::Inbox;
 use crate::store::ledger::{
     CorrectError, Decision, Denied, Entered, Entry, Grant, Kept, Mark, Order, Outcome, ReconcileError, Settlement,
     State, StoreError, Transfer,
 };
+use crate::store::operation::{Asker, Operation};
 use crate::store::reply::{Letter, Reply};
 
 /// What leaves at the end of a batch.
 pub(super) enum Answer {
-    Granted { order: Box<Order>, asker: String, reply: Reply<Decision>, amount: Yen, would_deny: Option<Denied> },
+    Granted { order: Box<Order>, asker: Asker, reply: Reply<Decision>, amount: Yen, would_deny: Option<Denied> },
     Other(Box<dyn FnOnce() -> Letter + Send>),
 }
 
@@ -38,12 +39,12 @@ pub(super) struct Heard {
 
 impl Answer {
     /// As it leaves. A grant that nobody hears comes back, to be taken back: nobody forwards it.
-    pub fn write(self, mark: &Mark, sequences: &Sequences, back: &Queue) -> Letter {
+    pub fn write(self, mark: &Mark, sequences: &Sequences, back: &Arc<Inbox>) -> Letter {
         match self {
             Self::Granted { order, asker, reply, amount, would_deny } => {
                 let sequence = sequences.get(&order.id).copied().unwrap_or(mark.sequence);
                 let grant = Grant { amount, mark: Mark { store: mark.store.clone(), sequence }, would_deny };
-                let back = back.clone();
+                let back = Arc::clone(back);
                 reply.write(Ok(Decision::Granted(grant)), move |_| {
                     // Where the clerk has ended, the reservation is unknown at the next start.
                     drop(back.push(Operation::Abandon(order.withdrawal("abandoned"), asker)));
@@ -108,6 +109,7 @@ impl Heard {
             Operation::Reconcile(_, _, _, _, reply) => self.drop_later(reply),
             Operation::Add(_, reply) => self.drop_later(reply),
             Operation::Correct(_, _, _, _, reply) => self.drop_later(reply),
+            Operation::OwnLimit(_, reply) => self.drop_later(reply),
             Operation::Transfer(_, reply) => self.drop_later(reply),
             Operation::Unknown(_, reply) => self.drop_later(reply),
             Operation::Statement(_, _, _, reply) => self.drop_later(reply),
@@ -166,6 +168,7 @@ impl Heard {
                 }
                 self.settled(reply, done);
             }
+            Operation::OwnLimit(_, reply) => self.settled(reply, answer::own_limit(said)),
             Operation::Reconcile(id, _, _, _, reply) => self.reconciled(id, reply, said),
             Operation::Add(_, reply) => self.added(reply, said),
             Operation::Correct(id, _, _, _, reply) => self.corrected(id, reply, said),
@@ -197,12 +200,12 @@ impl Heard {
         self.put_off(operation);
     }
 
-    fn reserved(&mut self, order: Box<Order>, asker: String, reply: Reply<Decision>, said: Value) {
+    fn reserved(&mut self, order: Box<Order>, asker: Asker, reply: Reply<Decision>, said: Value) {
         match answer::reserved(said) {
             Ok(Reserved::Granted(amount, would_deny)) => {
                 // Where nothing is known that could count, nothing is on record either.
                 if amount != Yen::ZERO {
-                    self.changes.push(Change::Reserved(record_of(&order, amount)));
+                    self.changes.push(Change::Reserved(Record::reserved(&order, amount)));
                 }
                 self.answers.push(Answer::Granted { order, asker, reply, amount, would_deny });
             }

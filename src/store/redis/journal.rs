@@ -12,8 +12,8 @@ use redb::{Database, WriteTransaction};
 use crate::domain::{ContractId, JstDate, TransferId, Yen};
 use crate::store::embedded::desk::{Occasion, OpenDatabase, guarded};
 use crate::store::embedded::record::Record;
-use crate::store::embedded::shelf::{Failure, Place, Shelf, Standing};
-use crate::store::ledger::{KeptEntry, Mark, Settlement, State, Transfer};
+use crate::store::embedded::shelf::{Failure, Shelf, Standing};
+use crate::store::ledger::{KeptEntry, Mark, Place, Settlement, State, Transfer};
 
 /// How much of the past is looked through in one transaction.
 const PRUNED_AT_ONCE: usize = 1_000;

@@ -1,9 +1,9 @@
 //! The ledger in Redis, shared by several gateways (OPS-12), with a journal on the disk of each (LIM-24).
 //!
 //! ```text
-//! requests ─ reserve, enter ─┐              ┌─ one pipeline    link, call, answer; the rules are in script/*.lua
-//! pipeline ─ settle ─────────┼─▶ queue ─▶ clerk ─ one fdatasync   journal
-//! operators ─ reconcile … ───┘              └─ answer everybody
+//!                ┌─ one pipeline    link, call, answer; the rules are in script/*.lua
+//! inbox ─▶ clerk ─ one fdatasync   journal
+//!                └─ answer everybody
 //! ```
 //!
 //! **One slot.** All keys share one hash tag. Sums belong to login IDs and are added per contract when deciding
@@ -42,10 +42,7 @@ mod fleet;
 mod heard;
 mod journal;
 mod link;
-mod operation;
-mod queue;
 mod rates;
-mod verbs;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -54,7 +51,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, mpsc};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -66,13 +63,12 @@ use self::call::Caller;
 use self::clerk::{Clerk, Habits};
 use self::journal::{Change, Journal};
 use self::link::Way;
-use self::queue::Queue;
 pub use self::rates::{Courier, SharedBucket, SharedBuckets, Taken};
-pub use self::verbs::Transfers;
-use super::embedded::desk;
-use super::embedded::shelf::Failure;
+use super::embedded::{self, desk};
 use super::gauges::Gauges;
-use super::ledger::{Counts, Known, Transfer};
+use super::inbox::Inbox;
+use super::ledger::{Counts, Known};
+use super::{Ledger, Opened, Shared};
 use crate::domain::Clock;
 use crate::operator::metrics::Metrics;
 
@@ -178,7 +174,7 @@ impl Surroundings {
 pub enum OpenError {
     /// Its journal cannot.
     #[error(transparent)]
-    Journal(#[from] super::embedded::OpenError),
+    Journal(#[from] embedded::OpenError),
     /// The CAs cannot be used.
     #[error("the store's ca: {0}")]
     Tls(String),
@@ -187,101 +183,60 @@ pub enum OpenError {
     Thread(#[from] io::Error),
 }
 
-/// A ledger that was just opened.
-#[derive(Debug)]
-pub struct Opened {
-    /// The ledger.
-    pub ledger: Redis,
-    /// What this gateway had reserved when its last process ended, and is unknown now.
-    pub recovered: Vec<Transfer>,
-    /// What it had settled before, since the moment that was asked for.
-    pub settled: Vec<Transfer>,
-    /// Whether the journal is new (LIM-41).
-    pub is_new: bool,
-}
-
-/// The ledger. Copies are the same ledger; it is closed with the last one.
-#[derive(Debug, Clone)]
-pub struct Redis(Arc<Shared>);
-
-struct Shared {
-    queue: Queue,
-    gauges: Arc<Gauges>,
-    store: Arc<str>,
-    max_queue: usize,
-    thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Redis").field("store", &self.store).field("gauges", &self.gauges).finish_non_exhaustive()
+/// Opens the journal, and asks Redis once. If it does not take part, the ledger waits for it.
+///
+/// # Errors
+/// When another process uses the journal, or it cannot be read or written.
+pub fn open(settings: &Settings, around: Surroundings, at: Timestamp) -> Result<Opened, OpenError> {
+    let path = || settings.journal.clone();
+    let way = Way::to_ledger(settings).map_err(|failure| OpenError::Tls(failure.to_string()))?;
+    let (mut journal, found) = Journal::open(desk::in_file(path()), at, around.settled_since)
+        .map_err(|failure| embedded::OpenError::of(failure, path()))?;
+    let journal::Found { recovered, settled, is_new } = found;
+    let mark = journal.mark();
+    if let Some(reason) = around.known.doubts(&mark) {
+        let changes = [Change::NotAccepted(Some(reason))];
+        journal.write(&changes).map_err(|failure| embedded::OpenError::of(failure, path()))?;
     }
-}
-
-impl Redis {
-    /// Opens the journal, and asks Redis once. If it does not take part, the ledger waits for it.
-    ///
-    /// # Errors
-    /// When another process uses the journal, or it cannot be read or written.
-    pub fn open(settings: &Settings, around: Surroundings, at: Timestamp) -> Result<Opened, OpenError> {
-        let path = || settings.journal.clone();
-        let way = Way::to_ledger(settings).map_err(|failure| OpenError::Tls(failure.to_string()))?;
-        let (mut journal, found) = Journal::open(desk::in_file(path()), at, around.settled_since)
-            .map_err(|failure| unusable(path(), failure))?;
-        let journal::Found { recovered, settled, is_new } = found;
-        let mark = journal.mark();
-        if let Some(reason) = around.known.doubts(&mark) {
-            let changes = [Change::NotAccepted(Some(reason))];
-            journal.write(&changes).map_err(|failure| unusable(path(), failure))?;
-        }
-        let gauges = Arc::new(Gauges::new(&around.metrics, false));
-        gauges.publish(mark.sequence, Counts::default(), journal.not_accepted(), None);
-        let (queue, waiting) = queue::queue();
-        let max_queue = around.max_queue;
-        let clerk = Clerk {
-            waiting,
-            queue: queue.clone(),
-            way,
-            journal,
-            gauges: Arc::clone(&gauges),
-            caller: Caller { member: mark.store.to_string(), ..Caller::default() },
-            link: None,
-            is_open: false,
-            left_behind: Some(recovered),
-            members: Vec::new(),
-            carried: Vec::new(),
-            unwritten: Vec::new(),
-            pruned: None,
-            next_look: Instant::now(),
-            habits: Habits {
-                replicas: settings.replicas,
-                retention_days: i32::from(settings.retention_days.max(LEAST_RETENTION_DAYS)),
-                retry: around.retry,
-                look: around.look,
-                grace: around.grace,
-                clock: around.clock,
-                clock_tolerance: around.clock_tolerance,
-                metrics: around.metrics,
-            },
-        };
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let (begun, first) = mpsc::channel();
-        let thread =
-            thread::Builder::new().name("ledger".into()).spawn(move || runtime.block_on(clerk.run(at, begun)))?;
-        // A clerk that has gone tells nothing, and every call says that its writer has ended.
-        let recovered = first.recv().unwrap_or_default();
-        let shared = Shared { queue, gauges, store: mark.store, max_queue, thread: Mutex::new(Some(thread)) };
-        Ok(Opened { ledger: Self(Arc::new(shared)), recovered, settled, is_new })
-    }
-}
-
-fn unusable(path: PathBuf, failure: Failure) -> OpenError {
-    match failure {
-        Failure::Disk(error) if matches!(*error, redb::Error::DatabaseAlreadyOpen) => {
-            super::embedded::OpenError::InUse { path }.into()
-        }
-        Failure::Disk(_) | Failure::Damage(_) | Failure::Format(_) | Failure::Replaced | Failure::Panic => {
-            super::embedded::OpenError::Unusable { path, source: failure.into() }.into()
-        }
-    }
+    let gauges = Arc::new(Gauges::new(&around.metrics, false));
+    gauges.publish(mark.sequence, Counts::default(), journal.not_accepted(), None);
+    let inbox = Arc::new(Inbox::default());
+    let max_queue = around.max_queue;
+    let clerk = Clerk {
+        inbox: Arc::clone(&inbox),
+        way,
+        journal,
+        gauges: Arc::clone(&gauges),
+        caller: Caller {
+            member: mark.store.to_string(),
+            process: uuid::Uuid::now_v7().simple().to_string(),
+            ..Caller::default()
+        },
+        link: None,
+        is_open: false,
+        left_behind: Some(recovered),
+        members: Vec::new(),
+        carried: Vec::new(),
+        unwritten: Vec::new(),
+        pruned: None,
+        next_look: Instant::now(),
+        habits: Habits {
+            replicas: settings.replicas,
+            retention_days: i32::from(settings.retention_days.max(LEAST_RETENTION_DAYS)),
+            retry: around.retry,
+            look: around.look,
+            grace: around.grace,
+            clock: around.clock,
+            clock_tolerance: around.clock_tolerance,
+            metrics: around.metrics,
+        },
+    };
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let (begun, first) = mpsc::channel();
+    let keeper = thread::Builder::new().name("ledger".into()).spawn(move || runtime.block_on(clerk.run(at, begun)))?;
+    // A clerk that has gone tells nothing, and every call says that its writer has ended.
+    let recovered = first.recv().unwrap_or_default();
+    let keeper = Mutex::new(Some(keeper));
+    let shared = Shared { inbox, gauges, store: mark.store, is_shared: true, max_queue, keeper };
+    Ok(Opened { ledger: Ledger(Arc::new(shared)), recovered, settled, is_new })
 }

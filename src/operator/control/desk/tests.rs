@@ -6,7 +6,7 @@ use super::super::order::{By, OwnLimit, Reconcile};
 use super::*;
 use crate::domain::{ManualClock, RequestId, Yen};
 use crate::operator::audit::tests::faults::Faulty;
-use crate::store::embedded::{self, Embedded};
+use crate::store::embedded;
 use crate::store::ledger::{Addition, Basis, Verdict};
 
 /// A desk whose audit log can fail.
@@ -26,7 +26,7 @@ impl Bench {
         let clock = Arc::new(ManualClock::at("2026-11-02T01:00:00Z".parse().unwrap()));
         let metrics = Arc::new(Metrics::new(std::iter::empty()).unwrap());
         let settings = embedded::Settings::new(directory.path().join("sekisho.redb"), Arc::clone(&metrics));
-        let ledger = Ledger::Embedded(Embedded::open(&settings, clock.now()).unwrap().ledger);
+        let ledger = embedded::open(&settings, clock.now()).unwrap().ledger;
         Self { desk: Desk::new(ledger, log.audit.clone(), metrics, clock, second_person), log, _directory: directory }
     }
 

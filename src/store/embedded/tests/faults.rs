@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::{Embedded, Opened};
+use super::super::{OpenError, Opened, open_with};
 use super::disk::Disk;
 use crate::domain::{LoginId, TransferId};
+use crate::store::Ledger;
 use crate::store::contract::stand::{debit, noon, run, settings, yen};
 use crate::store::ledger::{
     Basis, Bounds, Claim, Decision, Entry, EntryKey, Grant, Holder, Mode, Order, Outcome, OverLimit, Renewal,
@@ -13,8 +14,8 @@ use crate::store::ledger::{
 
 const LOGIN_ID: &str = "hanakodt";
 
-fn open(disk: &Disk) -> Result<Opened, super::super::OpenError> {
-    Embedded::open_with(&settings("memory".into()), disk.opening(), noon())
+fn open(disk: &Disk) -> Result<Opened, OpenError> {
+    open_with(&settings("memory".into()), disk.opening(), noon())
 }
 
 fn order(number: u8) -> Order {
@@ -51,7 +52,7 @@ struct Told {
 }
 
 /// Twelve orders; each third is committed, each third released, the rest stay as they are. Any step may fail.
-async fn history(ledger: &Embedded) -> Told {
+async fn history(ledger: &Ledger) -> Told {
     let mut told = Told::default();
     for number in 1..=12 {
         if !matches!(ledger.reserve(order(number)).await, Ok(Decision::Granted(_))) {
@@ -75,7 +76,7 @@ async fn history(ledger: &Embedded) -> Told {
 
 /// Every grant that was heard is on record, in a state that agrees with what was asked; the sum is that of the
 /// transfers that count.
-async fn check(ledger: &Embedded, told: &Told, when: &str) {
+async fn check(ledger: &Ledger, told: &Told, when: &str) {
     for number in &told.granted {
         let transfer = ledger.transfer(order(*number).id).await.unwrap();
         let state = transfer.unwrap_or_else(|| panic!("{when}: grant {number} is forgotten")).state;
@@ -141,7 +142,7 @@ fn any_write_may_fail() {
 }
 
 /// Waits until the ledger takes part again.
-async fn recovered(ledger: &Embedded) {
+async fn recovered(ledger: &Ledger) {
     while !ledger.is_available() {
         tokio::task::yield_now().await;
     }

@@ -117,6 +117,11 @@ local function hold(id, transfer, by)
   if transfer.token ~= '' then bump('token:' .. transfer.token .. ':' .. transfer.contract) end
 end
 
+-- A customer's own limit, as text; nil where none is known.
+local function own_limit_of(contract)
+  return string.match(call('HGET', base .. 'own', contract) or '', '%d+ (%d+)')
+end
+
 -- A new transfer, or one that its owner's journal remembers.
 local function record(id, transfer)
   transfer.sequence = digits(call('HINCRBY', meta, 'sequence', 1))

@@ -15,6 +15,10 @@ function verbs.unknown()
   return with_rows(call('ZRANGEBYSCORE', unknown, '(' .. ARGV[6], '+inf', 'LIMIT', 0, ARGV[7]))
 end
 
+function verbs.own_limit()
+  return { own_limit_of(ARGV[6]) or '' }
+end
+
 -- A contract's day: its own limit, its members' sums, their transfers.
 function verbs.statement()
   local day, contract = ARGV[6], ARGV[7]
@@ -26,8 +30,7 @@ function verbs.statement()
     end
     for _, id in ipairs(call('ZRANGE', base .. 'of:' .. day .. ':' .. ARGV[at], 0, -1)) do ids[#ids + 1] = id end
   end
-  local own = string.match(call('HGET', base .. 'own', contract) or '', '%d+ (%d+)')
-  return { own or '', sums, with_rows(ids) }
+  return { own_limit_of(contract) or '', sums, with_rows(ids) }
 end
 
 -- Some of the transfers accepted from a place (a day and a sequence) to a day: the first day that has any.

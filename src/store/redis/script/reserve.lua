@@ -58,8 +58,7 @@ end
 
 -- Some sum would be above its limit, which is inclusive: the contract's on each day, then the login ID's own.
 local function over_limit(order, amount)
-  local own = string.match(call('HGET', base .. 'own', order.contract) or '', '%d+ (%d+)')
-  own = own and tonumber(own)
+  local own = tonumber(own_limit_of(order.contract))
   if own and order.over_limit == 'block' then
     for _, debit in ipairs(order.debits) do
       if own > debit.ceiling then return { 'above_ceiling', digits(own), digits(debit.ceiling) } end

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::super::Redis;
 use super::site::{Site, available, order, settlement, try_used};
+use crate::store::Ledger;
 use crate::store::contract::stand::{debit, run};
 use crate::store::ledger::{Decision, Outcome};
 
 const LIMIT: u64 = 400;
 
 /// Orders until it is told to stop; adds up what the application executed.
-async fn hurry(gateway: Redis, executed: Arc<AtomicU64>, stop: Arc<AtomicBool>, number: u64) {
+async fn hurry(gateway: Ledger, executed: Arc<AtomicU64>, stop: Arc<AtomicBool>, number: u64) {
     let mut count = number;
     while !stop.load(Ordering::Relaxed) {
         count += 1;

@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
-use super::super::{Redis, Surroundings};
+use super::super::{Surroundings, open};
 use super::server;
 use super::site::{Site, available, order, state};
 use crate::domain::{Clock as _, JstDate, ManualClock};
+use crate::store::Ledger;
 use crate::store::contract::stand::{debit, run};
 use crate::store::ledger::{Decision, Order, Outcome, Settlement, State, StoreError};
 
 const DAY: i64 = 86_400;
 
 /// A gateway whose clock goes along with the machine's, and with it that of Redis.
-fn gateway(site: &Site, name: &str) -> (Redis, Arc<ManualClock>) {
+fn gateway(site: &Site, name: &str) -> (Ledger, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::beside_the_machine());
     let around = Surroundings { clock: clock.clone(), ..server::surroundings(clock.now()) };
-    (Redis::open(&site.settings(name), around, clock.now()).unwrap().ledger, clock)
+    (open(&site.settings(name), around, clock.now()).unwrap().ledger, clock)
 }
 
 /// An order of what such a clock takes for today.
@@ -24,7 +25,7 @@ fn order_by(clock: &ManualClock, amount: u64) -> Order {
     Order { at, debits: vec![debit(JstDate::of(at), 100)], ..order(amount) }
 }
 
-async fn granted(gateway: &Redis, clock: &ManualClock, amount: u64) -> Order {
+async fn granted(gateway: &Ledger, clock: &ManualClock, amount: u64) -> Order {
     let order = order_by(clock, amount);
     let decision = gateway.reserve(order.clone()).await;
     assert!(matches!(decision, Ok(Decision::Granted(_))), "{decision:?}");
@@ -32,7 +33,7 @@ async fn granted(gateway: &Redis, clock: &ManualClock, amount: u64) -> Order {
 }
 
 /// At once, not only after the next look.
-async fn refused(gateway: &Redis, clock: &ManualClock, direction: &str) {
+async fn refused(gateway: &Ledger, clock: &ManualClock, direction: &str) {
     match gateway.reserve(order_by(clock, 1)).await {
         Err(StoreError::Unavailable(why)) => {
             assert!(why.contains("the gateway's clock") && why.contains(direction), "{why}")
@@ -84,7 +85,7 @@ fn a_gateway_that_starts_with_a_clock_ahead_stops_nobody() {
 
         of_bad.advance(DAY);
         let around = Surroundings { clock: of_bad.clone(), ..server::surroundings(of_bad.now()) };
-        let opened = Redis::open(&site.settings("bad"), around, of_bad.now()).unwrap();
+        let opened = open(&site.settings("bad"), around, of_bad.now()).unwrap();
         assert_eq!(opened.recovered.len(), 1);
         refused(&opened.ledger, &of_bad, "ahead of").await;
         while state(&good, under_way.id).await != Some(State::Unknown) {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::super::{Redis, Surroundings};
+use super::super::{Surroundings, open};
 use super::server;
 use super::site::{Site, available, granted, now, order, over, refused, settlement, state, unavailable, used};
 use crate::store::contract::stand::{noon, run};
@@ -166,7 +166,7 @@ fn an_older_journal_waits_for_an_operator() {
         drop(gateway);
         fs::copy(site.path("older"), site.path("a")).unwrap();
         let around = Surroundings { known: Known::Store(Mark { store, ..known }), ..server::surroundings(at) };
-        let opened = Redis::open(&site.settings("a"), around, at).unwrap();
+        let opened = open(&site.settings("a"), around, at).unwrap();
         // Redis still knew it.
         assert!(opened.recovered.iter().any(|transfer| transfer.id == forgotten.id));
         let gateway = opened.ledger;

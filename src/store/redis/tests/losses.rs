@@ -7,13 +7,14 @@ use super::site::{
     Site, available, granted, order, over, refused, renewal, settlement, state, today, unavailable, used,
 };
 use crate::domain::Yen;
+use crate::store::Ledger;
 use crate::store::contract::stand::{noon, run, yen};
 use crate::store::ledger::{
     Addition, Basis, Claim, Decision, Denied, Entered, Entry, EntryKey, Order, Outcome, State, Verdict,
 };
 
 /// Forty committed, thirty on their way, twenty unknown, and ten that were released.
-async fn history(gateway: &super::super::Redis) -> [crate::store::ledger::Order; 4] {
+async fn history(gateway: &Ledger) -> [crate::store::ledger::Order; 4] {
     let orders = [
         granted(gateway, 40).await,
         granted(gateway, 30).await,
@@ -28,7 +29,7 @@ async fn history(gateway: &super::super::Redis) -> [crate::store::ledger::Order;
     orders
 }
 
-async fn as_it_was(gateway: &super::super::Redis, orders: &[crate::store::ledger::Order; 4]) {
+async fn as_it_was(gateway: &Ledger, orders: &[crate::store::ledger::Order; 4]) {
     assert_eq!(used(gateway).await, 90);
     let states = [State::Committed, State::Reserved, State::Unknown, State::Released];
     for (order, expected) in orders.iter().zip(states) {

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::CertificateDer;
 
-use super::super::{Password, Redis, Server};
+use super::super::{Password, Server};
 use super::server::{self, RunningServer, told};
 use super::site::{
     Site, available, entry, granted, now, order, refused, renewal, settlement, state, today, unavailable, used,
 };
+use crate::store::Ledger;
 use crate::store::contract::stand::{noon, run, yen};
 use crate::store::ledger::{Addition, Basis, Entered, EntryKey, Outcome, State, Verdict};
 
@@ -170,7 +171,7 @@ fn an_encrypted_server_is_known_by_its_ca_and_knows_us_by_a_password() {
     assert!(!format!("{settings:?}").contains("hunter2"));
     run(async {
         granted(&server::open(&settings, noon()).ledger, 10).await;
-        let open_with = |settings: &super::super::Settings| -> Redis { server::open(settings, noon()).ledger };
+        let open_with = |settings: &super::super::Settings| -> Ledger { server::open(settings, noon()).ledger };
         // Another name than the certificate's, another CA, another password.
         let mut wrong = settings.clone();
         wrong.servers[0].host = "127.0.0.1".into();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::super::{Opened, Redis, Server, Settings, Surroundings};
+use super::super::{Opened, Server, Settings, Surroundings};
 use crate::domain::ManualClock;
 use crate::operator::metrics::Metrics;
 use crate::store::contract::stand::RETENTION_DAYS;
@@ -196,5 +196,5 @@ pub(crate) fn surroundings(at: Timestamp) -> Surroundings {
 }
 
 pub(crate) fn open(settings: &Settings, at: Timestamp) -> Opened {
-    Redis::open(settings, surroundings(at), at).unwrap()
+    super::super::open(settings, surroundings(at), at).unwrap()
 }

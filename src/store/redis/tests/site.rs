@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::super::{Opened, Redis, Settings};
+use super::super::{Opened, Settings};
 use super::server::{self, RunningServer};
 use crate::domain::{ContractId, JstDate, LoginId, RequestId, TransferId};
+use crate::store::Ledger;
 use crate::store::contract::stand::{bounds, debit, noon, yen};
 use crate::store::ledger::{
     Claim, Decision, Denied, Entry, EntryKey, Holder, Mode, Order, Outcome, Renewal, Settlement, State, StoreError,
@@ -66,7 +67,7 @@ impl Site {
     }
 
     /// A gateway with a journal of this name.
-    pub fn gateway(&self, name: &str) -> Redis {
+    pub fn gateway(&self, name: &str) -> Ledger {
         self.opened(name).ledger
     }
 
@@ -111,7 +112,7 @@ pub(in crate::store) fn settlement(id: TransferId, outcome: Outcome) -> Settleme
 }
 
 /// Money must not move.
-pub(in crate::store) async fn refused(gateway: &Redis) -> String {
+pub(in crate::store) async fn refused(gateway: &Ledger) -> String {
     match gateway.reserve(order(1)).await {
         Err(StoreError::Unavailable(why)) => why,
         other => panic!("{other:?}"),
@@ -119,7 +120,7 @@ pub(in crate::store) async fn refused(gateway: &Redis) -> String {
 }
 
 /// An order that must be granted, now.
-pub(in crate::store) async fn granted(gateway: &Redis, amount: u64) -> Order {
+pub(in crate::store) async fn granted(gateway: &Ledger, amount: u64) -> Order {
     let order = order(amount);
     let decision = gateway.reserve(order.clone()).await;
     assert!(matches!(decision, Ok(Decision::Granted(_))), "{decision:?}");
@@ -127,39 +128,39 @@ pub(in crate::store) async fn granted(gateway: &Redis, amount: u64) -> Order {
 }
 
 /// An order that must be denied because so much is used.
-pub(in crate::store) async fn over(gateway: &Redis, amount: u64, used: u64) {
+pub(in crate::store) async fn over(gateway: &Ledger, amount: u64, used: u64) {
     let denied = Denied::OverLimit { whose: Whose::Contract, day: today(), limit: yen(100), used: yen(used) };
     assert_eq!(gateway.reserve(order(amount)).await, Ok(Decision::Denied(denied)));
 }
 
 /// Waits until money may move.
-pub(in crate::store) async fn available(gateway: &Redis) {
+pub(in crate::store) async fn available(gateway: &Ledger) {
     while !gateway.is_available() {
         tokio::task::yield_now().await;
     }
 }
 
 /// Waits until the gateway has noticed that something is wrong.
-pub(in crate::store) async fn unavailable(gateway: &Redis) {
+pub(in crate::store) async fn unavailable(gateway: &Ledger) {
     while gateway.is_available() {
         tokio::task::yield_now().await;
     }
 }
 
 /// What counts today.
-pub(in crate::store) async fn used(gateway: &Redis) -> u64 {
+pub(in crate::store) async fn used(gateway: &Ledger) -> u64 {
     try_used(gateway).await.unwrap()
 }
 
 /// The same, where the store may be away.
-pub(in crate::store) async fn try_used(gateway: &Redis) -> Result<u64, StoreError> {
+pub(in crate::store) async fn try_used(gateway: &Ledger) -> Result<u64, StoreError> {
     let login_id = LoginId::parse(LOGIN_ID).unwrap();
     let contract = ContractId::alone(&login_id);
     let statement = gateway.statement(contract, [login_id].into(), today()).await?;
     Ok(statement.used.iter().map(|used| used.amount.get()).sum())
 }
 
-pub(in crate::store) async fn state(gateway: &Redis, id: TransferId) -> Option<State> {
+pub(in crate::store) async fn state(gateway: &Ledger, id: TransferId) -> Option<State> {
     gateway.transfer(id).await.unwrap().map(|transfer| transfer.state)
 }
 

@@ -1,6 +1,6 @@
 //! How many transfers the embedded ledger reserves and settles in a second, and what each costs.
 //!
-//! `cargo run --release --example ledger_load -- FILE [WAITERS] [TRANSFERS]`: on a memory file system for the cost in
+//! `cargo bench --bench ledger -- FILE [WAITERS] [TRANSFERS]`: on a memory file system for the cost in
 //! CPU time, on the disk in question for what its fdatasync leaves of it. The file must not exist.
 
 use std::path::PathBuf;
@@ -10,19 +10,21 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use sekisho::domain::{JstDate, LoginId, RequestId, Yen};
 use sekisho::operator::metrics::Metrics;
-use sekisho::store::embedded::{Embedded, Settings};
+use sekisho::store::Ledger;
+use sekisho::store::embedded::{self, Settings};
 use sekisho::store::ledger::{
     Basis, Bounds, Claim, Debit, Decision, Holder, Mode, Order, Outcome, OverLimit, Settlement,
 };
 
 fn main() -> anyhow::Result<()> {
-    let mut arguments = std::env::args().skip(1);
+    // Cargo adds a flag of its own.
+    let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with('-'));
     let path = PathBuf::from(arguments.next().unwrap_or_else(|| "ledger-load.redb".into()));
     let waiters: u64 = arguments.next().map_or(Ok(64), |text| text.parse())?;
     let transfers: u64 = arguments.next().map_or(Ok(200_000), |text| text.parse())?;
     anyhow::ensure!(!path.exists(), "{} exists", path.display());
     let metrics = Arc::new(Metrics::new(std::iter::empty())?);
-    let ledger = Embedded::open(&Settings::new(path, metrics), Timestamp::now())?.ledger;
+    let ledger = embedded::open(&Settings::new(path, metrics), Timestamp::now())?.ledger;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let (begun, cpu) = (Instant::now(), cpu_time());
     runtime.block_on(async {
@@ -48,7 +50,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn move_money(ledger: &Embedded, customer: u64) -> anyhow::Result<()> {
+async fn move_money(ledger: &Ledger, customer: u64) -> anyhow::Result<()> {
     let login_id = LoginId::parse(&format!("customer{customer}")).ok_or(anyhow::anyhow!("a login ID"))?;
     let at = Timestamp::now();
     let order = Order {
