@@ -29,8 +29,8 @@ use jiff::Timestamp;
 use self::gauges::Gauges;
 use self::inbox::Inbox;
 use self::ledger::{
-    Addition, CorrectError, Counts, Decision, Entered, Entry, Mark, Member, Order, Place, ReconcileError, Renewal,
-    Settlement, State, Statement, StoreError, Transfer, Verdict,
+    Addition, CorrectError, Counts, Decision, Entered, Entry, Mark, Member, Order, OrderNumber, Place, ReconcileError,
+    Renewal, Settlement, State, Statement, StoreError, Transfer, Verdict,
 };
 use self::operation::{Asker, Operation};
 use self::reply::{Answer, Reply};
@@ -184,6 +184,21 @@ impl Ledger {
         at: Timestamp,
     ) -> Result<Transfer, CorrectError> {
         self.ask(|reply| Operation::Correct(id, verdict, reason.into(), at, reply)).await
+    }
+
+    /// Keeps the application's number of an order, so that it can be cancelled by it (LIM-21). Nobody waits for it: an order
+    /// whose number was lost stays counted when it is cancelled.
+    pub fn number(&self, number: OrderNumber, id: TransferId) {
+        self.push(Operation::Number(number, id));
+    }
+
+    /// The application has cancelled an order: it is released, on the days on which it counted (LIM-21). `None`, and nothing
+    /// is done, where the number does not name one transfer, or that one is not committed.
+    ///
+    /// # Errors
+    /// When the store cannot answer.
+    pub async fn cancel(&self, number: OrderNumber, at: Timestamp) -> Result<Option<Transfer>, StoreError> {
+        self.ask(|reply| Operation::Cancel(number, at, reply)).await
     }
 
     /// An operator takes this store and the present clock for the right ones (LIM-41). Sums stay what they are.

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use jiff::Timestamp;
 
 use super::ledger::{
-    Addition, CorrectError, Decision, Entered, Entry, Member, Order, Place, ReconcileError, Renewal, Settlement, State,
-    Statement, Transfer, Verdict,
+    Addition, CorrectError, Decision, Entered, Entry, Member, Order, OrderNumber, Place, ReconcileError, Renewal,
+    Settlement, State, Statement, Transfer, Verdict,
 };
 use super::reply::Reply;
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
@@ -43,6 +43,9 @@ pub(super) enum Operation {
     Reconcile(TransferId, Verdict, Arc<str>, Timestamp, Reply<Transfer, ReconcileError>),
     Add(Box<Addition>, Reply<Transfer>),
     Correct(TransferId, Verdict, Arc<str>, Timestamp, Reply<Transfer, CorrectError>),
+    /// The application's number of an order.
+    Number(OrderNumber, TransferId),
+    Cancel(OrderNumber, Timestamp, Reply<Option<Transfer>>),
     Accept(Timestamp, Reply<()>),
     RequireAcceptance(String, Reply<()>),
     Transfer(TransferId, Reply<Option<Transfer>>),
@@ -60,7 +63,7 @@ impl Operation {
     /// Whether somebody waits: then the keeper does not wait for more.
     pub fn is_urgent(&self) -> bool {
         match self {
-            Self::Settle(_, None) | Self::Abandon(..) | Self::Renew(_) => false,
+            Self::Settle(_, None) | Self::Abandon(..) | Self::Renew(_) | Self::Number(..) => false,
             Self::Settle(_, Some(_))
             | Self::Reserve(..)
             | Self::Enter(..)
@@ -69,6 +72,7 @@ impl Operation {
             | Self::Reconcile(..)
             | Self::Add(..)
             | Self::Correct(..)
+            | Self::Cancel(..)
             | Self::Accept(..)
             | Self::RequireAcceptance(..)
             | Self::Transfer(..)
@@ -95,6 +99,8 @@ impl Operation {
             | Self::Reconcile(..)
             | Self::Add(..)
             | Self::Correct(..)
+            | Self::Number(..)
+            | Self::Cancel(..)
             | Self::Accept(..)
             | Self::RequireAcceptance(..)
             | Self::Transfer(..)

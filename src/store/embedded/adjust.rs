@@ -1,4 +1,4 @@
-//! What an operator adds and corrects (LIM-28): transfers come, or change sides, and the sums with them.
+//! What an operator adds and corrects (LIM-28), and what the application cancels (LIM-21): transfers come, or change sides, and the sums with them.
 
 use jiff::Timestamp;
 
@@ -6,7 +6,7 @@ use super::book::Book;
 use super::record::Record;
 use super::shelf::{Failure, Shelf};
 use crate::domain::{TransferId, Yen};
-use crate::store::ledger::{Addition, CorrectError, State, StoreError, Transfer, Verdict};
+use crate::store::ledger::{Addition, CANCELLED, CorrectError, OrderNumber, State, StoreError, Transfer, Verdict};
 
 impl Book {
     /// Keeps an order that the bank executed by hand, whatever the limit: it has happened.
@@ -53,6 +53,24 @@ impl Book {
         shelf.put(place, &record)?;
         self.note(at);
         Ok(Ok(record.transfer))
+    }
+
+    /// Keeps the application's number of an order.
+    pub fn number(&mut self, shelf: &mut Shelf<'_>, number: &OrderNumber, id: TransferId) -> Result<(), Failure> {
+        // What is not on record cannot be cancelled, and would leave its number here for ever.
+        if shelf.find(id)?.is_some() { shelf.put_number(number, id) } else { Ok(()) }
+    }
+
+    /// Releases the committed order with a number.
+    pub fn cancel(
+        &mut self,
+        shelf: &mut Shelf<'_>,
+        number: &OrderNumber,
+        at: Timestamp,
+    ) -> Result<Option<Transfer>, Failure> {
+        let Some(id) = shelf.numbered(number)? else { return Ok(None) };
+        // One that is not settled, or not there, or cancelled before, stays as it is.
+        self.correct(shelf, (id, Verdict::Released), CANCELLED, at).map(Result::ok)
     }
 
     /// Adds a transfer to its sums; whether they can be counted. If not, nothing has changed.

@@ -14,13 +14,17 @@ use super::record::{
     Damage, Reader, Record, basis_octet, day_of, moment_numbers, moment_of, put_moment, put_option, yen_of,
 };
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
-use crate::store::ledger::{Basis, EntryKey, Kept, KeptEntry, Place, State, Transfer};
+use crate::store::ledger::{Basis, EntryKey, Kept, KeptEntry, OrderNumber, Place, State, Transfer};
 
 pub(in crate::store) const TRANSFERS: TableDefinition<'_, Place, &[u8]> = TableDefinition::new("transfers");
 pub(in crate::store) const PLACES: TableDefinition<'_, &[u8; 16], Place> = TableDefinition::new("places");
 pub(in crate::store) const OPEN: TableDefinition<'_, Place, ()> = TableDefinition::new("open");
 pub(in crate::store) const SUMS: TableDefinition<'_, &[u8], u64> = TableDefinition::new("sums");
 pub(in crate::store) const OWN_LIMITS: TableDefinition<'_, &str, (u64, i64, i32)> = TableDefinition::new("own-limits");
+/// By the application's number of an order: its ID, or zeros where two have it. And the way back, to forget both together.
+const NUMBERS: TableDefinition<'_, &[u8; 32], &[u8; 16]> = TableDefinition::new("numbers");
+const NUMBERED: TableDefinition<'_, &[u8; 16], &[u8; 32]> = TableDefinition::new("numbered");
+const AMBIGUOUS: [u8; 16] = [0; 16];
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 /// By owner and key: the amount, the end, and for how many microseconds it outlives its owner's last activity.
 const ENTRIES: TableDefinition<'_, (&str, &[u8; 32]), KeptRow> = TableDefinition::new("entries");
@@ -87,6 +91,8 @@ pub(in crate::store) struct Shelf<'t> {
     sums: Table<'t, &'static [u8], u64>,
     entries: Table<'t, (&'static str, &'static [u8; 32]), KeptRow>,
     own_limits: Table<'t, &'static str, (u64, i64, i32)>,
+    numbers: Table<'t, &'static [u8; 32], &'static [u8; 16]>,
+    numbered: Table<'t, &'static [u8; 16], &'static [u8; 32]>,
     changed: bool,
 }
 
@@ -116,6 +122,8 @@ impl<'t> Shelf<'t> {
             sums: transaction.open_table(SUMS)?,
             entries: transaction.open_table(ENTRIES)?,
             own_limits: transaction.open_table(OWN_LIMITS)?,
+            numbers: transaction.open_table(NUMBERS)?,
+            numbered: transaction.open_table(NUMBERED)?,
             changed: is_new,
         };
         // Rows without a format would be a file that lost its first page: not a new store.
@@ -183,6 +191,22 @@ impl<'t> Shelf<'t> {
             State::Committed | State::Released => drop(self.open.remove(place)?),
         }
         Ok(())
+    }
+
+    /// Keeps the application's number of an order; one that another order has names neither from then on.
+    pub fn put_number(&mut self, number: &OrderNumber, id: TransferId) -> Result<(), Failure> {
+        self.changed = true;
+        let known = self.numbers.get(number.as_bytes())?.map(|row| *row.value());
+        let named = if known.is_none_or(|known| known == *id.as_bytes()) { id.as_bytes() } else { &AMBIGUOUS };
+        self.numbers.insert(number.as_bytes(), named)?;
+        self.numbered.insert(id.as_bytes(), number.as_bytes())?;
+        Ok(())
+    }
+
+    /// The order that alone has a number.
+    pub fn numbered(&self, number: &OrderNumber) -> Result<Option<TransferId>, Failure> {
+        let found = self.numbers.get(number.as_bytes())?.map(|row| *row.value());
+        Ok(found.filter(|id| *id != AMBIGUOUS).map(TransferId::from_bytes))
     }
 
     /// Every transfer that is not settled for good.
@@ -348,6 +372,10 @@ impl<'t> Shelf<'t> {
                     self.changed = true;
                     self.transfers.remove(place)?;
                     self.places.remove(transfer.id.as_bytes())?;
+                    let number = self.numbered.remove(transfer.id.as_bytes())?.map(|row| *row.value());
+                    if let Some(number) = number {
+                        self.numbers.remove(&number)?;
+                    }
                 }
             }
         }

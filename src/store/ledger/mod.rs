@@ -7,6 +7,7 @@
 //!                       └────────▶ unknown        nobody can tell: stays counted
 //!                                     └─ reconcile ─▶ committed or released, by an operator
 //!   (nothing) ── add ──▶ committed ◀─ correct ─▶ released      by an operator, as the bank's books say
+//!                        committed ─── cancel ─▶ released      the application cancelled it, where that frees (LIM-21)
 //! ```
 //!
 //! Promises of every store (DESIGN 4.7 and 4.8; `contract` holds them against each):
@@ -20,11 +21,13 @@
 //! 6. An entry lives at least for its term after its owner's last activity, and nobody's entries crowd out another's.
 
 mod adjust;
+mod cancel;
 mod entry;
 mod order;
 mod transfer;
 
 pub use adjust::{ADJUSTMENT, Addition, CorrectError};
+pub use cancel::{CANCELLED, OrderNumber};
 pub use entry::{Entered, Entry, EntryKey, Renewal, STEPS_OF_RENEWAL, Term};
 pub(in crate::store) use entry::{Kept, KeptEntry};
 pub use order::{Basis, Bounds, Claim, Debit, Decision, Denied, Grant, Holder, Mode, Order, OverLimit, Whose};

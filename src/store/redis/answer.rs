@@ -248,6 +248,16 @@ pub(super) fn done(answer: Value) -> Result<(), Failure> {
     }
 }
 
+/// The order that was released.
+pub(super) fn cancelled(answer: Value) -> Result<Option<Box<Record>>, Failure> {
+    let mut from = Parts::of(answer)?;
+    match &*from.text()? {
+        "none" => Ok(None),
+        "done" => Ok(Some(Box::new(whole(&mut from)?))),
+        _ => Err(NONSENSE),
+    }
+}
+
 /// Whether there was such a member.
 pub(super) fn written_off(answer: Value) -> Result<bool, Failure> {
     match &*Parts::of(answer)?.text()? {

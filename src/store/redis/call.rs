@@ -6,8 +6,8 @@ use super::clock::ServerClock;
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::store::embedded::record::Record;
 use crate::store::ledger::{
-    Addition, Basis, Bounds, Claim, Entry, EntryKey, Kept, KeptEntry, Mode, Order, OverLimit, Place, Renewal,
-    Settlement, Transfer, Verdict,
+    Addition, Basis, Bounds, CANCELLED, Claim, Entry, EntryKey, Kept, KeptEntry, Mode, Order, OrderNumber, OverLimit,
+    Place, Renewal, Settlement, Transfer, Verdict,
 };
 use crate::store::operation::{Asker, Operation};
 
@@ -88,6 +88,8 @@ impl Caller {
             Operation::Reconcile(id, verdict, reason, at, _) => self.reconcile(*id, *verdict, reason, *at),
             Operation::Add(addition, _) => self.add(addition),
             Operation::Correct(id, verdict, reason, at, _) => self.correct(*id, *verdict, reason, *at),
+            Operation::Number(number, id) => self.call("number", [digits_of(number), id.to_string()]),
+            Operation::Cancel(number, at, _) => self.end("cancel", &digits_of(number), "", CANCELLED, *at),
             Operation::Accept(at, _) => self.accept(*at),
             Operation::Transfer(id, _) => self.transfer(*id),
             Operation::Unknown(after, _) => self.unknown(*after, most),
@@ -149,30 +151,27 @@ impl Caller {
     /// Settles a transfer.
     fn settle(&self, settlement: &Settlement) -> Call {
         let state = settlement.outcome.state().word();
-        self.end("settle", settlement.id, state, settlement.why, settlement.at)
+        self.end("settle", &settlement.id.to_string(), state, settlement.why, settlement.at)
     }
 
     /// Takes back a reservation whose grant nobody heard.
     fn abandon(&self, settlement: &Settlement, asker: Asker) -> Call {
-        self.end("abandon", settlement.id, &self.name_of(asker), settlement.why, settlement.at)
+        self.end("abandon", &settlement.id.to_string(), &self.name_of(asker), settlement.why, settlement.at)
     }
 
     /// An operator's word.
     fn reconcile(&self, id: TransferId, verdict: Verdict, reason: &str, at: Timestamp) -> Call {
-        self.end("reconcile", id, verdict.state().word(), reason, at)
+        self.end("reconcile", &id.to_string(), verdict.state().word(), reason, at)
     }
 
     /// An operator's word about what was settled the other way.
     fn correct(&self, id: TransferId, verdict: Verdict, reason: &str, at: Timestamp) -> Call {
-        self.end("correct", id, verdict.state().word(), reason, at)
+        self.end("correct", &id.to_string(), verdict.state().word(), reason, at)
     }
 
-    fn end(&self, verb: &str, id: TransferId, how: &str, why: &str, at: Timestamp) -> Call {
+    fn end(&self, verb: &str, which: &str, how: &str, why: &str, at: Timestamp) -> Call {
         let at = self.come(at);
-        self.call(
-            verb,
-            [id.to_string(), how.into(), why.into(), microseconds(at), at.to_string(), day(JstDate::of(at))],
-        )
+        self.call(verb, [which.into(), how.into(), why.into(), microseconds(at), at.to_string(), day(JstDate::of(at))])
     }
 
     /// When something happened, as it goes on record.
@@ -306,6 +305,10 @@ pub(super) const fn basis(basis: Basis) -> &'static str {
         Basis::Accepted => "accepted",
         Basis::Designated => "designated",
     }
+}
+
+fn digits_of(number: &OrderNumber) -> String {
+    data_encoding::HEXLOWER.encode(number.as_bytes())
 }
 
 fn hexadecimal(key: &EntryKey) -> String {

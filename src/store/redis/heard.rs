@@ -97,6 +97,8 @@ impl Heard {
                 }
             }
             Operation::Abandon(..) | Operation::Renew(_) => self.carried.push(operation),
+            // Where it is lost, its order stays counted.
+            Operation::Number(..) => {}
             Operation::Reserve(order, asker, reply) => {
                 self.carried.push(Operation::Abandon(order.withdrawal("store_error"), asker));
                 self.drop_later(reply);
@@ -110,6 +112,7 @@ impl Heard {
             Operation::Add(_, reply) => self.drop_later(reply),
             Operation::Correct(_, _, _, _, reply) => self.drop_later(reply),
             Operation::OwnLimit(_, reply) => self.drop_later(reply),
+            Operation::Cancel(_, _, reply) => self.drop_later(reply),
             Operation::Transfer(_, reply) => self.drop_later(reply),
             Operation::Unknown(_, reply) => self.drop_later(reply),
             Operation::Statement(_, _, _, reply) => self.drop_later(reply),
@@ -172,6 +175,19 @@ impl Heard {
             Operation::Reconcile(id, _, _, _, reply) => self.reconciled(id, reply, said),
             Operation::Add(_, reply) => self.added(reply, said),
             Operation::Correct(id, _, _, _, reply) => self.corrected(id, reply, said),
+            Operation::Number(number, id) => {
+                if let Err(failure) = answer::done(said) {
+                    self.not_heard(Operation::Number(number, id), failure);
+                }
+            }
+            Operation::Cancel(_, _, reply) => match answer::cancelled(said) {
+                Ok(Some(record)) => {
+                    self.answer(reply, Ok(Some(record.transfer.clone())));
+                    self.changes.push(Change::Decided(*record));
+                }
+                Ok(None) => self.answer(reply, Ok(None)),
+                Err(failure) => self.settled(reply, Err(failure)),
+            },
             Operation::Accept(_, reply) => {
                 let done = answer::done(said);
                 if done.is_ok() {

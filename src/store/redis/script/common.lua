@@ -8,6 +8,7 @@
 --   meta            epoch, server, open, opens-at, sequence, latest, latest-day, ended, session:MEMBER
 --   members         member -> the epoch that it has replayed its journal in; '' where it must
 --   transfer:ID     one transfer, field by field
+--   number:NUMBER   the application's number of an order -> ID; '' where two have it
 --   day:DAY         sequence -> ID, of the transfers accepted on a day; days: those days
 --   of:DAY:LOGIN    the same of one login ID, also of the days on which a transfer counts
 --   sums:DAY        basis:LOGIN -> yen; sum-days: those days

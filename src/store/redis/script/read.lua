@@ -76,6 +76,7 @@ function verbs.prune()
           call('ZREM', base .. 'of:' .. counted .. ':' .. transfer.login, id)
         end
         call('UNLINK', base .. 'transfer:' .. id)
+        if transfer.number then call('UNLINK', base .. 'number:' .. transfer.number) end
       end
     end
     if call('ZCARD', list) == 0 then call('ZREM', days, day) end

@@ -49,6 +49,26 @@ function verbs.correct()
   return { 'done', id, call('HGETALL', base .. 'transfer:' .. id) }
 end
 
+-- The application's number of an order; one that another order has names neither from then on.
+function verbs.number()
+  local number, id = base .. 'number:' .. ARGV[6], ARGV[7]
+  if call('HLEN', base .. 'transfer:' .. id) == 0 then return { 'done' } end
+  local known = call('GET', number)
+  call('SET', number, (not known or known == id) and id or '')
+  call('HSET', base .. 'transfer:' .. id, 'number', ARGV[6])
+  return { 'done' }
+end
+
+-- The application has cancelled the order with a number. A journal that remembers it as committed does not undo that.
+function verbs.cancel()
+  local id = call('GET', base .. 'number:' .. ARGV[6])
+  local transfer = id and row(base .. 'transfer:' .. id)
+  if not transfer or transfer.state ~= 'committed' then return { 'none' } end
+  call('HINCRBY', base .. 'transfer:' .. id, 'revision', 1)
+  settle(id, transfer, 'released')
+  return { 'done', id, call('HGETALL', base .. 'transfer:' .. id) }
+end
+
 -- An operator takes this store and the present clock for the right ones.
 function free.accept()
   call('HSET', meta, 'latest', ARGV[6], 'latest-day', ARGV[7])
