@@ -10,7 +10,7 @@ use crate::domain::Yen;
 use crate::store::Ledger;
 use crate::store::contract::stand::{noon, run, yen};
 use crate::store::ledger::{
-    Addition, Basis, Claim, Decision, Denied, Entered, Entry, EntryKey, Order, Outcome, State, Verdict,
+    Addition, Basis, Claim, Decision, Denied, Entered, Entry, EntryKey, Order, OrderNumber, Outcome, State, Verdict,
 };
 
 /// Forty committed, thirty on their way, twenty unknown, and ten that were released.
@@ -233,6 +233,33 @@ fn a_correction_outlives_a_loss_whoever_remembers_what_was_before() {
             assert_eq!(used(&gateways[0]).await, 40);
         });
     }
+}
+
+/// The customer cancelled at the other gateway. What of the order's number is lost frees nothing.
+#[test]
+fn a_cancelled_order_stays_released_after_a_loss_and_its_number_is_gone() {
+    let site = Site::new();
+    run(async {
+        let (owner, other) = (site.gateway("a"), site.gateway("b"));
+        available(&owner).await;
+        available(&other).await;
+        let (cancelled, kept) = (granted(&owner, 40).await, granted(&owner, 2).await);
+        for (order, number) in [(&cancelled, "7"), (&kept, "8")] {
+            owner.settle_and_wait(settlement(order.id, Outcome::Committed)).await.unwrap();
+            owner.number(OrderNumber::of(&order.holder.contract, number), order.id);
+        }
+        let number = |text| OrderNumber::of(&kept.holder.contract, text);
+        // The next answer tells that the numbers have arrived.
+        assert_eq!(used(&owner).await, 42);
+        assert!(other.cancel(number("7"), noon()).await.unwrap().is_some());
+        site.server.ask(&["FLUSHALL"]);
+        refused(&owner).await;
+        available(&owner).await;
+        available(&other).await;
+        assert_eq!(state(&owner, cancelled.id).await, Some(State::Released));
+        assert_eq!(other.cancel(number("8"), noon()).await, Ok(None));
+        assert_eq!(used(&owner).await, 2);
+    });
 }
 
 #[test]
