@@ -64,6 +64,8 @@ pub enum Demand {
     Commit {
         /// How much.
         claim: Claim,
+        /// How much its form says once more where an earlier screen said it: more than that screen's does not leave.
+        repeated: Option<Yen>,
         /// On which day, where the customer said.
         date: Option<JstDate>,
         /// What makes two commits the same.
@@ -76,6 +78,17 @@ pub enum Demand {
         /// The new limits.
         limits: Vec<Yen>,
     },
+}
+
+impl Demand {
+    /// What it would move, if it moves money: zero where only an earlier screen said that.
+    pub fn moves(&self) -> Option<Yen> {
+        match self {
+            Self::Commit { claim: Claim::Stated(amount), .. } => Some(*amount),
+            Self::Commit { claim: Claim::Entered(_), repeated, .. } => Some(repeated.unwrap_or_default()),
+            Self::Nothing | Self::Enter { .. } | Self::EnterAnswered { .. } | Self::ChangeLimit { .. } => None,
+        }
+    }
 }
 
 /// How long a body may take.
@@ -100,13 +113,9 @@ impl Inspected {
         &self.route
     }
 
-    /// What it would move, if it moves money: zero where that was said on an earlier screen.
+    /// What it would move.
     pub fn moves(&self) -> Option<Yen> {
-        match &self.demand {
-            Demand::Commit { claim: Claim::Stated(amount), .. } => Some(*amount),
-            Demand::Commit { claim: Claim::Entered(_), .. } => Some(Yen::ZERO),
-            Demand::Nothing | Demand::Enter { .. } | Demand::EnterAnswered { .. } | Demand::ChangeLimit { .. } => None,
-        }
+        self.demand.moves()
     }
 
     /// Whether the ledger has a part in it; then it runs on when its client hangs up.
@@ -244,9 +253,9 @@ fn demand_of(rules: &InspectionRules, inspection: &Inspection, login_id: Option<
             Ok(Demand::Enter { key: key(kept)?, amount, term })
         }
         Act::Commit { entered, is_atomic, has_token } => {
-            let claim = match entered {
-                Some(kept) => Claim::Entered(key(kept)?),
-                None => Claim::Stated(inspection.amount.ok_or(missing)?),
+            let (claim, repeated) = match entered {
+                Some(kept) => (Claim::Entered(key(kept)?), inspection.amount),
+                None => (Claim::Stated(inspection.amount.ok_or(missing)?), None),
             };
             let token = inspection.token.as_deref();
             // Without it, a repeated order would look like a new one.
@@ -255,6 +264,7 @@ fn demand_of(rules: &InspectionRules, inspection: &Inspection, login_id: Option<
             }
             Ok(Demand::Commit {
                 claim,
+                repeated,
                 date: inspection.date,
                 token: token.map(|token| EntryKey::of(&["token", login_id.as_str(), token])),
                 fails_whole: *is_atomic || (entered.is_none() && inspection.amounts.len() <= 1),

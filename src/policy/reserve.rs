@@ -22,7 +22,7 @@ use crate::operator::metrics::Metrics;
 use crate::refusal::{BodyRefusal, Refusal, TransferRefusal};
 use crate::store::Ledger;
 use crate::store::ledger::{
-    Claim, Decision, Denied, Entered, Entry, EntryKey, Grant, Holder, Mode, Order, Outcome, Renewal, Settlement, State,
+    Decision, Denied, Entered, Entry, EntryKey, Grant, Holder, Mode, Order, Outcome, Renewal, Settlement, State,
     StoreError, Term, Whose,
 };
 
@@ -160,6 +160,9 @@ impl Treasury {
         }
         let owner = || customer.login_id().clone();
         let treasury = Arc::clone(self);
+        if let Some(amount) = demand.moves() {
+            self.may_be_moved(amount)?;
+        }
         match demand {
             Demand::Nothing => Ok((Consequence::Nothing, None)),
             Demand::Enter { key, amount, term } => {
@@ -181,10 +184,7 @@ impl Treasury {
                 let (limit, contract) = (sum.unwrap_or(Yen::MAX), ContractId::alone(customer.login_id()));
                 Ok((Consequence::Learn(Learning { treasury, contract, limit }), None))
             }
-            Demand::Commit { claim, date, token, fails_whole } => {
-                if let Claim::Stated(amount) = claim {
-                    self.may_be_moved(amount)?;
-                }
+            Demand::Commit { claim, repeated, date, token, fails_whole } => {
                 let holder = Holder::alone(customer.login_id());
                 let order = Order {
                     id: id.transfer(),
@@ -211,7 +211,9 @@ impl Treasury {
                 let (reserved_at, progress) = (now, Progress::Here);
                 let reservation =
                     Reservation { treasury, id, holder, route, grant, reserved_at, fails_whole, progress };
-                Ok((Consequence::Settle(reservation), would_refuse))
+                // Where it is refused, the reservation goes with it, as never sent.
+                let exceeds = self.exceeds(&reservation.grant, repeated)?;
+                Ok((Consequence::Settle(reservation), would_refuse.or(exceeds)))
             }
         }
     }
@@ -233,6 +235,17 @@ impl Treasury {
             Entered::Kept(_) => Ok(()),
             Entered::InUse => Err(Refusal::Transfer(TransferRefusal::EntryInUse)),
             Entered::TooMany => Err(Refusal::Transfer(TransferRefusal::TooManyEntries)),
+        }
+    }
+
+    /// Whether the form says more again than was entered. Which of the two the application executes, nobody knows; the one
+    /// that is granted must be the larger.
+    fn exceeds(&self, grant: &Grant, repeated: Option<Yen>) -> Result<Option<Refusal>, Refusal> {
+        let refusal = Refusal::Transfer(TransferRefusal::MoreThanEntered);
+        let exceeds = repeated.filter(|repeated| *repeated > grant.amount).map(|_| refusal);
+        match (self.settings.enforcement, exceeds) {
+            (Enforcement::Enforce, Some(refusal)) => Err(refusal),
+            (Enforcement::Enforce | Enforcement::Observe, exceeds) => Ok(exceeds),
         }
     }
 

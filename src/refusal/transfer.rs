@@ -91,6 +91,8 @@ pub enum TransferRefusal {
     },
     /// The screen with the amount was not passed (LIM-18), or the order to approve is not known (LIM-19).
     NoEntry,
+    /// The form repeats an amount that is larger than what was entered, or requested (LIM-18, LIM-19).
+    MoreThanEntered,
     /// What was entered is being executed, or nobody knows whether it was.
     EntryInUse,
     /// The same order is on its way (LIM-17).
@@ -117,7 +119,7 @@ pub enum TransferRefusal {
 
 impl TransferRefusal {
     /// Every variant, for tables and tests.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::NoIdentity,
         Self::UnknownRoute,
         Self::MethodNotRouted,
@@ -128,6 +130,7 @@ impl TransferRefusal {
         Self::LimitTooHigh { ceiling: Yen::ZERO },
         Self::LimitAboveCeiling { ceiling: Yen::ZERO },
         Self::NoEntry,
+        Self::MoreThanEntered,
         Self::EntryInUse,
         Self::InProgress,
         Self::TooMany,
@@ -155,6 +158,7 @@ impl TransferRefusal {
             Self::LimitTooHigh { .. } => "limit_too_high",
             Self::LimitAboveCeiling { .. } => "limit_above_ceiling",
             Self::NoEntry => "no_entry",
+            Self::MoreThanEntered => "more_than_entered",
             Self::EntryInUse => "entry_in_use",
             Self::InProgress => "transfer_in_progress",
             Self::TooMany => "too_many_transfers",
@@ -180,7 +184,8 @@ impl TransferRefusal {
             | Self::LimitTooHigh { .. }
             | Self::LimitAboveCeiling { .. }
             | Self::Held(_)
-            | Self::NoEntry => StatusCode::FORBIDDEN,
+            | Self::NoEntry
+            | Self::MoreThanEntered => StatusCode::FORBIDDEN,
             Self::MethodNotRouted => StatusCode::METHOD_NOT_ALLOWED,
             Self::EntryInUse | Self::InProgress => StatusCode::CONFLICT,
             Self::TooMany | Self::TooManyEntries => StatusCode::TOO_MANY_REQUESTS,
@@ -231,6 +236,10 @@ impl TransferRefusal {
                 "お取引の内容が確認できません。はじめの画面からやり直してください。",
                 "The transaction is not known. Please begin again from its first screen.",
             ),
+            Self::MoreThanEntered => (
+                "お取引の金額が、はじめに入力された金額を超えています。はじめの画面からやり直してください。",
+                "The amount is larger than the one entered at first. Please begin again from the first screen.",
+            ),
             Self::EntryInUse | Self::InProgress => (
                 "同じお取引を処理中です。振込状況照会で結果をご確認ください。再度の操作はなさらないでください。",
                 "The same transaction is being processed. Please check its state; do not repeat it.",
@@ -271,6 +280,7 @@ impl TransferRefusal {
             | Self::MethodNotRouted
             | Self::NoCeiling
             | Self::NoEntry
+            | Self::MoreThanEntered
             | Self::EntryInUse
             | Self::InProgress
             | Self::TooMany

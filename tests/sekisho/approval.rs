@@ -3,9 +3,10 @@
 
 use sekisho::demo::bank::{Execution, Fault, OrderClass};
 
-use crate::support::{LIMIT, MoneyStory, Payer, Said, TestGateway};
+use crate::support::{LIMIT, MoneyStory, Payer, Said};
 
-const APPROVAL: &str = r#"
+/// One asks, another one approves.
+pub const APPROVAL: &str = r#"
     [transfer]
     prefixes = ["/ib/transfer/", "/ib/approval/"]
     [[route]]
@@ -78,18 +79,6 @@ async fn what_two_ids_do_together_counts_when_the_second_one_acts() {
     story.set_time(first_day.plus_days(2), "12:00:00");
     assert_eq!(approve(&mut manager, "2").await, Said::To("/ib/approval/done.do".into()));
     story.close().await;
-}
-
-/// The bank executes the order that it has; a smaller amount in the form that approves it must not be what counts.
-#[tokio::test]
-async fn an_approval_has_no_amount_of_its_own() {
-    let amount = "[[route]]\nname = \"approve\"\namount = [\"amount\"]\n";
-    let without_number = APPROVAL.replace("transaction = \"id\"\n", "");
-    for layers in [[APPROVAL, amount], [&without_number, amount]] {
-        let builder = layers.iter().fold(TestGateway::builder(), |builder, layer| builder.layer(*layer));
-        let mistake = builder.try_spawn().await.err().unwrap_or_else(|| panic!("accepted: {layers:?}"));
-        assert!(mistake.contains("route.approve.amount"), "{mistake}");
-    }
 }
 
 /// A request that the bank did not take, or whose number nobody heard, cannot be approved.

@@ -47,6 +47,7 @@ mod midnight;
 mod shared_ledger;
 mod observe;
 mod rates;
+mod repeats;
 mod shared_rates;
 mod transfers;
 mod wizard;

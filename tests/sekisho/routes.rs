@@ -368,13 +368,18 @@ async fn routes_that_could_hide_a_commit_are_mistakes() {
 #[tokio::test]
 async fn failures_that_any_answer_could_be_are_mistakes() {
     for (failure, key) in [
-        ("{ status = 500, contains = \"<p>BTRE900</p>\" }", "route.other.failure.status"),
-        ("{ status = 200 }", "route.other.failure.status"),
-        ("{ status = 302 }", "route.other.failure.status"),
-        ("{ contains = \"<\" }", "route.other.failure.contains"),
-        ("{ status = 200, contains = \"<p>\" }", "route.other.failure.contains"),
+        ("{ status = 500, contains = \"<p>BTRE900</p>\" }", "route.express.failure.status"),
+        ("{ status = 200 }", "route.express.failure.status"),
+        ("{ status = 302 }", "route.express.failure.status"),
+        ("{ contains = \"<\" }", "route.express.failure.contains"),
+        ("{ status = 200, contains = \"<p>\" }", "route.express.failure.contains"),
+        ("{ status = 200, contains = \"</table></body>\" }", "route.express.failure.contains"),
+        ("{ contains = \"<p>BTRE900</p>\" }", "route.express.failure.status"),
+        ("{ location = \"/ib/transfer/error.do\" }", "route.express.failure.status"),
+        ("{ status = 302, location = \"/ib/transfer/done.do\" }", "route.express.failure.status"),
+        ("[{ status = 404 }, { status = 200 }]", "route.express.failure[1].status"),
     ] {
-        let route = "[[route]]\nname = \"other\"\nmethod = \"POST\"\npath = \"/ib/transfer/other.do\"\nclass = \"transfer\"\n\
+        let route = "[[route]]\nname = \"express\"\nmethod = \"POST\"\npath = \"/ib/transfer/express.do\"\nclass = \"transfer\"\n\
                      amount = [\"amount\"]\nsuccess = { status = 302, location = \"/ib/transfer/done.do\" }\n";
         let layer = format!("{route}failure = {failure}\n");
         let mistake = crate::support::TestGateway::builder().layer(layer).try_spawn().await.err();

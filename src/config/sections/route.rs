@@ -1,10 +1,12 @@
 //! `[[route]]`: the application's screens, and what each means.
 
 mod act;
+mod marker;
 
-use http::{Method, StatusCode};
+use http::Method;
 
 use self::act::{act_of, commits_alone, earlier_amounts, needs_success, warn_of_key};
+use self::marker::{read_failures, read_success};
 use super::table_name;
 use super::transfer::{Transfer, canonical_path};
 use crate::config::mistake::Read;
@@ -16,14 +18,12 @@ use crate::policy::body::{
     self, AmountFormat, BodyFormat, BodyRules, Charset, DateFormat, Dispatch, MediaType, ParameterValue,
 };
 use crate::policy::route::{Class, Route, Step};
-use crate::policy::treatment::{Act, InspectionRules, Marker, Markers, NumberInAnswer, Treatment};
+use crate::policy::treatment::{Act, InspectionRules, Markers, NumberInAnswer, Treatment};
 
 const MAX_BODY: usize = 64 << 10;
 /// Files of thousands of payees fit.
 const MAX_FILE: u64 = 16 << 20;
 const MAX_PAGE: usize = 256 << 10;
-/// Shorter markup stands in every page.
-const LEAST_MARKUP: usize = 8;
 
 /// A route as it was read, before it is known what shares its path.
 struct Draft<'a> {
@@ -103,12 +103,10 @@ fn read_draft(mut section: Section<'_>) -> Read<Draft<'_>> {
     let fields = read_fields(&mut section);
     let max_body = section.optional("max-body", size(1..=1_u64 << 40));
     let is_atomic = section.or("atomic", false, flag);
-    let success = section
-        .optional_table("success")
-        .and_then(|table| table.map(|table| read_marker(table, nothing_against)).transpose());
+    let success = section.optional_table("success").and_then(|table| table.map(read_success).transpose());
     let failure = section.table_or_tables("failure").and_then(|tables| {
-        let read: Vec<Read<Marker>> = tables.into_iter().map(|table| read_marker(table, no_failure)).collect();
-        read.into_iter().collect()
+        let moves_money = class.as_ref().is_ok_and(|class| class.moves_money());
+        read_failures(tables, moves_money, success.as_ref().ok().and_then(Option::as_ref))
     });
     let max_page = section.or("max-page", MAX_PAGE, size(1..=64 << 20));
     let charset = charset?;
@@ -190,53 +188,6 @@ fn read_transaction(section: &mut Section<'_>) -> Read<(Option<String>, Option<T
     };
     table.finish();
     Ok((None, Some(Transaction::Answer(place?))))
-}
-
-/// `objection` says what is wrong with a marker of its kind, and at which key.
-fn read_marker(mut table: Section<'_>, objection: fn(&Marker) -> Option<(&'static str, &'static str)>) -> Read<Marker> {
-    let status = table.optional("status", |given| {
-        let status = integer(200..=599_u16)(given)?;
-        StatusCode::from_u16(status).map_err(|_| "is no status".into())
-    });
-    let location = table.optional("location", canonical_path);
-    let contains = table.optional("contains", |given| {
-        let markup = text(given)?;
-        // A marker must hold a `<`: customers can write text, not markup (LIM-32).
-        if markup.contains('<') {
-            Ok(markup)
-        } else {
-            Err(format!("{markup:?} holds no <, so a customer could write it"))
-        }
-    });
-    let marker = Marker { status: status?, location: location?, contains: contains? };
-    if marker == (Marker { status: None, location: None, contains: None }) {
-        return Err(
-            table.mistake("status", "is missing, and so are location and contains: this would be any answer".into())
-        );
-    }
-    if let Some((key, text)) = objection(&marker) {
-        return Err(table.mistake(key, text.into()));
-    }
-    table.finish();
-    Ok(marker)
-}
-
-fn nothing_against(_: &Marker) -> Option<(&'static str, &'static str)> {
-    None
-}
-
-/// A failure frees what was reserved, so it must say that nothing was executed, and not only be unlike a success (LIM-15).
-fn no_failure(marker: &Marker) -> Option<(&'static str, &'static str)> {
-    let status = marker.status.map_or(0, |status| status.as_u16());
-    if status >= 500 {
-        return Some(("status", "is an error of the server, which may have executed the order: that is unknown"));
-    }
-    let is_alone = marker.location.is_none() && marker.contains.is_none();
-    if is_alone && status < 400 {
-        return Some(("status", "alone is no evidence that nothing was executed: add contains or location"));
-    }
-    let is_short = marker.contains.as_ref().is_some_and(|markup| markup.chars().count() < LEAST_MARKUP);
-    is_short.then_some(("contains", "could stand in any page: take a whole element with its text"))
 }
 
 fn method(text: &str) -> Option<Method> {

@@ -2,6 +2,7 @@
 
 mod alarms;
 mod layering;
+mod markers;
 mod mistakes;
 mod store;
 

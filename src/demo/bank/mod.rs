@@ -88,7 +88,7 @@ pub enum Forms {
     /// Its first.
     #[default]
     FilledOnce,
-    /// Every one that brings an amount: a form of session scope is filled by each request to an action that has it.
+    /// Every one that brings an amount, approvals too: a form of session scope is filled by each request to an action that has it.
     FilledAgain,
 }
 

@@ -2,6 +2,7 @@
 
 use encoding_rs::SHIFT_JIS;
 
+use super::Forms;
 use super::answer::Reply;
 use super::desk::{Desk, Visit};
 use super::orders::{Draft, Failure, OrderClass, Signature};
@@ -23,10 +24,16 @@ impl Desk {
         Ok(Reply::Redirect(format!("/ib/approval/requested.do?id={number}")))
     }
 
-    /// The second approves; the request names the number alone.
+    /// The second approves; the request names the number alone, unless the switch says that its amount is taken again.
     pub(super) fn approve(&mut self, visit: &Visit<'_>, by: &Signature) -> Result<Reply, Failure> {
         self.spend_token(visit)?;
-        self.books.approve(by, number(visit)?)?;
+        let again = match self.switches.forms {
+            Forms::FilledAgain if visit.parameters.filled("amount").is_some() => {
+                Some(self.draft(&visit.parameters, "amount", "payee")?.amount)
+            }
+            Forms::FilledOnce | Forms::FilledAgain => None,
+        };
+        self.books.approve(by, number(visit)?, again)?;
         Ok(Reply::Redirect("/ib/approval/done.do".to_owned()))
     }
 

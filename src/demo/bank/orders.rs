@@ -258,13 +258,14 @@ impl Books {
         self.proposals.iter().filter(move |proposal| self.contract(&proposal.login_id) == contract)
     }
 
-    /// Executes what somebody else of the same contract asked for.
-    pub(super) fn approve(&mut self, by: &Signature, number: u64) -> Result<u64, Failure> {
+    /// Executes what somebody else of the same contract asked for, or another amount where one is said again.
+    pub(super) fn approve(&mut self, by: &Signature, number: u64, again: Option<i128>) -> Result<u64, Failure> {
         let contract = self.contract(&by.login_id);
         let mut waiting = self.proposals.iter();
         let ours = |proposal: &Proposal| proposal.number == number && self.contract(&proposal.login_id) == contract;
         let at = waiting.position(ours).ok_or(Failure::NumberUnknown)?;
-        let Proposal { login_id, draft, .. } = self.proposals[at].clone();
+        let Proposal { login_id, mut draft, .. } = self.proposals[at].clone();
+        draft.amount = again.unwrap_or(draft.amount);
         if login_id == by.login_id {
             return Err(Failure::OwnProposal);
         }

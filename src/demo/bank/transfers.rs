@@ -98,11 +98,17 @@ impl Desk {
         }
     }
 
-    /// What a later screen says of the amount, where the switch says that the form is filled again.
+    /// What a later screen says of the amount, or of the lines, where the switch says that the form is filled again.
     fn fill_again(&mut self, visit: &Visit<'_>) -> Result<(), Failure> {
-        if self.switches.forms == Forms::FilledAgain && visit.parameters.filled("amount").is_some() {
-            let draft = self.draft(&visit.parameters, "amount", "payee")?;
-            self.sessions.open(&visit.session).enter(visit.parameters.filled("transaction"), vec![draft]);
+        if self.switches.forms == Forms::FilledOnce {
+            return Ok(());
+        }
+        let drafts = match visit.parameters.filled("amount") {
+            Some(_) => vec![self.draft(&visit.parameters, "amount", "payee")?],
+            None => self.lines(&visit.parameters).into_iter().collect::<Result<_, _>>()?,
+        };
+        if !drafts.is_empty() {
+            self.sessions.open(&visit.session).enter(visit.parameters.filled("transaction"), drafts);
         }
         Ok(())
     }

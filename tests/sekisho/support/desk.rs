@@ -47,10 +47,10 @@ impl Said {
 pub async fn sekisho(gateway: &TestGateway, arguments: &[&str]) -> Said {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sekisho"));
     command.args(arguments).current_dir(gateway.path("."));
-    for file in ["config.toml", "test.toml", "layer-0.toml", "layer-1.toml"] {
-        if gateway.path(file).exists() {
-            command.args(["--config", file]);
-        }
+    let layers = (0..).map(|number| format!("layer-{number}.toml"));
+    let layers = layers.take_while(|layer| gateway.path(layer).exists());
+    for file in ["config.toml".to_owned(), "test.toml".to_owned()].into_iter().chain(layers) {
+        command.args(["--config", &file]);
     }
     command.env("SUDO_USER", "hana");
     let run = tokio::task::spawn_blocking(move || command.output().unwrap());

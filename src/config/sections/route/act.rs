@@ -33,7 +33,7 @@ pub(super) fn act_of(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Tra
     if !counts(draft, transfer) {
         return Ok(Act::Nothing);
     }
-    has_one_amount(draft, all, transfer)?;
+    has_one_meaning(draft, all, transfer)?;
     match draft.step {
         Step::Confirm | Step::Cancel if !has_amount || !all.iter().any(|other| enters(other, transfer)) => {
             Ok(Act::Nothing)
@@ -53,7 +53,8 @@ pub(super) fn act_of(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Tra
         }
         Step::Commit | Step::Approve | Step::Switch => {
             let entered = match draft.step {
-                Step::Commit | Step::Switch if has_amount => None,
+                // Beside a number, the amount is one that was entered, and is said again.
+                Step::Commit | Step::Switch if has_amount && draft.transaction.is_none() => None,
                 Step::Approve if draft.transaction.is_none() => return Err(missing("transaction")),
                 Step::Approve => Some(key(Key::Order)?),
                 Step::Commit | Step::Entry | Step::Confirm | Step::Request | Step::Switch | Step::Cancel => {
@@ -66,7 +67,7 @@ pub(super) fn act_of(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Tra
                 return Err(section.mistake("step", text.into()));
             }
             // How many lines a screen before summed, nobody knows here.
-            let is_one_order = entered.is_some() && !all.iter().any(enters_several);
+            let is_one_order = entered.is_some() && !brings_several(draft) && !all.iter().any(enters_several);
             let is_atomic = draft.is_atomic || is_one_order;
             Ok(Act::Commit { entered, is_atomic, has_token: draft.body.token.is_some() })
         }
@@ -109,7 +110,7 @@ pub(super) fn earlier_amounts(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Op
     let Some(transfer) = transfer.filter(|transfer| counts(draft, transfer)) else { return Vec::new() };
     let step = match draft.step {
         Step::Confirm | Step::Cancel => Step::Entry,
-        Step::Commit if draft.body.amount.is_empty() => Step::Entry,
+        Step::Commit if commits_entered(draft, transfer) => Step::Entry,
         Step::Approve => Step::Request,
         Step::Commit | Step::Entry | Step::Request | Step::Switch => return Vec::new(),
     };
@@ -121,23 +122,24 @@ pub(super) fn earlier_amounts(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Op
     names
 }
 
-/// Whether the route commits what was entered on a screen before.
+/// Whether the route commits what was entered on a screen before, also where its form says that amount again.
 fn commits_entered(draft: &Draft<'_>, transfer: &Transfer) -> bool {
-    counts(draft, transfer) && draft.step == Step::Commit && draft.body.amount.is_empty()
+    let is_entered = draft.body.amount.is_empty() || draft.transaction.is_some();
+    counts(draft, transfer) && draft.step == Step::Commit && is_entered
 }
 
-/// What moves money says in one place how much: of two, the application would execute one, and the other might be counted.
-fn has_one_amount(draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Transfer) -> Read<()> {
+/// Where a form says how much, it is known whether that moves money, is entered for a later screen, or repeats an earlier one.
+fn has_one_meaning(draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Transfer) -> Read<()> {
     let (section, has_amount) = (&draft.section, !draft.body.amount.is_empty());
+    let enters_tied = |other: &Draft<'_>| enters(other, transfer) && other.transaction.is_some();
     match draft.step {
-        Step::Approve if has_amount => {
-            let text = "must not be here: the application executes what was requested, whatever is said again beside the \
-                        order's number";
-            Err(section.mistake("amount", text.into()))
+        Step::Switch if has_amount && draft.transaction.is_some() => {
+            let text = "ties this to nothing: what is switched says its own amount";
+            Err(section.mistake("transaction", text.into()))
         }
-        Step::Commit | Step::Switch if has_amount && draft.transaction.is_some() => {
-            let text = "and amount are both here: which would the application execute, what was entered or what this \
-                        form says? Only that one may be named";
+        Step::Commit if has_amount && draft.transaction.is_some() && !all.iter().any(enters_tied) => {
+            let text = "says that the amount repeats what was entered under this number, and no route enters one under a \
+                        number: a form that alone says how much names no transaction";
             Err(section.mistake("transaction", text.into()))
         }
         Step::Entry if !all.iter().any(|other| commits_entered(other, transfer)) => {
@@ -195,6 +197,9 @@ pub(super) fn commits_alone(draft: &Draft<'_>, act: &Act, all: &[Draft<'_>], tra
 
 /// Whether a screen brings several amounts for another one to commit together.
 fn enters_several(draft: &Draft<'_>) -> bool {
-    let several = draft.body.amount.len() > 1 || draft.body.amount.iter().any(|name| name.contains('*'));
-    several && matches!(draft.step, Step::Entry | Step::Confirm | Step::Cancel | Step::Request)
+    brings_several(draft) && matches!(draft.step, Step::Entry | Step::Confirm | Step::Cancel | Step::Request)
+}
+
+fn brings_several(draft: &Draft<'_>) -> bool {
+    draft.body.amount.len() > 1 || draft.body.amount.iter().any(|name| name.contains('*'))
 }
