@@ -190,7 +190,8 @@ impl Pipeline {
         trace.route = Some(Arc::clone(inspected.route()));
         trace.moves = inspected.moves();
         if inspected.concerns_the_ledger() {
-            return self.conclude_detached(rules, inspected, id).await;
+            // On the heap, as all that only some requests need.
+            return Box::pin(self.conclude_detached(rules, inspected, id)).await;
         }
         self.conclude(rules, inspected, id).await
     }
@@ -231,7 +232,8 @@ impl Pipeline {
         let detached = Detached::begin(&self.detached);
         let concluded = tokio::spawn(async move {
             let _detached = detached;
-            pipeline.conclude(&rules, inspected, &id).await
+            // On the heap from the beginning: a task is moved when it is made.
+            Box::pin(pipeline.conclude(&rules, inspected, &id)).await
         });
         // What panicked had left, or not: its reservation says so.
         concluded.await.unwrap_or(Err(Refusal::Transfer(TransferRefusal::OutcomeUnknown)))

@@ -19,7 +19,8 @@ use crate::wire::is_hop_by_hop;
 /// Tunnels and echoes. In any case: what one server takes for an unknown method, another takes for this one.
 const REFUSED_METHODS: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
 
-/// A request that may be looked at: of one meaning, by somebody with standing. Only [`understand`] makes one.
+/// A request that may be looked at: of one meaning, by somebody with standing. Only [`understand`] makes one. It is large,
+/// and handed on from stage to stage: they hand on its box.
 #[derive(Debug)]
 pub struct Understood {
     standing: Standing,
@@ -84,7 +85,7 @@ impl Understood {
 ///
 /// # Errors
 /// The refusal to answer with.
-pub fn understand(standing: Standing, request: Request<RequestBody>, limits: &Limits) -> Result<Understood, Refusal> {
+pub fn understand(standing: Standing, request: Request<RequestBody>, limits: &Limits) -> Result<Box<Understood>, Refusal> {
     let (parts, body) = request.into_parts();
     // HTTP/1 was counted by the parser; HTTP/2 only in bytes.
     if parts.headers.len() > limits.max_header_count {
@@ -101,7 +102,7 @@ pub fn understand(standing: Standing, request: Request<RequestBody>, limits: &Li
         return Err(refusal);
     }
     let length = survey.length;
-    Ok(Understood { standing, parts, body, target, host, length, max_body: None })
+    Ok(Box::new(Understood { standing, parts, body, target, host, length, max_body: None }))
 }
 
 /// Whether a field of this name (in lower case) belongs to the connection with the client, or is written anew for the one

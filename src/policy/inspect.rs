@@ -26,7 +26,7 @@ use crate::store::ledger::{Claim, EntryKey, Term};
 /// A request that was read as far as its route demands. Only [`inspect`] makes one.
 #[derive(Debug)]
 pub struct Inspected {
-    pub(super) request: Understood,
+    pub(super) request: Box<Understood>,
     pub(super) route: Arc<Route>,
     pub(super) demand: Demand,
     /// Whom it pays, where its route names the field.
@@ -151,7 +151,7 @@ pub async fn inspect(
 }
 
 async fn read(
-    mut request: Understood,
+    mut request: Box<Understood>,
     candidates: &[Arc<Route>],
     rules: &InspectionRules,
     observed: Option<Refusal>,

@@ -51,7 +51,7 @@ pub struct Treasury {
 #[derive(Debug)]
 pub struct Reserved {
     /// The request.
-    pub(crate) request: Understood,
+    pub(crate) request: Box<Understood>,
     /// Its route.
     pub(crate) route: Arc<Route>,
     /// What its answer will decide.

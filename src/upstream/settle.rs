@@ -28,10 +28,19 @@ impl Answered {
     /// # Errors
     /// The answer broke off before it could be understood: the outcome is unknown.
     pub async fn settle(self) -> Result<Response<AnswerBody>, Refusal> {
+        let is_nothing = matches!(self.consequence, Consequence::Nothing) && !self.on_trial.is_awaited();
+        match self.route.treatment.markers() {
+            Some(_) if !is_nothing => {}
+            Some(_) | None => return Ok(self.response),
+        }
+        // On the heap: most answers decide nothing.
+        Box::pin(self.decide()).await
+    }
+
+    async fn decide(self) -> Result<Response<AnswerBody>, Refusal> {
         let Self { response, consequence, on_trial, route } = self;
         let Some(markers) = route.treatment.markers() else { return Ok(response) };
         let number_is_in_page = match &consequence {
-            Consequence::Nothing if !on_trial.is_awaited() => return Ok(response),
             Consequence::Keep(keeping) => matches!(keeping.place, NumberInAnswer::Between(..)),
             Consequence::Nothing | Consequence::Settle(_) | Consequence::Learn(_) => false,
         };

@@ -108,7 +108,7 @@ impl ByMethod {
 /// A request whose route is known, or known to be one of a few. Only [`Routes::find`] makes one.
 #[derive(Debug)]
 pub struct Routed {
-    pub(super) request: Understood,
+    pub(super) request: Box<Understood>,
     pub(super) candidates: Candidates,
     /// What would have been refused, were this enforced.
     pub observed: Option<Refusal>,
@@ -155,7 +155,7 @@ impl Routes {
     /// # Errors
     /// A path with two readings, a method that the path does not take, or takes without parameters only, and what is no
     /// route below a guarded path.
-    pub fn find(&self, mut request: Understood) -> Result<Routed, Refusal> {
+    pub fn find(&self, mut request: Box<Understood>) -> Result<Routed, Refusal> {
         let target = request.target().clone();
         // `*` asks about the server as a whole.
         if !target.path().starts_with('/') {
