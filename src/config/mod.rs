@@ -12,6 +12,7 @@ mod document;
 mod files;
 mod layers;
 mod mistake;
+mod paths;
 mod section;
 mod sections;
 mod units;
@@ -153,8 +154,13 @@ fn read(layers: &Layers, versions: Versions, report: &Report, clock: &dyn Clock)
             "on a password listener nobody is identified whose limit could be charged: transfers are refused there";
         root.warn("listener", text.into());
     }
+    let paths = match (&store, &audit, &operator) {
+        (Ok(store), Ok(audit), Ok(operator)) => paths::compare(&context, store, audit.as_ref(), operator),
+        (_, _, _) => Ok(()),
+    };
     LATER.iter().for_each(|section| root.not_supported(section));
     root.finish();
+    paths?;
 
     Ok(Config {
         process: process?,

@@ -254,10 +254,13 @@ async fn what_is_repeated_is_held_against_entries_in_redis() {
     gateway.drain().await;
 }
 
-/// An amount beside a number is one that is repeated: somewhere it must have been entered, under such a number.
+/// What a route commits, or repeats beside a number, another one enters under such a key.
 #[tokio::test]
-async fn what_is_repeated_was_entered_somewhere() {
+async fn what_is_committed_or_repeated_was_entered_somewhere() {
     let unnumbered_entry = "[[route]]\nname = \"execute\"\namount = [\"amount\"]\ntransaction = \"transaction\"\n";
+    let numbered = "[[route]]\nname = \"execute\"\ntransaction = \"transaction\"\n";
+    let lone = "[[route]]\nname = \"lone\"\nmethod = \"POST\"\npath = \"/ib/lone.do\"\nclass = \"transfer\"\n\
+                success = { status = 204 }\n";
     let switch = "[[route]]\nname = \"switch\"\nmethod = \"POST\"\npath = \"/ib/bulk/switch.do\"\nclass = \"bulk\"\n\
                   step = \"switch\"\namount = [\"amount\"]\ntransaction = \"id\"\nsuccess = { status = 204 }\n";
     let unnumbered_approval = format!("{}{APPROVAL_REPEATS}", APPROVAL.replace("transaction = \"id\"\n", ""));
@@ -269,6 +272,8 @@ async fn what_is_repeated_was_entered_somewhere() {
         (&[WIZARD, TIED, switch], "route.switch.transaction"),
         (&[&unnumbered_approval], "route.approve.transaction"),
         (&[WIZARD, REPEATS, answered], "route.execute.transaction"),
+        (&[WIZARD, numbered], "route.execute.transaction"),
+        (&[lone], "route.lone.amount"),
     ] {
         let builder = layers.iter().fold(TestGateway::builder(), |builder, layer| builder.layer(*layer));
         let mistake = builder.try_spawn().await.err().unwrap_or_else(|| panic!("accepted: {layers:?}"));

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZero;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -69,6 +70,12 @@ pub(in crate::config) fn read_operator(
     {
         let text = format!("{} is longer than the {MAX_SOCKET_PATH} bytes a socket's path may have", path.display());
         section.mistake("control", text);
+    }
+    if let Ok(path) = &control
+        && path.symlink_metadata().is_ok_and(|found| !found.file_type().is_socket())
+    {
+        section
+            .mistake("control", format!("{}: something else lies where the control socket is to be", path.display()));
     }
     let second_person = section.or("second-person", SecondPerson::NotNeeded, |given| {
         Ok(if flag(given)? { SecondPerson::Needed } else { SecondPerson::NotNeeded })

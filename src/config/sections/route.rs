@@ -40,6 +40,13 @@ struct Draft<'a> {
     max_body: Option<u64>,
 }
 
+impl Draft<'_> {
+    /// Whether its form says how much.
+    fn has_amount(&self) -> bool {
+        !self.body.amount.is_empty()
+    }
+}
+
 /// Where the word stands that ties two requests together.
 enum Transaction {
     Field,
@@ -233,7 +240,7 @@ fn build(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> R
 fn is_inspected(draft: &Draft<'_>, act: &Act, earlier: &[String], all: &[Draft<'_>]) -> bool {
     let shares = |other: &&Draft<'_>| other.path == draft.path && takes_post(other) && takes_post(draft);
     *act != Act::Nothing
-        || !draft.body.amount.is_empty()
+        || draft.has_amount()
         || !earlier.is_empty()
         || draft.body.fields.is_some()
         || !draft.body.fixed.is_empty()

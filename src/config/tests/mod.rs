@@ -4,6 +4,7 @@ mod alarms;
 mod layering;
 mod markers;
 mod mistakes;
+mod paths;
 mod store;
 
 use std::fs;

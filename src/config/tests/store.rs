@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::{SHIPPED, Site};
 use crate::store::Settings;
 
-fn with_store(lines: &str) -> String {
+/// The shipped configuration with another store.
+pub(super) fn with_store(lines: &str) -> String {
     let (before, rest) = SHIPPED.split_once("[store]\n").unwrap();
     let (_, after) = rest.split_once("\n[").unwrap();
     format!("{before}[store]\n{lines}\n\n[{after}")

@@ -1,7 +1,7 @@
 //! What a request on a route means for the ledger, beside the other routes: what it moves, or enters for another to move.
 
 use super::{Draft, Transaction, is_inspected};
-use crate::config::mistake::Read;
+use crate::config::mistake::{Noted, Read};
 use crate::config::sections::transfer::Transfer;
 use crate::policy::ceiling::DayBasis;
 use crate::policy::route::{Class, Step};
@@ -9,69 +9,80 @@ use crate::policy::treatment::{Act, Key};
 
 /// What a request on the route means for the ledger.
 pub(super) fn act_of(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> Read<Act> {
-    let section = &draft.section;
-    let missing = |key: &str| section.mistake(key, "is missing".into());
-    let has_amount = !draft.body.amount.is_empty();
-    let key = |tied: Key| match &draft.transaction {
-        Some(Transaction::Field) => Ok(tied),
-        Some(Transaction::Answer(_)) => {
-            Err(section.mistake("transaction", "must be a field here: the answer comes too late".into()))
-        }
-        None => Ok(Key::LoginId),
-    };
     let Some(transfer) = transfer else {
         let is_about_money = draft.class.moves_money() || draft.class == Class::LimitChange;
         return if is_about_money && !matches!(draft.class, Class::Bulk | Class::Payroll) {
-            Err(section.mistake("class", "needs a [transfer] section with the ceiling".into()))
+            Err(draft.section.mistake("class", "needs a [transfer] section with the ceiling".into()))
         } else {
             Ok(Act::Nothing)
         };
     };
     if draft.class == Class::LimitChange {
-        return if has_amount { Ok(Act::ChangeLimit) } else { Err(missing("amount")) };
+        return if draft.has_amount() { Ok(Act::ChangeLimit) } else { Err(missing(draft, "amount")) };
     }
     if !counts(draft, transfer) {
         return Ok(Act::Nothing);
     }
-    has_one_meaning(draft, all, transfer)?;
-    match draft.step {
-        Step::Confirm | Step::Cancel if !has_amount || !all.iter().any(|other| enters(other, transfer)) => {
-            Ok(Act::Nothing)
+    let act = act_of_step(draft, all, transfer)?;
+    has_its_counterpart(draft, all, transfer)?;
+    Ok(act)
+}
+
+/// What each step means, by whether its form says an amount, and whether a number ties it to another one.
+fn act_of_step(draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Transfer) -> Read<Act> {
+    let (has_amount, is_tied) = (draft.has_amount(), draft.transaction.is_some());
+    if matches!(draft.transaction, Some(Transaction::Answer(_))) && draft.step != Step::Request {
+        return Err(draft.section.mistake("transaction", "must be a field here: the answer comes too late".into()));
+    }
+    let by_number = if is_tied { Key::Transaction } else { Key::LoginId };
+    let enter = |key| Ok(Act::Enter { key, lifetime: transfer.entry_lifetime });
+    match (draft.step, has_amount, is_tied) {
+        (Step::Entry | Step::Switch | Step::Request, false, _) => Err(missing(draft, "amount")),
+        (Step::Entry, true, _) => enter(by_number),
+
+        (Step::Confirm | Step::Cancel, false, _) => Ok(Act::Nothing),
+        // What a later screen says of the amount was entered too: of all, the largest counts (LIM-33).
+        (Step::Confirm | Step::Cancel, true, _) if all.iter().any(|other| enters(other, transfer)) => enter(by_number),
+        (Step::Confirm | Step::Cancel, true, _) => Ok(Act::Nothing),
+
+        (Step::Commit, false, _) => commit_entered(by_number, draft, all, transfer),
+        (Step::Commit | Step::Switch, true, false) => Ok(commit(None, draft.is_atomic, draft)),
+        // Beside a number, the amount is one that was entered, and is said again.
+        (Step::Commit, true, true) => commit_entered(by_number, draft, all, transfer),
+        (Step::Switch, true, true) => {
+            let text = "ties this to nothing: what is switched says its own amount";
+            Err(draft.section.mistake("transaction", text.into()))
         }
-        Step::Entry | Step::Request | Step::Switch if !has_amount => Err(missing("amount")),
-        // What a later screen says of the amount again was entered too: of all, the largest counts (LIM-33).
-        Step::Entry | Step::Confirm | Step::Cancel => {
-            Ok(Act::Enter { key: key(Key::Transaction)?, lifetime: transfer.entry_lifetime })
-        }
-        Step::Request => {
+
+        (Step::Request, true, false) | (Step::Approve, _, false) => Err(missing(draft, "transaction")),
+        (Step::Request, true, true) => {
             let key = match &draft.transaction {
-                Some(Transaction::Field) => Key::Order,
                 Some(Transaction::Answer(place)) => Key::AnsweredOrder(place.clone()),
-                None => return Err(missing("transaction")),
+                Some(Transaction::Field) | None => Key::Order,
             };
             Ok(Act::Enter { key, lifetime: transfer.approval_lifetime })
         }
-        Step::Commit | Step::Approve | Step::Switch => {
-            let entered = match draft.step {
-                // Beside a number, the amount is one that was entered, and is said again.
-                Step::Commit | Step::Switch if has_amount && draft.transaction.is_none() => None,
-                Step::Approve if draft.transaction.is_none() => return Err(missing("transaction")),
-                Step::Approve => Some(key(Key::Order)?),
-                Step::Commit | Step::Entry | Step::Confirm | Step::Request | Step::Switch | Step::Cancel => {
-                    Some(key(Key::Transaction)?)
-                }
-            };
-            if entered.is_some() && transfer.ceiling.day_basis != DayBasis::Accepted {
-                let text = "commits what was entered before, and the day that was entered with it is not known: \
-                            only day-basis = \"accepted\" holds here";
-                return Err(section.mistake("step", text.into()));
-            }
-            // How many lines a screen before summed, nobody knows here.
-            let is_one_order = entered.is_some() && !brings_several(draft) && !all.iter().any(enters_several);
-            let is_atomic = draft.is_atomic || is_one_order;
-            Ok(Act::Commit { entered, is_atomic, has_token: draft.body.token.is_some() })
-        }
+        (Step::Approve, _, true) => commit_entered(Key::Order, draft, all, transfer),
     }
+}
+
+fn missing(draft: &Draft<'_>, key: &str) -> Noted {
+    draft.section.mistake(key, "is missing".into())
+}
+
+fn commit(entered: Option<Key>, is_atomic: bool, draft: &Draft<'_>) -> Act {
+    Act::Commit { entered, is_atomic, has_token: draft.body.token.is_some() }
+}
+
+fn commit_entered(key: Key, draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Transfer) -> Read<Act> {
+    if transfer.ceiling.day_basis != DayBasis::Accepted {
+        let text = "commits what was entered before, and the day that was entered with it is not known: only \
+                    day-basis = \"accepted\" holds here";
+        return Err(draft.section.mistake("step", text.into()));
+    }
+    // How many lines a screen before summed, nobody knows here.
+    let is_one_order = !brings_several(draft) && !all.iter().any(enters_several);
+    Ok(commit(Some(key), draft.is_atomic || is_one_order, draft))
 }
 
 /// Says what the institution must know of the key under which a route's amounts are kept.
@@ -124,30 +135,36 @@ pub(super) fn earlier_amounts(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Op
 
 /// Whether the route commits what was entered on a screen before, also where its form says that amount again.
 fn commits_entered(draft: &Draft<'_>, transfer: &Transfer) -> bool {
-    let is_entered = draft.body.amount.is_empty() || draft.transaction.is_some();
+    let is_entered = !draft.has_amount() || draft.transaction.is_some();
     counts(draft, transfer) && draft.step == Step::Commit && is_entered
 }
 
-/// Where a form says how much, it is known whether that moves money, is entered for a later screen, or repeats an earlier one.
-fn has_one_meaning(draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Transfer) -> Read<()> {
-    let (section, has_amount) = (&draft.section, !draft.body.amount.is_empty());
-    let enters_tied = |other: &Draft<'_>| enters(other, transfer) && other.transaction.is_some();
+/// What is entered, somebody commits; what is committed or repeated, somebody entered under such a key.
+fn has_its_counterpart(draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Transfer) -> Read<()> {
+    let section = &draft.section;
+    let has_its_key = |other: &Draft<'_>| other.transaction.is_some() == draft.transaction.is_some();
+    let is_entered = || all.iter().any(|other| enters(other, transfer) && has_its_key(other));
     match draft.step {
-        Step::Switch if has_amount && draft.transaction.is_some() => {
-            let text = "ties this to nothing: what is switched says its own amount";
-            Err(section.mistake("transaction", text.into()))
-        }
-        Step::Commit if has_amount && draft.transaction.is_some() && !all.iter().any(enters_tied) => {
-            let text = "says that the amount repeats what was entered under this number, and no route enters one under a \
-                        number: a form that alone says how much names no transaction";
-            Err(section.mistake("transaction", text.into()))
-        }
         Step::Entry if !all.iter().any(|other| commits_entered(other, transfer)) => {
             let text = "enters what no route commits: a commit that declares an amount counts its own. Where the \
                         application executes that one, this step is \"confirm\"";
             Err(section.mistake("step", text.into()))
         }
-        Step::Confirm | Step::Cancel if has_amount => has_the_key_of_its_commit(draft, all, transfer),
+        Step::Commit if commits_entered(draft, transfer) && !is_entered() => {
+            let (key, text) = match (draft.has_amount(), &draft.transaction) {
+                (true, _) => (
+                    "transaction",
+                    "says that the amount repeats what was entered under this number, and no route enters one under a \
+                     number: a form that alone says how much names no transaction",
+                ),
+                (false, Some(_)) => ("transaction", "commits what no route enters: none of them names a transaction"),
+                (false, None) => {
+                    ("amount", "is missing, and no route without transaction enters one for this to commit")
+                }
+            };
+            Err(section.mistake(key, text.into()))
+        }
+        Step::Confirm | Step::Cancel if draft.has_amount() => has_the_key_of_its_commit(draft, all, transfer),
         Step::Approve | Step::Commit | Step::Switch | Step::Entry | Step::Confirm | Step::Request | Step::Cancel => {
             Ok(())
         }
