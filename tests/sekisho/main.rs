@@ -42,6 +42,7 @@ mod spellings;
 // What a contract may move, and when.
 mod alarms;
 mod approval;
+mod limit_screen;
 mod limits_own;
 mod midnight;
 mod shared_ledger;

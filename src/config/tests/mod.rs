@@ -2,6 +2,7 @@
 
 mod alarms;
 mod layering;
+mod limit_screen;
 mod mistakes;
 mod store;
 

@@ -31,6 +31,7 @@ impl Desk {
             | Action::Observed
             | Action::Transfer(_)
             | Action::TransferAlarm
+            | Action::LimitNotice
             | Action::Reloaded
             | Action::Proposed(_) => act,
         };
