@@ -15,6 +15,8 @@
 //! | [`Sealed`](crate::upstream::seal::Sealed) | scrubbed, told who sends it, signed | `Sealer::seal` |
 //! | [`Answered`](crate::upstream::settle::Answered) | the bank has answered | `Forward::send` |
 //!
+//! One page of the gateway's own is no refusal: [`limit_notice`] shows it once a day before the first page of some customers.
+//!
 //! A request that nobody reserved cannot be sealed:
 //!
 //! ```compile_fail,E0308
@@ -70,10 +72,11 @@ use crate::operator::metrics::{CountedRoute, ListenerMetrics, Metrics, OTHER_ROU
 use crate::policy::alarms::watch;
 use crate::policy::buffers::Buffers;
 use crate::policy::inspect::{Inspected, Time, inspect};
+use crate::policy::limit_notice::limit_notice;
 use crate::policy::rate_limit::{Admission, RateLimits, Told};
 use crate::policy::reserve::{Reserved, Treasury, reserve};
-use crate::policy::route::{Route, Routes};
-use crate::refusal::{HelpDesk, Reader, Refusal, TransferRefusal};
+use crate::policy::route::{Class, Route, Routes};
+use crate::refusal::{Guide, HelpDesk, Reader, Refusal, TransferRefusal};
 use crate::upstream;
 use crate::upstream::body::AnswerBody;
 use crate::upstream::forward::Forward;
@@ -123,6 +126,14 @@ pub struct Pipeline {
     pub detached: Arc<AtomicUsize>,
 }
 
+impl Rules {
+    /// What the pages can point to.
+    fn guide(&self) -> Guide<'_> {
+        let limit_screen = self.treasury.as_ref().and_then(|treasury| treasury.limit_screen.as_ref());
+        Guide { help_desk: &self.help_desk, limit_screen }
+    }
+}
+
 /// What became of a request on its way, for the record.
 #[derive(Debug, Default)]
 struct Trace {
@@ -154,7 +165,7 @@ impl Pipeline {
                 Ok(answer) => answer,
                 Err(refusal) => {
                     self.note_refusal(refusal, &visit, &id, target.as_ref(), &trace);
-                    refusal.into_response(reader, id.as_str(), &rules.help_desk).map(AnswerBody::Whole)
+                    refusal.into_response(reader, id.as_str(), rules.guide()).map(AnswerBody::Whole)
                 }
             };
             answer.headers_mut().insert(X_REQUEST_ID, id.to_header());
@@ -189,6 +200,12 @@ impl Pipeline {
         let inspected = inspect(admitted, &rules.buffers, Time::of(&rules.limits), rules.routes.enforcement()).await?;
         trace.route = Some(Arc::clone(inspected.route()));
         trace.moves = inspected.moves();
+        if inspected.route().class == Class::Top
+            && let Some(notice) = Box::pin(limit_notice(rules.treasury.as_ref(), &inspected, id)).await
+        {
+            inspected.answered_here();
+            return Ok(notice.into_response(id.as_str(), &rules.help_desk).map(AnswerBody::Whole));
+        }
         if inspected.concerns_the_ledger() {
             // On the heap, as all that only some requests need.
             return Box::pin(self.conclude_detached(rules, inspected, id)).await;

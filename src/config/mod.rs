@@ -144,6 +144,10 @@ fn read(layers: &Layers, versions: Versions, report: &Report, clock: &dyn Clock)
     let transfer = transfer::read_transfer(&mut root, upstream.as_ref().ok());
     let known_transfer = transfer.as_ref().ok().and_then(Option::as_ref);
     let routes = route::read_routes(&mut root, known_transfer);
+    let limit_screen = match (known_transfer, &routes) {
+        (Some(known), Ok(routes)) => transfer::check_limit_screen(&root, known, routes),
+        (Some(_) | None, _) => Ok(()),
+    };
     let store = sections::store::read_store(&mut root, state_directory);
     let known_routes = routes.as_deref().unwrap_or_default();
     let rate_limits = rate_limit::read_rate_limits(&mut root, known_routes, store.as_ref().ok());
@@ -161,6 +165,7 @@ fn read(layers: &Layers, versions: Versions, report: &Report, clock: &dyn Clock)
     LATER.iter().for_each(|section| root.not_supported(section));
     root.finish();
     paths?;
+    limit_screen?;
 
     Ok(Config {
         process: process?,

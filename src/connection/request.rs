@@ -85,7 +85,11 @@ impl Understood {
 ///
 /// # Errors
 /// The refusal to answer with.
-pub fn understand(standing: Standing, request: Request<RequestBody>, limits: &Limits) -> Result<Box<Understood>, Refusal> {
+pub fn understand(
+    standing: Standing,
+    request: Request<RequestBody>,
+    limits: &Limits,
+) -> Result<Box<Understood>, Refusal> {
     let (parts, body) = request.into_parts();
     // HTTP/1 was counted by the parser; HTTP/2 only in bytes.
     if parts.headers.len() > limits.max_header_count {

@@ -11,6 +11,7 @@ use crate::operator::audit::{self, Action, Audit, OpenError, Record, StoreMark, 
 use crate::operator::metrics::Metrics;
 use crate::policy::activity::Activity;
 use crate::policy::alarms;
+use crate::policy::limit_notice::Shown;
 use crate::policy::reserve::Treasury;
 use crate::store::ledger::{Known, Mark, State, StoreError, Transfer};
 use crate::store::{self, Ledger, Opened, embedded, redis};
@@ -42,6 +43,8 @@ pub(super) struct Money {
     pub audit: Audit,
     /// What alarms go by.
     memory: Arc<alarms::Memory>,
+    /// Who was told today that the own limit is above the ceiling.
+    shown: Arc<Shown>,
 }
 
 impl Money {
@@ -57,7 +60,7 @@ impl Money {
             None => Audit::off(),
         };
         if config.transfer.is_none() {
-            return Ok(Self { ledger: None, audit, memory: Arc::default() });
+            return Ok(Self { ledger: None, audit, memory: Arc::default(), shown: Arc::default() });
         }
         let told = config.audit.as_ref().map(|settings| ToldLast::read(&settings.file)).transpose()?.flatten();
         let known = match (&config.audit, audit.last_store()) {
@@ -85,7 +88,7 @@ impl Money {
         ledger.tell_marks(&audit);
         // Before the first customer comes. Where the disk refuses, the log is not writable and has told why.
         let _ = audit.flush();
-        Ok(Self { ledger: Some(ledger), audit, memory: Arc::default() })
+        Ok(Self { ledger: Some(ledger), audit, memory: Arc::default(), shown: Arc::default() })
     }
 
     /// Writes what is left, and closes the store: nothing more can be reserved.
@@ -111,6 +114,8 @@ impl Money {
             clock: Arc::clone(clock),
             alarms: transfer.alarms.clone(),
             memory: Arc::clone(&self.memory),
+            limit_screen: transfer.limit_screen.clone(),
+            shown: Arc::clone(&self.shown),
             activity: Activity::of(config.routes.iter()),
         }))
     }

@@ -51,6 +51,8 @@ pub struct Metrics {
     pub clock_steps: IntCounterVec,
     /// `sekisho_transfer_alarms_total{alarm}`
     pub transfer_alarms: IntCounterVec,
+    /// `sekisho_limit_notices_total`
+    pub limit_notices: IntCounter,
     transfers: IntCounterVec,
     transfer_yen: IntCounterVec,
     /// `sekisho_upstream_duration_seconds`: until the head of the application's answer.
@@ -206,6 +208,8 @@ impl Metrics {
                 "Transfers that look like those that frauds make, by what makes them so.",
                 &["alarm"],
             )?,
+            limit_notices: register
+                .counter("limit_notices_total", "Pages that told customers to lower an own limit above the ceiling.")?,
             transfers: register.counters("transfers_total", "Transfers that came into a state.", &["state"])?,
             transfer_yen: register.counters("transfer_yen_total", "The same in yen.", &["state"])?,
             upstream_duration: upstream_duration.with_label_values(no_labels),

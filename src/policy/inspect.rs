@@ -118,6 +118,11 @@ impl Inspected {
         self.demand.moves()
     }
 
+    /// It is answered here, by what is no refusal: the application cannot call it a failure any more.
+    pub fn answered_here(self) {
+        self.on_trial.acquit();
+    }
+
     /// Whether the ledger has a part in it; then it runs on when its client hangs up.
     pub fn concerns_the_ledger(&self) -> bool {
         self.demand != Demand::Nothing

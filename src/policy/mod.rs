@@ -1,8 +1,9 @@
 //! May they? What a request of a proven visitor is measured by before it is signed and forwarded.
 //!
 //! [`route`] finds what it is for, [`rate_limit`] how often it may be asked, [`inspect`] reads its [`body`] where the route
-//! demands it, [`alarms`] look whether it is one that frauds make, and [`reserve`] asks the ledger, within the [`ceiling`]
-//! of the day, and tells it who is in [`activity`].
+//! demands it, [`limit_notice`] shows a page before the first one where the customer must lower a limit, [`alarms`] look whether
+//! it is one that frauds make, and [`reserve`] asks the ledger, within the [`ceiling`] of the day, and tells it who is in
+//! [`activity`].
 
 pub mod route;
 pub mod treatment;
@@ -10,6 +11,7 @@ pub mod rate_limit;
 pub mod body;
 pub mod buffers;
 pub mod inspect;
+pub mod limit_notice;
 pub mod alarms;
 pub mod ceiling;
 pub mod activity;

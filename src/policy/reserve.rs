@@ -12,6 +12,7 @@ use super::alarms::{self, Watched};
 use super::buffers::Room;
 use super::ceiling;
 use super::inspect::{Demand, Inspected, told_order_key};
+use super::limit_notice::Shown;
 use super::rate_limit::OnTrial;
 use super::route::{Enforcement, Route};
 use super::treatment::NumberInAnswer;
@@ -19,7 +20,7 @@ use crate::connection::request::Understood;
 use crate::domain::{Clock, ContractId, JstDate, LoginId, RequestId, TransferId, Yen};
 use crate::operator::audit::{Action, Audit, Record, StoreMark, TransferState};
 use crate::operator::metrics::Metrics;
-use crate::refusal::{BodyRefusal, Refusal, TransferRefusal};
+use crate::refusal::{BodyRefusal, LocalLink, Refusal, TransferRefusal};
 use crate::store::Ledger;
 use crate::store::ledger::{
     Decision, Denied, Entered, Entry, EntryKey, Grant, Holder, Mode, Order, Outcome, Renewal, Settlement, State,
@@ -43,6 +44,10 @@ pub struct Treasury {
     pub alarms: alarms::Settings,
     /// What they go by.
     pub memory: Arc<alarms::Memory>,
+    /// `[transfer] limit-screen`: where the application lets customers change their own limit.
+    pub limit_screen: Option<LocalLink>,
+    /// Who was told today that the own limit is above the ceiling.
+    pub shown: Arc<Shown>,
     /// How the ledger is told that customers are active; `None` where that keeps nothing alive.
     pub activity: Option<Activity>,
 }

@@ -1,4 +1,4 @@
-//! Every way to say no.
+//! Every way to say no, and the one page that is shown before another ([`LimitNotice`]), which looks the same.
 //!
 //! A refusal's code is the same word in the answer, in the metric `sekisho_refusals_total` and in the documentation.
 //! What the client reads is the code and a sentence; causes go to the log.
@@ -6,11 +6,13 @@
 //! Invariant: a new refusal is placed by hand in every `match` here; there is no `_`.
 
 mod body;
+mod notice;
 mod page;
 mod transfer;
 
 pub use body::BodyRefusal;
-pub use page::{HelpDesk, Reader};
+pub use notice::{LimitNotice, LocalLink, OverCeiling};
+pub use page::{Guide, HelpDesk, Language, Reader};
 pub use transfer::{Alarm, TransferRefusal};
 
 use http::StatusCode;

@@ -4,13 +4,22 @@
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ACCEPT_LANGUAGE, CACHE_CONTROL, CONNECTION, CONTENT_LANGUAGE, CONTENT_TYPE, HeaderName, HeaderValue,
-    RETRY_AFTER,
+    ACCEPT, ACCEPT_LANGUAGE, CACHE_CONTROL, CONNECTION, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    HeaderName, HeaderValue, RETRY_AFTER,
 };
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
 
-use super::{CertificateRefusal, Refusal, TransferRefusal};
+use super::{CertificateRefusal, LocalLink, Refusal, TransferRefusal};
+
+/// What pages of the gateway can point to.
+#[derive(Debug, Clone, Copy)]
+pub struct Guide<'a> {
+    /// Whom to ask.
+    pub help_desk: &'a HelpDesk,
+    /// Where the application lets customers change their own limit (LIM-08).
+    pub limit_screen: Option<&'a LocalLink>,
+}
 
 /// `[help-desk]`: whom a refused customer can ask; shown on every refusal page, in the page's language.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,6 +54,88 @@ impl Reader {
             _ => Self::Japanese,
         }
     }
+
+    /// The language of the reader's pages; `None` where it reads none.
+    pub const fn language(self) -> Option<Language> {
+        match self {
+            Self::Japanese => Some(Language::Japanese),
+            Self::English => Some(Language::English),
+            Self::Program => None,
+        }
+    }
+}
+
+/// The language of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// Japanese.
+    Japanese,
+    /// English.
+    English,
+}
+
+impl Language {
+    const fn tag(self) -> &'static str {
+        self.of("ja", "en")
+    }
+
+    /// One of two texts that say the same.
+    pub(super) const fn of(self, japanese: &'static str, english: &'static str) -> &'static str {
+        match self {
+            Self::Japanese => japanese,
+            Self::English => english,
+        }
+    }
+
+    /// A page as an answer, with status 200: nobody keeps it, and it can neither be framed nor run a script.
+    pub(super) fn answer(self, page: String) -> Response<Full<Bytes>> {
+        let mut response = no_store("text/html; charset=utf-8", page);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(self.tag()));
+        headers.insert(
+            CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+        );
+        response
+    }
+
+    /// The form of every page; `content` is markup.
+    pub(super) fn page(self, title: &str, content: &str) -> String {
+        format!(
+            "<!DOCTYPE html>\n<html lang=\"{}\"><head><meta charset=\"utf-8\">\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title>\n\
+             <style>body{{font-family:sans-serif;max-width:36rem;margin:4rem auto;padding:0 1rem;line-height:1.7;color:#222}}\
+             h1{{font-size:1.4rem;border-bottom:2px solid #a33;padding-bottom:.4rem}}h2{{font-size:1rem}}\
+             code{{background:#f2f2f2;padding:.1rem .3rem}}th{{text-align:left;font-weight:normal;padding-right:2rem}}td{{text-align:right}}</style></head>\n\
+             <body><h1>{title}</h1>\n{content}</body></html>\n",
+            self.tag(),
+        )
+    }
+
+    /// Whom to ask, and what to tell them.
+    pub(super) fn foot(self, request_id: &str, code: Option<&str>, help_desk: &HelpDesk) -> String {
+        let desk = match self {
+            Self::Japanese => &help_desk.japanese,
+            Self::English => &help_desk.english,
+        };
+        let desk = match desk.as_str() {
+            "" => String::new(),
+            text => {
+                let title = self.of("お問い合わせ", "Help desk");
+                format!("<h2>{title}</h2>\n<p>{}</p>\n", escape_html(text).replace('\n', "<br>"))
+            }
+        };
+        let number = self.of("受付番号", "Request ID");
+        let code = code.map_or_else(String::new, |code| format!(" (<code>{code}</code>)"));
+        format!("{desk}<p>{number}: <code>{}</code>{code}</p>\n", escape_html(request_id))
+    }
+}
+
+fn no_store(content_type: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// `ja` or `en`, whichever the client weighs higher; the first named where they weigh the same (RFC 9110 12.5.4).
@@ -68,28 +159,13 @@ fn preferred_language(header: &str) -> Option<&'static str> {
 
 impl Refusal {
     /// The answer for `reader`. `request_id` stands in the page; the header of that name is the pipeline's.
-    pub fn into_response(self, reader: Reader, request_id: &str, help_desk: &HelpDesk) -> Response<Full<Bytes>> {
-        let (content_type, language, body) = match reader {
-            Reader::Japanese => {
-                ("text/html; charset=utf-8", Some("ja"), self.page("ja", request_id, &help_desk.japanese))
-            }
-            Reader::English => {
-                ("text/html; charset=utf-8", Some("en"), self.page("en", request_id, &help_desk.english))
-            }
-            Reader::Program => ("application/problem+json", None, self.problem(request_id)),
+    pub fn into_response(self, reader: Reader, request_id: &str, guide: Guide<'_>) -> Response<Full<Bytes>> {
+        let mut response = match reader.language() {
+            Some(language) => language.answer(self.page(language, request_id, guide)),
+            None => no_store("application/problem+json", self.problem(request_id, guide)),
         };
-        let mut response = Response::new(Full::new(Bytes::from(body)));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if let Some(language) = language {
-            headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(language));
-            headers.insert(
-                http::header::CONTENT_SECURITY_POLICY,
-                HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
-            );
-        }
         if self == Self::MethodNotAllowed {
             headers
                 .insert(http::header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
@@ -115,10 +191,10 @@ impl Refusal {
         }
     }
 
-    fn problem(self, request_id: &str) -> String {
+    fn problem(self, request_id: &str, guide: Guide<'_>) -> String {
         let mut problem = serde_json::json!({
             "type": "about:blank",
-            "title": self.sentence("en"),
+            "title": self.sentence(Language::English),
             "status": self.status().as_u16(),
             "code": self.code(),
             "request_id": request_id,
@@ -132,34 +208,27 @@ impl Refusal {
                 problem["remaining"] = limit.saturating_sub(used).get().into();
             }
         }
+        if let Some(screen) = self.way_out(guide) {
+            problem["limit_screen"] = screen.as_str().into();
+        }
         problem.to_string()
     }
 
-    fn page(self, language: &str, request_id: &str, help_desk: &str) -> String {
+    fn page(self, language: Language, request_id: &str, guide: Guide<'_>) -> String {
+        let title = language.of("ご利用いただけません", "Not available");
         let sentence = self.sentence(language);
-        let (title, number, desk_title) = match language {
-            "ja" => ("ご利用いただけません", "受付番号", "お問い合わせ"),
-            _ => ("Not available", "Request ID", "Help desk"),
-        };
         let table = if let Self::Transfer(reason) = self { reason.table(language) } else { String::new() };
-        let desk = match help_desk {
-            "" => String::new(),
-            text => format!("<h2>{desk_title}</h2>\n<p>{}</p>\n", escape_html(text).replace('\n', "<br>")),
-        };
-        format!(
-            "<!DOCTYPE html>\n<html lang=\"{language}\"><head><meta charset=\"utf-8\">\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title}</title>\n\
-             <style>body{{font-family:sans-serif;max-width:36rem;margin:4rem auto;padding:0 1rem;line-height:1.7;color:#222}}\
-             h1{{font-size:1.4rem;border-bottom:2px solid #a33;padding-bottom:.4rem}}h2{{font-size:1rem}}\
-             code{{background:#f2f2f2;padding:.1rem .3rem}}th{{text-align:left;font-weight:normal;padding-right:2rem}}td{{text-align:right}}</style></head>\n\
-             <body><h1>{title}</h1>\n<p>{sentence}</p>\n{table}{desk}<p>{number}: <code>{}</code> (<code>{}</code>)</p>\n</body></html>\n",
-            escape_html(request_id),
-            self.code(),
-        )
+        let screen = self.way_out(guide).map_or_else(String::new, |screen| screen.to_change_the_limit(language));
+        let foot = language.foot(request_id, Some(self.code()), guide.help_desk);
+        language.page(title, &format!("<p>{sentence}</p>\n{table}{screen}{foot}"))
     }
 
-    const fn sentence(self, language: &str) -> &'static str {
-        let japanese = matches!(language.as_bytes(), b"ja");
+    /// The screen on which the customer can end what stands in the way.
+    fn way_out(self, guide: Guide<'_>) -> Option<&LocalLink> {
+        guide.limit_screen.filter(|_| matches!(self, Self::Transfer(TransferRefusal::LimitAboveCeiling { .. })))
+    }
+
+    const fn sentence(self, language: Language) -> &'static str {
         let (ja, en) = match self {
             Self::Certificate(reason) => certificate_sentences(reason),
             Self::MisdirectedRequest => {
@@ -199,7 +268,7 @@ impl Refusal {
                 ("サービスから正しい応答がありませんでした。", "The service gave no usable answer.")
             }
         };
-        if japanese { ja } else { en }
+        language.of(ja, en)
     }
 }
 
@@ -235,7 +304,7 @@ const fn certificate_sentences(reason: CertificateRefusal) -> (&'static str, &'s
     }
 }
 
-fn escape_html(text: &str) -> String {
+pub(super) fn escape_html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

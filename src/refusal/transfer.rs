@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use http::StatusCode;
 
+use super::page::Language;
 use crate::domain::Yen;
 
 /// What makes a transfer look like a fraud's (RTL-07). The word is the refusal's code, the label `alarm` of
@@ -296,12 +297,12 @@ impl TransferRefusal {
     }
 
     /// The same as rows of a table.
-    pub(super) fn table(self, language: &str) -> String {
+    pub(super) fn table(self, language: Language) -> String {
         let mut table = String::new();
         let Some((limit, used)) = self.limits() else { return table };
         let (titles, unit) = match language {
-            "ja" => (["限度額", "ご利用済み", "残り"], "円"),
-            _ => (["Limit", "Used", "Remaining"], " yen"),
+            Language::Japanese => (["限度額", "ご利用済み", "残り"], "円"),
+            Language::English => (["Limit", "Used", "Remaining"], " yen"),
         };
         let left = used.map(|used| limit.saturating_sub(used));
         table.push_str("<table>\n");

@@ -42,6 +42,7 @@ mod spellings;
 // What a contract may move, and when.
 mod alarms;
 mod approval;
+mod limit_screen;
 mod limits_own;
 mod midnight;
 mod shared_ledger;
@@ -62,6 +63,7 @@ mod audit;
 mod exit_codes;
 mod fleet;
 mod ledger_commands;
+mod limits_import;
 mod logging;
 mod lost_stores;
 mod operator;

@@ -11,7 +11,8 @@ use crate::domain::{JstDate, Yen};
 use crate::operator::audit;
 use crate::policy::alarms::{self, Action};
 use crate::policy::ceiling::{DayBasis, Settings};
-use crate::policy::route::{CanonicalPath, Class, Enforcement};
+use crate::policy::route::{CanonicalPath, Class, Enforcement, Route, Routes};
+use crate::refusal::LocalLink;
 use crate::store::ledger::OverLimit;
 use crate::upstream;
 
@@ -36,6 +37,8 @@ pub struct Transfer {
     pub approval_lifetime: Duration,
     /// What looks like a fraud.
     pub alarms: alarms::Settings,
+    /// Where the application lets customers change their own limit.
+    pub limit_screen: Option<LocalLink>,
 }
 
 /// Reads `[transfer]`, if it is there. An order may be executed for as long as its answer is waited for.
@@ -57,6 +60,7 @@ pub(in crate::config) fn read_transfer(
     let day_basis = section.or("day-basis", DayBasis::Accepted, choice(&bases));
     let over = [("clamp", OverLimit::Clamp), ("block-transfers", OverLimit::BlockTransfers)];
     let over_limit = section.or("over-limit", OverLimit::Clamp, choice(&over));
+    let limit_screen = section.optional("limit-screen", local_link);
     let per_transfer = section.optional("per-transfer", yen);
     let per_login_id = section.optional("per-login-id", yen);
     let of_login_id = section.or("max-in-flight-per-login-id", 8, integer(1..=10_000));
@@ -95,7 +99,21 @@ pub(in crate::config) fn read_transfer(
         entry_lifetime: entry_lifetime?,
         approval_lifetime: approval_lifetime?,
         alarms: alarms?,
+        limit_screen: limit_screen?,
     }))
+}
+
+/// A limit screen that the gateway would refuse helps nobody, and the page that leads to it needs one to stand before.
+pub(in crate::config) fn check_limit_screen(root: &Section<'_>, transfer: &Transfer, routes: &[Route]) -> Read<()> {
+    let (name, Some(screen)) = ("transfer.limit-screen", &transfer.limit_screen) else { return Ok(()) };
+    if !Routes::new(routes.to_vec(), &transfer.prefixes, Enforcement::Enforce).shows(screen.as_str()) {
+        let text = format!("{:?} lies on a guarded path, and no route takes GET there", screen.as_str());
+        return Err(root.mistake(name, text));
+    }
+    if !routes.iter().any(|route| route.class == Class::Top) {
+        root.warn(name, "no route has the class \"top\": no customer is told before a transfer is refused".into());
+    }
+    Ok(())
 }
 
 /// `[transfer.alarms]`: each key that is there raises one.
@@ -156,6 +174,12 @@ pub(super) fn canonical_path(given: Given<'_>) -> Result<String, String> {
         Some(_) => Ok(text),
         None => Err(format!("{text:?} is not a path in its canonical form, such as \"/ib/transfer/commit.do\"")),
     }
+}
+
+/// A path as it is matched, which pages may link to.
+fn local_link(given: Given<'_>) -> Result<LocalLink, String> {
+    let path = canonical_path(given)?;
+    LocalLink::of(&path).ok_or_else(|| format!("{path:?} is not a path of this host"))
 }
 
 /// Reads `[audit]`, if it is there.

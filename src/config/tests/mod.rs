@@ -3,6 +3,7 @@
 mod alarms;
 mod layering;
 mod markers;
+mod limit_screen;
 mod mistakes;
 mod paths;
 mod store;

@@ -102,6 +102,7 @@ impl Record {
             // As much as the transfer itself, where there is one.
             Action::TransferAlarm if self.outcome == Outcome::Success => Importance::Money,
             Action::TransferAlarm
+            | Action::LimitNotice
             | Action::Transfer(TransferState::Refused)
             | Action::Login
             | Action::HandshakeRefused
@@ -159,6 +160,8 @@ pub enum Action {
     Transfer(TransferState),
     /// A transfer looks like a fraud's (RTL-07); the outcome says whether it went on.
     TransferAlarm,
+    /// A customer was told to lower an own limit, which is the amount, because it is above the ceiling (LIM-08).
+    LimitNotice,
     /// The configuration was read anew.
     Reloaded,
     /// Somebody of the institution acted.
@@ -177,6 +180,7 @@ impl Action {
             Self::Observed => "observed",
             Self::Transfer(_) => "transfer",
             Self::TransferAlarm => "transfer_alarm",
+            Self::LimitNotice => "limit_notice",
             Self::Reloaded => "reloaded",
             Self::Operator(act) => act.word(),
             Self::Proposed(_) => "proposed",
@@ -193,6 +197,7 @@ impl Action {
             | Self::Refused
             | Self::Observed
             | Self::TransferAlarm
+            | Self::LimitNotice
             | Self::Reloaded
             | Self::Proposed(_) => None,
         }
@@ -202,7 +207,7 @@ impl Action {
     const fn category(self) -> &'static str {
         match self {
             Self::Login | Self::HandshakeRefused => "authentication",
-            Self::Refused | Self::Observed | Self::Transfer(_) | Self::TransferAlarm => "web",
+            Self::Refused | Self::Observed | Self::Transfer(_) | Self::TransferAlarm | Self::LimitNotice => "web",
             Self::Reloaded | Self::Operator(_) | Self::Proposed(_) => "configuration",
         }
     }
@@ -215,6 +220,7 @@ impl Action {
             | Self::Operator(_)
             | Self::Proposed(_)
             | Self::TransferAlarm
+            | Self::LimitNotice
             | Self::Transfer(TransferState::Reserved | TransferState::Committed) => Outcome::Success,
             Self::HandshakeRefused
             | Self::Refused

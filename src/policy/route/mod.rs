@@ -194,6 +194,11 @@ impl Routes {
         }
     }
 
+    /// Whether a page on this canonical path can be asked for, without parameters.
+    pub fn shows(&self, path: &str) -> bool {
+        self.candidates(path, &Method::GET).is_ok()
+    }
+
     /// Whether refusals of money hold.
     pub fn enforcement(&self) -> Enforcement {
         self.enforcement
