@@ -26,7 +26,11 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const MAX_ANSWER_BYTES: usize = 16 << 20;
 
 /// The control socket of the process that runs on a configuration.
-pub(super) struct Control(PathBuf);
+pub(super) struct Control {
+    socket: PathBuf,
+    /// How long one answer may take.
+    deadline: Duration,
+}
 
 /// Which running process a command talks to.
 #[derive(Debug, Clone, Args)]
@@ -42,7 +46,7 @@ impl RunningProcess {
     /// Its control socket.
     pub(super) fn control(&self, clock: &dyn Clock) -> Result<Control, Failure> {
         match &self.control {
-            Some(socket) => Ok(Control(socket.clone())),
+            Some(socket) => Ok(Control::at(socket.clone())),
             None => Control::of(&self.configuration, clock),
         }
     }
@@ -75,7 +79,16 @@ fn refused(status: StatusCode, text: &str) -> anyhow::Error {
 impl Control {
     /// The socket that a configuration names.
     pub(super) fn of(configuration: &ConfigurationFiles, clock: &dyn Clock) -> Result<Self, Failure> {
-        Ok(Self(configuration.load(clock)?.operator.control))
+        Ok(Self::at(configuration.load(clock)?.operator.control))
+    }
+
+    fn at(socket: PathBuf) -> Self {
+        Self { socket, deadline: DEADLINE }
+    }
+
+    /// The same, for an order that takes its time.
+    pub(super) fn patient(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
     }
 
     /// Gives one order and waits for the answer.
@@ -88,20 +101,21 @@ impl Control {
             let body = body.map_err(|error| anyhow!(error).context("the answer broke off"))?;
             Ok(Answer { status, text: String::from_utf8_lossy(&body.to_bytes()).into_owned() })
         };
-        Ok(runtime()?.block_on(in_time(exchange))?)
+        Ok(runtime()?.block_on(self.in_time(exchange))?)
     }
 
     /// Writes a long answer to `out` as it comes.
     pub(super) fn fetch(&self, target: &str, out: &mut dyn Write) -> Result<(), Failure> {
         let exchange = async {
-            let mut response = in_time(self.send(Method::GET, target, String::new())).await?;
+            let mut response = self.in_time(self.send(Method::GET, target, String::new())).await?;
             let status = response.status();
             if status != StatusCode::OK {
-                let body = in_time(async { Ok(Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await) });
+                let body =
+                    self.in_time(async { Ok(Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await) });
                 let body = body.await?.map_err(|error| anyhow!(error))?.to_bytes();
                 return Err(refused(status, &String::from_utf8_lossy(&body)));
             }
-            while let Some(frame) = in_time(async { Ok(response.frame().await) }).await? {
+            while let Some(frame) = self.in_time(async { Ok(response.frame().await) }).await? {
                 if let Ok(piece) = frame.context("the answer broke off")?.into_data() {
                     out.write_all(&piece)?;
                 }
@@ -112,7 +126,7 @@ impl Control {
     }
 
     async fn send(&self, method: Method, target: &str, body: String) -> anyhow::Result<Response<Incoming>> {
-        let socket: &Path = &self.0;
+        let socket: &Path = &self.socket;
         let nobody = || format!("{}: no sekisho answers there", socket.display());
         let stream = UnixStream::connect(socket).await.with_context(nobody)?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -122,8 +136,8 @@ impl Control {
         let request = Request::builder().method(method).uri(target).header(HOST, "sekisho").body(body)?;
         sender.send_request(request).await.with_context(nobody)
     }
-}
 
-async fn in_time<T>(exchange: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::time::timeout(DEADLINE, exchange).await.context("it took too long")?
+    async fn in_time<T>(&self, exchange: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        tokio::time::timeout(self.deadline, exchange).await.context("it took too long")?
+    }
 }

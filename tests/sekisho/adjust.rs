@@ -129,7 +129,7 @@ async fn what_lets_more_money_move_is_only_proposed_by_one_user_where_it_takes_t
     let renamed = [&release[..], &["--operator", "Sato"]].concat();
     let user = rustix::process::getuid().as_raw();
     assert!(sekisho(&gateway, &renamed).await.failed().contains(&format!("uid {user} has proposed it")));
-    let raise = ["ledger", "limit", "hanakodt", "--forget", "--reason", "paper form"];
+    let raise = ["ledger", "own-limit", "hanakodt", "none", "--reason", "paper form"];
     assert!(sekisho(&gateway, &raise).await.well().contains("forgotten"), "there was none: nothing is raised");
     let accept = ["ledger", "accept", "--reason", "clock"];
     assert_eq!(sekisho(&gateway, &accept).await.code, Some(75));

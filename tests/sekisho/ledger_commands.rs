@@ -161,7 +161,7 @@ async fn an_export_to_what_is_no_file_is_written_there() {
 async fn a_customers_own_limit_is_imported_shown_and_forgotten() {
     let gateway = TestGateway::spawn().await;
     let customer = gateway.enrol("hanakodt");
-    let import = ["ledger", "limit", "hanakodt", "--yen", "1000", "--reason", "paper form"];
+    let import = ["ledger", "own-limit", "hanakodt", "1000", "--reason", "paper form"];
     let said = sekisho(&gateway, &import).await.well();
     assert_eq!(said, "the own limit of hanakodt is 1,000\n");
     assert_eq!(expect_refused(&gateway, &customer, 1001).await, (403, "over_ceiling".into()));
@@ -178,7 +178,7 @@ async fn a_customers_own_limit_is_imported_shown_and_forgotten() {
     let another = sekisho(&gateway, &["ledger", "show", "tarokodt", "--day", "2012-01-01"]).await.well();
     assert!(another.contains("no transfer is possible"), "before the first ceiling: {another}");
 
-    sekisho(&gateway, &["ledger", "limit", "hanakodt", "--forget", "--reason", "wrong contract"]).await.well();
+    sekisho(&gateway, &["ledger", "own-limit", "hanakodt", "none", "--reason", "wrong contract"]).await.well();
     assert_eq!(transfer(&gateway, &customer, 1001).await.status, 302);
     let limits = records(&gateway.path("state/audit.jsonl"), "own_limit_set");
     let amounts: Vec<_> =
@@ -212,6 +212,9 @@ async fn the_control_socket_does_what_it_knows_and_nothing_else() {
         ("POST", &reconcile, &format!(r#"{{"outcome":"released","force":true,{by}}}"#), 400),
         ("POST", "/ledger/limits/hanakodt", &format!(r#"{{"yen":-1,{by}}}"#), 400),
         ("POST", "/ledger/limits/hanakodt", &format!(r#"{{{by}}}"#), 400),
+        ("POST", "/ledger/limits", &format!(r#"{{"limits":[],{by}}}"#), 400),
+        ("POST", "/ledger/limits", &format!(r#"{{"limits":[{{"contract":"hanakodt","yen":"1"}}],{by}}}"#), 400),
+        ("PUT", "/ledger/limits", "", 404),
         ("POST", "/ledger/accept", &"x".repeat(20_000), 400),
     ] {
         let answer = ask(&gateway, method, target, body).await;

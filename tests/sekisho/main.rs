@@ -62,6 +62,7 @@ mod audit;
 mod exit_codes;
 mod fleet;
 mod ledger_commands;
+mod limits_import;
 mod logging;
 mod lost_stores;
 mod operator;

@@ -110,37 +110,6 @@ pub(in crate::cli) struct Accept {
     process: RunningProcess,
 }
 
-/// Import a customer's own daily limit, or forget it
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  sekisho ledger limit hanakodt --yen 5000000 --reason 'paper form of 2026-11-02'
-  sekisho ledger limit hanakodt --forget --reason 'imported for the wrong contract'
-
-Exit codes: 0 kept and on record · 70 refused · 75 proposed · 78 mistakes in the configuration")]
-pub(in crate::cli) struct Limit {
-    /// The contract
-    #[arg(value_name = "CONTRACT", value_parser = contract)]
-    contract: ContractId,
-    #[command(flatten)]
-    own: Own,
-    #[command(flatten)]
-    by: By,
-    #[command(flatten)]
-    process: RunningProcess,
-}
-
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-struct Own {
-    /// The limit in yen
-    #[arg(long, value_name = "N", value_parser = yen)]
-    yen: Option<Yen>,
-    /// The customer has none: the ceiling holds
-    #[arg(long)]
-    forget: bool,
-}
-
 /// Give up a gateway that shares the ledger and will not come back (LIM-39)
 ///
 /// After a loss in Redis, money waits until every gateway has put back what its journal holds. Bring the gateway back if you can:
@@ -189,14 +158,6 @@ impl Correct {
 impl Accept {
     pub(super) fn run(self, clock: &dyn Clock) -> Result<(), Failure> {
         acted(&self.process, clock, "/ledger/accept", json!({}), self.by, print::accepted)
-    }
-}
-
-impl Limit {
-    pub(super) fn run(self, clock: &dyn Clock) -> Result<(), Failure> {
-        let target = format!("/ledger/limits/{}", encoded(self.contract.as_str()));
-        let order = json!({ "yen": self.own.yen.map(Yen::get) });
-        acted(&self.process, clock, &target, order, self.by, print::own_limit)
     }
 }
 

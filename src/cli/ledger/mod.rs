@@ -6,6 +6,7 @@
 mod act;
 mod export;
 mod look;
+mod own_limit;
 mod print;
 
 use std::io::{self, Write};
@@ -16,7 +17,7 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 
 use super::Failure;
-use super::control::RunningProcess;
+use super::control::{Control, RunningProcess};
 use crate::domain::{Clock, ContractId, JstDate, TransferId, Yen};
 
 #[derive(Debug, Subcommand)]
@@ -28,7 +29,7 @@ pub(super) enum Command {
     Correct(act::Correct),
     Export(export::Export),
     Accept(act::Accept),
-    Limit(act::Limit),
+    OwnLimit(own_limit::OwnLimit),
     Members(look::Members),
     WriteOff(act::WriteOff),
 }
@@ -53,7 +54,7 @@ pub(super) fn ledger(command: Command, clock: &dyn Clock) -> Result<(), Failure>
         Command::Correct(command) => command.run(clock),
         Command::Export(command) => command.run(clock),
         Command::Accept(command) => command.run(clock),
-        Command::Limit(command) => command.run(clock),
+        Command::OwnLimit(command) => command.run(clock),
         Command::Members(command) => command.run(clock),
         Command::WriteOff(command) => command.run(clock),
     }
@@ -66,13 +67,17 @@ fn acted(
     process: &RunningProcess,
     clock: &dyn Clock,
     target: &str,
-    mut order: Value,
+    order: Value,
     by: By,
     print: Print,
 ) -> Result<(), Failure> {
+    ordered(&process.control(clock)?, target, order, by, print)
+}
+
+/// The same of a process that is known already.
+fn ordered(control: &Control, target: &str, mut order: Value, by: By, print: Print) -> Result<(), Failure> {
     order["reason"] = by.reason.into();
     order["operator"] = by.operator.unwrap_or_else(user_of_this_shell).into();
-    let control = process.control(clock)?;
     let answer = control.ask(Method::POST, target, Some(&order))?;
     if answer.status == StatusCode::ACCEPTED {
         return Err(Failure::Proposed(answer.text.trim_end().to_owned()));

@@ -99,6 +99,12 @@ pub(super) fn own_limit(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "the own limit of {} is {}", text(answer, "contract"), yen_or(answer, "own_limit", "forgotten"))
 }
 
+/// Limits that were imported at once.
+pub(super) fn own_limits(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
+    let count = |name: &str| answer[name].as_u64().unwrap_or_default();
+    writeln!(out, "{} own limits are imported, {} forgotten", count("imported"), count("forgotten"))
+}
+
 /// The gateways that share the ledger.
 pub(super) fn members(answer: &Value, out: &mut dyn Write) -> io::Result<()> {
     if let Some(why) = answer["money_stands_still_because"].as_str() {

@@ -5,6 +5,7 @@
 
 mod consent;
 mod fleet;
+mod own_limits;
 mod settled;
 
 use std::sync::{Arc, Mutex as Lock};
@@ -14,10 +15,10 @@ use tokio::sync::Mutex;
 
 use super::Refused;
 use super::export::{Export, Format};
-use super::order::{By, OwnLimit};
+use super::order::By;
 use super::second_person::Proposals;
 use super::view;
-use crate::domain::{Clock, ContractId, JstDate, LoginId, Yen};
+use crate::domain::{Clock, ContractId, JstDate, LoginId};
 use crate::operator::SecondPerson;
 use crate::operator::audit::{Action, Audit, OperatorAct, Outcome, Record, StoreMark};
 use crate::operator::metrics::Metrics;
@@ -75,30 +76,6 @@ impl Desk {
     pub(super) async fn unknown(&self) -> Result<Value, Refused> {
         let transfers = self.ledger.unknown().await?;
         Ok(json!({ "transfers": transfers.iter().map(view::transfer).collect::<Vec<_>>() }))
-    }
-
-    /// Imports a customer's own limit, or takes it back.
-    pub(super) async fn set_own_limit(
-        &self,
-        contract: ContractId,
-        order: OwnLimit,
-        rules: Option<&ceiling::Settings>,
-    ) -> Result<Value, Refused> {
-        let _turn = self.acting.lock().await;
-        self.can_record().await?;
-        let OwnLimit { own, by } = order;
-        let person = by.person();
-        let mut act = self.act(OperatorAct::OwnLimitSet, by);
-        act = Record { contract: Some(contract.clone()), amount: own, ..act };
-        if self.raises(&contract, own, rules).await? {
-            let limit = own.map_or("none".into(), |own| own.to_string());
-            act = self.consent(act, &format!("limit {contract} {limit}"), person).await?;
-        }
-        let answer = json!({ "contract": contract.as_str(), "own_limit": own.map(Yen::get) });
-        match self.ledger.learn_own_limit(contract, own, self.clock.now()).await {
-            Ok(()) => self.record(act).await.map(|()| answer),
-            Err(error) => Err(self.doubt(act, &error)),
-        }
     }
 
     /// Takes the store and the present clock for the right ones (LIM-41).
@@ -164,6 +141,11 @@ impl Desk {
 
     async fn record(&self, record: Record) -> Result<(), Refused> {
         self.audit.record(record);
+        self.on_record().await
+    }
+
+    /// What was done and told is on the disk.
+    async fn on_record(&self) -> Result<(), Refused> {
         self.flush().await.map_err(|unwritten| {
             Refused::Failed(format!("it is done, but its record is not on the disk yet: {unwritten}"))
         })

@@ -10,6 +10,7 @@
 //! | `POST /ledger/transfers/{id}/correct` | `{outcome, reason, operator}` | the transfer; 409 if it is not settled, or so already |
 //! | `POST /ledger/contracts/{contract}/transfers` | `{yen, day, reason, operator}` | the transfer that was added, and its day's sums |
 //! | `POST /ledger/limits/{contract}` | `{yen, reason, operator}` | the customer's own limit |
+//! | `POST /ledger/limits` | `{limits: [{contract, yen}, …], reason, operator}` | how many own limits were imported |
 //! | `POST /ledger/accept` | `{reason, operator}` | the store, accepted |
 //! | `GET /ledger/members` | | the gateways that share the store |
 //! | `POST /ledger/members/{name}/write-off` | `{reason, operator}` | who is still waited for; 409 if it is this one |
@@ -52,8 +53,12 @@ use super::{SecondPerson, Settings};
 use crate::pipeline::Rules;
 use crate::store::ledger::StoreError;
 
-/// Far more than any order needs.
+/// Far more than any order needs that is about one thing.
 const MAX_BODY_BYTES: usize = 16 << 10;
+/// The most own limits that one order may import.
+pub const MAX_LIMITS: usize = 200_000;
+/// So many, each at its longest.
+const MAX_IMPORT_BYTES: usize = MAX_LIMITS * 192;
 /// How long an order's body may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -75,14 +80,20 @@ pub struct Control {
 }
 
 /// Why an order was not followed; the text is for the person who gave it.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 enum Refused {
     /// It was proposed, and waits for a second person.
+    #[error("{0}")]
     Proposed(String),
+    #[error("{0}")]
     Malformed(String),
+    #[error("{0}")]
     NotFound(String),
+    #[error("{0}")]
     Conflict(String),
+    #[error("{0}")]
     Unavailable(String),
+    #[error("{0}")]
     Failed(String),
 }
 
@@ -151,7 +162,7 @@ impl Control {
         let (parts, body) = request.into_parts();
         let followed = async {
             let verb = Verb::of(&parts)?;
-            let body = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await;
+            let body = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, verb.max_body()).collect()).await;
             let body = body.ok().and_then(Result::ok).ok_or_else(|| Refused::Malformed("the body is not whole".into()));
             let body = body?.to_bytes();
             let act = tokio::spawn(async move { self.follow(verb, &body, user).await });
@@ -196,6 +207,15 @@ impl Verb {
         };
         let [] = target::parameters(query, [])?;
         Ok(verb)
+    }
+}
+
+impl Verb {
+    fn max_body(&self) -> usize {
+        match self {
+            Self::Ledger(verb) if verb.is_import() => MAX_IMPORT_BYTES,
+            Self::Ledger(_) | Self::Reload => MAX_BODY_BYTES,
+        }
     }
 }
 

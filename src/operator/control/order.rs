@@ -1,9 +1,11 @@
 //! What an operator asks for in a body: JSON with known names, each of the right type, and who asks, and why.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
-use super::Refused;
-use crate::domain::{JstDate, Yen};
+use super::{MAX_LIMITS, Refused};
+use crate::domain::{ContractId, JstDate, Yen};
 use crate::store::ledger::Verdict;
 
 /// Audit records cut longer texts, and a reason must stand there whole.
@@ -41,6 +43,14 @@ pub(super) struct OwnLimit {
     pub by: By,
 }
 
+/// `{"limits": [{"contract": "hanakodt", "yen": 1000 | null}, …], "reason", "operator"}`
+#[derive(Debug)]
+pub(super) struct OwnLimits {
+    /// Each contract once.
+    pub limits: Vec<(ContractId, Option<Yen>)>,
+    pub by: By,
+}
+
 impl Reconcile {
     pub fn read(body: &[u8]) -> Result<Self, Refused> {
         let mut fields = Fields::read(body)?;
@@ -73,16 +83,38 @@ impl Add {
 impl OwnLimit {
     pub fn read(body: &[u8]) -> Result<Self, Refused> {
         let mut fields = Fields::read(body)?;
-        let own = match fields.take("yen")? {
-            Value::Null => None,
-            yen => Some(
-                yen.as_u64()
-                    .and_then(Yen::new)
-                    .ok_or_else(|| malformed("\"yen\" is a whole number that can be counted, or null"))?,
-            ),
-        };
-        Ok(Self { own, by: fields.by()? })
+        Ok(Self { own: fields.own_limit()?, by: fields.by()? })
     }
+}
+
+impl OwnLimits {
+    pub fn read(body: &[u8]) -> Result<Self, Refused> {
+        let mut fields = Fields::read(body)?;
+        let Value::Array(limits) = fields.take("limits")? else { return Err(malformed("\"limits\" is a list")) };
+        if limits.is_empty() || limits.len() > MAX_LIMITS {
+            return Err(Refused::Malformed(format!("\"limits\" are {}, and may be 1 to {MAX_LIMITS}", limits.len())));
+        }
+        let (by, mut known) = (fields.by()?, HashSet::new());
+        let limits = limits.into_iter().enumerate().map(|(place, limit)| {
+            let wrong = |why: String| Refused::Malformed(format!("\"limits\", number {}: {why}", place + 1));
+            let limit = one_limit(limit).map_err(|refused| wrong(refused.to_string()))?;
+            if known.insert(limit.0.clone()) {
+                Ok(limit)
+            } else {
+                Err(wrong(format!("{} stands there twice", limit.0)))
+            }
+        });
+        Ok(Self { limits: limits.collect::<Result<_, _>>()?, by })
+    }
+}
+
+fn one_limit(limit: Value) -> Result<(ContractId, Option<Yen>), Refused> {
+    let Value::Object(fields) = limit else { return Err(malformed("that is no JSON object")) };
+    let mut fields = Fields(fields);
+    let contract = fields.take("contract")?.as_str().and_then(ContractId::parse);
+    let contract = contract.ok_or_else(|| malformed("\"contract\" is no contract's name"))?;
+    let own = fields.own_limit()?;
+    fields.end().map(|()| (contract, own))
 }
 
 impl By {
@@ -121,9 +153,24 @@ impl Fields {
             line(text, name, most)
         };
         let (operator, reason) = (text("operator", MAX_NAME_BYTES)?, text("reason", MAX_REASON_BYTES)?);
-        let by = By { operator, reason, user: None };
+        self.end().map(|()| By { operator, reason, user: None })
+    }
+
+    /// `null` is no limit; to leave it out is a mistake.
+    fn own_limit(&mut self) -> Result<Option<Yen>, Refused> {
+        match self.take("yen")? {
+            Value::Null => Ok(None),
+            yen => {
+                let yen = yen.as_u64().and_then(Yen::new);
+                yen.map(Some).ok_or_else(|| malformed("\"yen\" is a whole number that can be counted, or null"))
+            }
+        }
+    }
+
+    /// No other field is known.
+    fn end(self) -> Result<(), Refused> {
         match self.0.keys().next() {
-            None => Ok(by),
+            None => Ok(()),
             Some(unknown) => Err(Refused::Malformed(format!("{unknown:?} is not known"))),
         }
     }
@@ -183,5 +230,31 @@ mod tests {
             assert!(Add::read(body.as_bytes()).is_err(), "{bad}");
         }
         assert!(OwnLimit::read(br#"{"reason":"r","operator":"o"}"#).is_err(), "to forget a limit is to say null");
+    }
+
+    #[test]
+    fn each_contract_of_a_list_has_one_limit() {
+        let read =
+            |limits: &str| OwnLimits::read(format!(r#"{{"limits":{limits},"reason":"r","operator":"o"}}"#).as_bytes());
+        let order = read(r#"[{"contract":"hanakodt","yen":7},{"contract":"a,\"b","yen":null}]"#).unwrap();
+        let told: Vec<_> = order.limits.iter().map(|(contract, own)| (contract.as_str(), own.map(Yen::get))).collect();
+        assert_eq!(told, [("hanakodt", Some(7)), ("a,\"b", None)]);
+        let good = r#"{"contract":"hanakodt","yen":7}"#;
+        for bad in [
+            "[]".to_owned(),
+            "{}".to_owned(),
+            "null".to_owned(),
+            format!("[{good},7]"),
+            format!("[{good},{good}]"),
+            format!(r#"[{good},{{"contract":"hanakodt","yen":8}}]"#),
+            format!(r#"[{good},{{"contract":"x"}}]"#),
+            format!(r#"[{good},{{"yen":1}}]"#),
+            format!(r#"[{good},{{"contract":"a b","yen":1}}]"#),
+            format!(r#"[{good},{{"contract":"x","yen":-1}}]"#),
+            format!(r#"[{good},{{"contract":"x","yen":1,"day":null}}]"#),
+        ] {
+            let refused = read(&bad).expect_err(&bad).to_string();
+            assert_eq!(refused.contains("number 2: "), bad.contains(good), "{bad}: {refused}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use http::Method;
 
 use super::desk::Desk;
 use super::export::Format;
-use super::order::{self, Add, By, OwnLimit, Reconcile};
+use super::order::{self, Add, By, OwnLimit, OwnLimits, Reconcile};
 use super::{Done, Refused, not_found, signed, target};
 use crate::domain::{ContractId, JstDate, TransferId};
 use crate::pipeline::Rules;
@@ -17,6 +17,7 @@ pub(super) enum LedgerVerb {
     Correct(TransferId),
     Add(ContractId),
     SetOwnLimit(ContractId),
+    ImportOwnLimits,
     Accept,
     Members,
     WriteOff(String),
@@ -49,6 +50,10 @@ impl LedgerVerb {
                 let order = OwnLimit::read(body)?;
                 desk.set_own_limit(contract, OwnLimit { by: signed(order.by), ..order }, ceiling).await?
             }
+            Self::ImportOwnLimits => {
+                let order = OwnLimits::read(body)?;
+                desk.import_own_limits(OwnLimits { by: signed(order.by), ..order }, ceiling).await?
+            }
             Self::Accept => desk.accept(signed(By::read(body)?)).await?,
             Self::Members => desk.members().await?,
             Self::WriteOff(member) => desk.write_off(member, signed(By::read(body)?)).await?,
@@ -60,6 +65,11 @@ impl LedgerVerb {
         Ok(Done::Json(answer))
     }
 
+    /// Whether its body is as long as a file of the customers.
+    pub fn is_import(&self) -> bool {
+        matches!(self, Self::ImportOwnLimits)
+    }
+
     /// The verb that a request's head names.
     pub fn of(method: &Method, path: &[&str], query: Option<&str>) -> Result<Self, Refused> {
         let verb = match (method, path) {
@@ -67,6 +77,7 @@ impl LedgerVerb {
             (&Method::POST, ["accept"]) => Self::Accept,
             (&Method::GET, ["members"]) => Self::Members,
             (&Method::POST, ["members", name, "write-off"]) => Self::WriteOff(member_of(name)?),
+            (&Method::POST, ["limits"]) => Self::ImportOwnLimits,
             (&Method::POST, ["limits", contract]) => Self::SetOwnLimit(contract_of(contract)?),
             (&Method::POST, ["transfers", id, "reconcile"]) => Self::Reconcile(transfer_of(id)?),
             (&Method::POST, ["transfers", id, "correct"]) => Self::Correct(transfer_of(id)?),

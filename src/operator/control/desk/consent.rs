@@ -4,12 +4,10 @@ use std::sync::PoisonError;
 
 use super::{By, Desk};
 use crate::domain::jst_date::in_japan;
-use crate::domain::{ContractId, JstDate, LoginId, Yen};
 use crate::operator::SecondPerson;
 use crate::operator::audit::{Action, Outcome, Record};
+use crate::operator::control::Refused;
 use crate::operator::control::second_person::{Person, Ruling};
-use crate::operator::control::{Refused, view};
-use crate::policy::ceiling;
 use crate::store::ledger::Verdict;
 
 impl Desk {
@@ -64,27 +62,6 @@ impl Desk {
             Verdict::Committed => Ok(act),
             Verdict::Released => self.consent(act, what, person).await,
         }
-    }
-
-    /// Whether a contract could move more with another limit of its own: the higher one, none, or one that is not blocked any
-    /// more.
-    pub(super) async fn raises(
-        &self,
-        contract: &ContractId,
-        after: Option<Yen>,
-        rules: Option<&ceiling::Settings>,
-    ) -> Result<bool, Refused> {
-        if self.second_person == SecondPerson::NotNeeded {
-            return Ok(false);
-        }
-        let today = JstDate::of(self.clock.now());
-        let members: Vec<LoginId> = Vec::new();
-        let before = self.ledger.statement(contract.clone(), members.into(), today).await?.own_limit;
-        let holds = |own: Option<Yen>| {
-            let ceiling = rules.and_then(|rules| Some((rules, rules.on(today).ok()?)));
-            ceiling.map(|(rules, ceiling)| view::limit(rules.over_limit, ceiling, own))
-        };
-        Ok(after.unwrap_or(Yen::MAX) > before.unwrap_or(Yen::MAX) || holds(after) > holds(before))
     }
 }
 

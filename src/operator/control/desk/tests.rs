@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::order::{By, OwnLimit, Reconcile};
+use super::super::order::{By, OwnLimit, OwnLimits, Reconcile};
 use super::*;
 use crate::domain::{ManualClock, RequestId, Yen};
 use crate::operator::audit::tests::faults::Faulty;
@@ -186,4 +186,51 @@ async fn each_act_that_lets_more_money_move_waits_for_the_second() {
     assert!(proposed(bench.desk.reconcile(nobody, release(1000)).await));
     assert!(matches!(bench.desk.reconcile(nobody, release(1001)).await, Err(Refused::NotFound(_))));
     assert!(proposed(bench.desk.reconcile(nobody, release(1001)).await), "whatever came of it, it is used up");
+}
+
+fn limits(of: &[(&str, u64)], user: u32) -> OwnLimits {
+    let limit = |(contract, yen): &(&str, u64)| (ContractId::parse(contract).unwrap(), Yen::new(*yen));
+    OwnLimits { limits: of.iter().map(limit).collect(), by: by_user(user) }
+}
+
+#[tokio::test]
+async fn two_users_who_import_the_same_file_have_agreed_on_each_limit_in_it() {
+    let bench = Bench::with(SecondPerson::Needed);
+    let import = async |of: &[(&str, u64)], user| bench.desk.import_own_limits(limits(of, user), None).await;
+    import(&[("hanakodt", 10), ("tarokodt", 20)], 1000).await.unwrap();
+    let raised = [("hanakodt", 9), ("tarokodt", 21)];
+    assert!(matches!(import(&raised, 1000).await, Err(Refused::Proposed(_))));
+    let other = import(&[("hanakodt", 9), ("tarokodt", 22)], 1001).await;
+    assert!(matches!(other, Err(Refused::Proposed(_))), "another amount is another act");
+    let alone = bench.desk.set_own_limit(ContractId::parse("tarokodt").unwrap(), limit_by(21, 1001), None).await;
+    assert!(matches!(alone, Err(Refused::Proposed(_))), "one of them is another act");
+    assert_eq!(bench.own_limit().await, 10);
+    import(&[raised[1], raised[0]], 1001).await.unwrap();
+    assert_eq!(bench.own_limit().await, 9);
+    let records = bench.log.bench.records();
+    let agreed = records.iter().filter(|record| record["sekisho.proposer"] == "uid 1000");
+    let agreed: Vec<_> = agreed.map(|record| (&record["sekisho.contract"], &record["sekisho.amount"])).collect();
+    assert_eq!(agreed, [(&"tarokodt".into(), &21.into()), (&"hanakodt".into(), &9.into())]);
+}
+
+fn limit_by(yen: u64, user: u32) -> OwnLimit {
+    OwnLimit { by: by_user(user), ..limit(yen) }
+}
+
+#[tokio::test]
+async fn an_import_that_breaks_off_tells_how_far_it_came() {
+    let bench = Bench::new();
+    bench.log.is_full(true);
+    bench.log.audit.record(Record::new(Action::Reloaded));
+    let refused = bench.desk.import_own_limits(limits(&[("hanakodt", 1), ("tarokodt", 2)], 1000), None).await;
+    assert!(matches!(&refused, Err(Refused::Unavailable(said)) if said.contains("nothing was done")), "{refused:?}");
+    assert_eq!(bench.own_limit().await, Value::Null);
+    bench.log.is_full(false);
+    bench.desk.ledger.close().await;
+    let doubtful = bench.desk.import_own_limits(limits(&[("hanakodt", 1), ("tarokodt", 2)], 1000), None).await;
+    let said = "of 2 own limits the first 0 are imported, and perhaps some more";
+    assert!(matches!(&doubtful, Err(Refused::Unavailable(told)) if told.contains(said)), "{doubtful:?}");
+    bench.log.audit.flush().unwrap();
+    let doubt = ("own_limit_set".to_owned(), "unknown".to_owned(), false);
+    assert_eq!(bench.acts(), [doubt.clone(), doubt]);
 }
