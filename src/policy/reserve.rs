@@ -12,7 +12,7 @@ use super::alarms::{self, Watched};
 use super::buffers::Room;
 use super::ceiling;
 use super::inspect::{Demand, Inspected, told_order_key};
-use super::own_limit::Shown;
+use super::own_limit::{Shown, own_limit};
 use super::rate_limit::OnTrial;
 use super::route::{Enforcement, Route};
 use super::treatment::NumberInAnswer;
@@ -333,8 +333,7 @@ impl Learning {
         let Self { treasury, contract, limit } = self;
         let at = treasury.clock.now();
         if treasury.alarms.raised_limit.is_some() {
-            let statement = treasury.ledger.statement(contract.clone(), Arc::default(), JstDate::of(at)).await;
-            let before = statement.ok().and_then(|statement| statement.own_limit);
+            let before = own_limit(&treasury.ledger, contract.clone()).await.ok().flatten();
             treasury.memory.note_limit(&contract, before, limit, at);
         }
         treasury.ledger.learn_own_limit(contract, Some(limit), at).await.map_err(refusal_of)
