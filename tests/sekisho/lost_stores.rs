@@ -49,7 +49,7 @@ async fn a_deleted_store_beside_an_audit_log_moves_no_money_until_it_is_accepted
 
     let gateway = builder.spawn().await;
     assert_waits(&gateway).await;
-    let import = ["ledger", "limit", "tarokodt", "--yen", "1", "--reason", "while it waits"];
+    let import = ["ledger", "own-limit", "tarokodt", "1", "--reason", "while it waits"];
     sekisho(&gateway, &import).await.well();
     let gateway = restarted(gateway).await;
     assert_waits(&gateway).await;
