@@ -3,7 +3,7 @@
 //! [`route`] finds what it is for, [`rate_limit`] how often it may be asked, [`inspect`] reads its [`body`] where the route
 //! demands it, [`limit_notice`] shows a page before the first one where the customer must lower a limit, [`alarms`] look whether
 //! it is one that frauds make, and [`reserve`] asks the ledger, within the [`ceiling`] of the day, and tells it who is in
-//! [`activity`].
+//! [`activity`]; the answer decides its [`consequence`].
 
 pub mod route;
 pub mod treatment;
@@ -16,3 +16,4 @@ pub mod alarms;
 pub mod ceiling;
 pub mod activity;
 pub mod reserve;
+pub mod consequence;

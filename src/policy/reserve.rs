@@ -1,30 +1,26 @@
 //! The last question before a request may leave: does the ledger grant it? (LIM-13, LIM-14)
 //!
-//! What it grants is held by a [`Reservation`] until the application's answer settles it. Whatever happens to one on the way,
-//! it ends: released while nothing has left, unknown afterwards.
+//! What it grants is held by a [`Reservation`] until the application's answer settles it.
 
 use std::sync::Arc;
-
-use jiff::Timestamp;
 
 use super::activity::Activity;
 use super::alarms::{self, Watched};
 use super::buffers::Room;
 use super::ceiling;
-use super::inspect::{Demand, Inspected, told_order_key};
+use super::consequence::{Consequence, Keeping, Learning, Progress, Reservation};
+use super::inspect::{Demand, Inspected};
 use super::limit_notice::Shown;
 use super::rate_limit::OnTrial;
 use super::route::{Enforcement, Route};
-use super::treatment::NumberInAnswer;
 use crate::connection::request::Understood;
-use crate::domain::{Clock, ContractId, JstDate, LoginId, RequestId, TransferId, Yen};
-use crate::operator::audit::{Action, Audit, Record, StoreMark, TransferState};
+use crate::domain::{Clock, ContractId, JstDate, LoginId, RequestId, Yen};
+use crate::operator::audit::Audit;
 use crate::operator::metrics::Metrics;
-use crate::refusal::{BodyRefusal, LocalLink, Refusal, TransferRefusal};
+use crate::refusal::{LocalLink, Refusal, TransferRefusal};
 use crate::store::Ledger;
 use crate::store::ledger::{
-    Decision, Denied, Entered, Entry, EntryKey, Grant, Holder, Mode, Order, Outcome, Renewal, Settlement, State,
-    StoreError, Term, Whose,
+    Decision, Denied, Entered, Entry, EntryKey, Grant, Holder, Mode, Order, Renewal, State, StoreError, Term, Whose,
 };
 
 /// Asks the ledger.
@@ -67,62 +63,6 @@ pub struct Reserved {
     pub observed: Option<Refusal>,
     /// The memory that its body takes, until it has left.
     pub(crate) room: Option<Room>,
-}
-
-/// What the application's answer decides.
-#[derive(Debug)]
-pub enum Consequence {
-    /// Nothing.
-    Nothing,
-    /// A transfer's outcome.
-    Settle(Reservation),
-    /// Under which number an amount is kept.
-    Keep(Keeping),
-    /// The customer's own limit.
-    Learn(Learning),
-}
-
-/// A granted transfer that is not settled yet.
-#[derive(Debug)]
-pub struct Reservation {
-    treasury: Arc<Treasury>,
-    id: TransferId,
-    holder: Holder,
-    route: Arc<Route>,
-    grant: Grant,
-    reserved_at: Timestamp,
-    /// Whether a failure means that nothing of it was executed (LIM-31).
-    fails_whole: bool,
-    progress: Progress,
-}
-
-/// How far a reserved transfer has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
-    /// Nothing has left for the application.
-    Here,
-    /// Something may have.
-    Gone,
-    Settled,
-}
-
-/// An amount whose order has no number yet.
-#[derive(Debug)]
-pub struct Keeping {
-    treasury: Arc<Treasury>,
-    /// Where the answer tells the number.
-    pub place: NumberInAnswer,
-    owner: LoginId,
-    amount: Yen,
-    term: Term,
-}
-
-/// A limit that holds once the application has accepted it.
-#[derive(Debug)]
-pub struct Learning {
-    treasury: Arc<Treasury>,
-    contract: ContractId,
-    limit: Yen,
 }
 
 /// Asks the ledger for what a request demands, if it demands anything.
@@ -233,7 +173,7 @@ impl Treasury {
         }
     }
 
-    async fn enter(&self, key: EntryKey, owner: LoginId, amount: Yen, term: Term) -> Result<(), Refusal> {
+    pub(super) async fn enter(&self, key: EntryKey, owner: LoginId, amount: Yen, term: Term) -> Result<(), Refusal> {
         let most = self.settings.most_entries(term);
         let entry = Entry { key, owner, amount, at: self.clock.now(), term, most };
         match self.ledger.enter(entry).await.map_err(refusal_of)? {
@@ -263,97 +203,7 @@ impl Treasury {
     }
 }
 
-impl Consequence {
-    /// The request begins to leave: from here on its outcome is the application's.
-    ///
-    /// # Errors
-    /// It has waited so long that the application would execute it on another day than those it counts on (LIM-35).
-    pub fn leaves(&mut self, now: Timestamp) -> Result<(), Refusal> {
-        match self {
-            Self::Settle(reservation) => {
-                if !reservation.treasury.settings.may_still_leave(reservation.reserved_at, now) {
-                    return Err(Refusal::Transfer(TransferRefusal::DayEnded));
-                }
-                reservation.progress = Progress::Gone;
-            }
-            Self::Nothing | Self::Keep(_) | Self::Learn(_) => {}
-        }
-        Ok(())
-    }
-}
-
-impl Reservation {
-    /// Settles it by what the application did; a failure of one that may be executed in part stays counted (LIM-31).
-    pub fn settle(mut self, outcome: Outcome, why: &'static str) {
-        match outcome {
-            Outcome::Released if !self.fails_whole => self.conclude(Outcome::Unknown, "partial"),
-            Outcome::Committed | Outcome::Released | Outcome::Unknown => self.conclude(outcome, why),
-        }
-    }
-
-    fn conclude(&mut self, outcome: Outcome, why: &'static str) {
-        self.progress = Progress::Settled;
-        let Self { treasury, id, holder, route, grant, .. } = &*self;
-        let at = treasury.clock.now();
-        treasury.audit.record(Record {
-            reason: Some(why.into()),
-            login_id: Some(holder.login_id.clone()),
-            contract: Some(holder.contract.clone()),
-            route: Some(Arc::clone(&route.name)),
-            amount: Some(grant.amount),
-            transfer: Some(id.to_string().into()),
-            store: Some(StoreMark { id: Arc::clone(&grant.mark.store), sequence: grant.mark.sequence }),
-            ..Record::new(Action::Transfer(match outcome {
-                Outcome::Committed => TransferState::Committed,
-                Outcome::Released => TransferState::Released,
-                Outcome::Unknown => TransferState::Unknown,
-            }))
-        });
-        // After the record: where this process is killed in between, the ledger still knows that something is open.
-        treasury.ledger.settle(Settlement { id: *id, outcome, why, at });
-        treasury.metrics.count_transfer(outcome.state().word(), grant.amount);
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        match self.progress {
-            Progress::Here => self.conclude(Outcome::Released, "not_sent"),
-            Progress::Gone => self.conclude(Outcome::Unknown, "abandoned"),
-            Progress::Settled => {}
-        }
-    }
-}
-
-impl Keeping {
-    /// Keeps the amount under the number that the answer told.
-    ///
-    /// # Errors
-    /// The number is none that a form could name, or the ledger cannot keep it; the order cannot be approved then.
-    pub async fn keep(self, number: &str) -> Result<(), Refusal> {
-        let Self { treasury, owner, amount, term, .. } = self;
-        let key = told_order_key(number).ok_or(Refusal::Body(BodyRefusal::AmbiguousField))?;
-        treasury.enter(key, owner, amount, term).await
-    }
-}
-
-impl Learning {
-    /// The application has accepted the limit.
-    ///
-    /// # Errors
-    /// The ledger cannot keep it; the limit before holds on.
-    pub async fn learn(self) -> Result<(), Refusal> {
-        let Self { treasury, contract, limit } = self;
-        let at = treasury.clock.now();
-        if treasury.alarms.raised_limit.is_some() {
-            let before = treasury.ledger.own_limit(contract.clone()).await.ok().flatten();
-            treasury.memory.note_limit(&contract, before, limit, at);
-        }
-        treasury.ledger.learn_own_limit(contract, Some(limit), at).await.map_err(refusal_of)
-    }
-}
-
-fn refusal_of(error: StoreError) -> Refusal {
+pub(super) fn refusal_of(error: StoreError) -> Refusal {
     tracing::warn!(%error, "the ledger cannot answer");
     match error {
         StoreError::Unavailable(_) => Refusal::Transfer(TransferRefusal::StoreUnavailable),

@@ -21,8 +21,9 @@ use crate::connection::identity::VerifiedIdentity;
 use crate::connection::visit::Standing;
 use crate::domain::RequestId;
 use crate::policy::buffers::Room;
+use crate::policy::consequence::Consequence;
 use crate::policy::rate_limit::OnTrial;
-use crate::policy::reserve::{Consequence, Reserved};
+use crate::policy::reserve::Reserved;
 use crate::policy::route::Route;
 use crate::refusal::Refusal;
 

@@ -6,8 +6,8 @@ use http::Response;
 
 use super::body::{AnswerBody, PageRead};
 use super::outcome::{Page, Reading, Said, needs_page};
+use crate::policy::consequence::Consequence;
 use crate::policy::rate_limit::OnTrial;
-use crate::policy::reserve::Consequence;
 use crate::policy::route::Route;
 use crate::policy::treatment::NumberInAnswer;
 use crate::refusal::{Refusal, TransferRefusal};

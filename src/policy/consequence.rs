@@ -1,0 +1,162 @@
+//! What the application's answer decides of a request that the ledger has granted (LIM-14, LIM-15).
+//!
+//! Whatever becomes of a [`Reservation`] on the way, it ends: released while nothing has left, unknown afterwards.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::inspect::told_order_key;
+use super::reserve::{Treasury, refusal_of};
+use super::route::Route;
+use super::treatment::NumberInAnswer;
+use crate::domain::{ContractId, LoginId, TransferId, Yen};
+use crate::operator::audit::{Action, Record, StoreMark, TransferState};
+use crate::refusal::{BodyRefusal, Refusal, TransferRefusal};
+use crate::store::ledger::{Grant, Holder, Outcome, Settlement, Term};
+
+/// What the application's answer decides.
+#[derive(Debug)]
+pub enum Consequence {
+    /// Nothing.
+    Nothing,
+    /// A transfer's outcome.
+    Settle(Reservation),
+    /// Under which number an amount is kept.
+    Keep(Keeping),
+    /// The customer's own limit.
+    Learn(Learning),
+}
+
+/// A granted transfer that is not settled yet.
+#[derive(Debug)]
+pub struct Reservation {
+    pub(super) treasury: Arc<Treasury>,
+    pub(super) id: TransferId,
+    pub(super) holder: Holder,
+    pub(super) route: Arc<Route>,
+    pub(super) grant: Grant,
+    pub(super) reserved_at: Timestamp,
+    /// Whether a failure means that nothing of it was executed (LIM-31).
+    pub(super) fails_whole: bool,
+    pub(super) progress: Progress,
+}
+
+/// How far a reserved transfer has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Nothing has left for the application.
+    Here,
+    /// Something may have.
+    Gone,
+    Settled,
+}
+
+/// An amount whose order has no number yet.
+#[derive(Debug)]
+pub struct Keeping {
+    pub(super) treasury: Arc<Treasury>,
+    /// Where the answer tells the number.
+    pub place: NumberInAnswer,
+    pub(super) owner: LoginId,
+    pub(super) amount: Yen,
+    pub(super) term: Term,
+}
+
+/// A limit that holds once the application has accepted it.
+#[derive(Debug)]
+pub struct Learning {
+    pub(super) treasury: Arc<Treasury>,
+    pub(super) contract: ContractId,
+    pub(super) limit: Yen,
+}
+
+impl Consequence {
+    /// The request begins to leave: from here on its outcome is the application's.
+    ///
+    /// # Errors
+    /// It has waited so long that the application would execute it on another day than those it counts on (LIM-35).
+    pub fn leaves(&mut self, now: Timestamp) -> Result<(), Refusal> {
+        match self {
+            Self::Settle(reservation) => {
+                if !reservation.treasury.settings.may_still_leave(reservation.reserved_at, now) {
+                    return Err(Refusal::Transfer(TransferRefusal::DayEnded));
+                }
+                reservation.progress = Progress::Gone;
+            }
+            Self::Nothing | Self::Keep(_) | Self::Learn(_) => {}
+        }
+        Ok(())
+    }
+}
+
+impl Reservation {
+    /// Settles it by what the application did; a failure of one that may be executed in part stays counted (LIM-31).
+    pub fn settle(mut self, outcome: Outcome, why: &'static str) {
+        match outcome {
+            Outcome::Released if !self.fails_whole => self.conclude(Outcome::Unknown, "partial"),
+            Outcome::Committed | Outcome::Released | Outcome::Unknown => self.conclude(outcome, why),
+        }
+    }
+
+    fn conclude(&mut self, outcome: Outcome, why: &'static str) {
+        self.progress = Progress::Settled;
+        let Self { treasury, id, holder, route, grant, .. } = &*self;
+        let at = treasury.clock.now();
+        treasury.audit.record(Record {
+            reason: Some(why.into()),
+            login_id: Some(holder.login_id.clone()),
+            contract: Some(holder.contract.clone()),
+            route: Some(Arc::clone(&route.name)),
+            amount: Some(grant.amount),
+            transfer: Some(id.to_string().into()),
+            store: Some(StoreMark { id: Arc::clone(&grant.mark.store), sequence: grant.mark.sequence }),
+            ..Record::new(Action::Transfer(match outcome {
+                Outcome::Committed => TransferState::Committed,
+                Outcome::Released => TransferState::Released,
+                Outcome::Unknown => TransferState::Unknown,
+            }))
+        });
+        // After the record: where this process is killed in between, the ledger still knows that something is open.
+        treasury.ledger.settle(Settlement { id: *id, outcome, why, at });
+        treasury.metrics.count_transfer(outcome.state().word(), grant.amount);
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        match self.progress {
+            Progress::Here => self.conclude(Outcome::Released, "not_sent"),
+            Progress::Gone => self.conclude(Outcome::Unknown, "abandoned"),
+            Progress::Settled => {}
+        }
+    }
+}
+
+impl Keeping {
+    /// Keeps the amount under the number that the answer told.
+    ///
+    /// # Errors
+    /// The number is none that a form could name, or the ledger cannot keep it; the order cannot be approved then.
+    pub async fn keep(self, number: &str) -> Result<(), Refusal> {
+        let Self { treasury, owner, amount, term, .. } = self;
+        let key = told_order_key(number).ok_or(Refusal::Body(BodyRefusal::AmbiguousField))?;
+        treasury.enter(key, owner, amount, term).await
+    }
+}
+
+impl Learning {
+    /// The application has accepted the limit.
+    ///
+    /// # Errors
+    /// The ledger cannot keep it; the limit before holds on.
+    pub async fn learn(self) -> Result<(), Refusal> {
+        let Self { treasury, contract, limit } = self;
+        let at = treasury.clock.now();
+        if treasury.alarms.raised_limit.is_some() {
+            let before = treasury.ledger.own_limit(contract.clone()).await.ok().flatten();
+            treasury.memory.note_limit(&contract, before, limit, at);
+        }
+        treasury.ledger.learn_own_limit(contract, Some(limit), at).await.map_err(refusal_of)
+    }
+}
