@@ -38,6 +38,7 @@ impl Activity {
                 Act::Enter { key: Key::Order | Key::AnsweredOrder(_), .. }
                 | Act::Nothing
                 | Act::Commit { .. }
+                | Act::Cancel
                 | Act::ChangeLimit => None,
             },
             Treatment::Streamed { .. } => None,

@@ -152,7 +152,11 @@ fn cases(treasury: &Treasury, inspected: &Inspected) -> Vec<Alarm> {
     };
     let moves_money = match inspected.demand {
         Demand::Commit { .. } => true,
-        Demand::Nothing | Demand::Enter { .. } | Demand::EnterAnswered { .. } | Demand::ChangeLimit { .. } => false,
+        Demand::Nothing
+        | Demand::Enter { .. }
+        | Demand::EnterAnswered { .. }
+        | Demand::Cancel { .. }
+        | Demand::ChangeLimit { .. } => false,
     };
     let mut found = Vec::new();
     if moves_money && new_certificate.is_some_and(|span| is_within(span, customer.issued_at())) {

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::inspect::told_order_key;
+use super::inspect::{told_number, told_order_key};
 use super::reserve::{Treasury, refusal_of};
 use super::route::Route;
 use super::treatment::NumberInAnswer;
 use crate::domain::{ContractId, LoginId, TransferId, Yen};
 use crate::operator::audit::{Action, Record, StoreMark, TransferState};
 use crate::refusal::{BodyRefusal, Refusal, TransferRefusal};
-use crate::store::ledger::{Grant, Holder, Outcome, Settlement, Term};
+use crate::store::ledger::{CANCELLED, Grant, Holder, OrderNumber, Outcome, Settlement, Term};
 
 /// What the application's answer decides.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub enum Consequence {
     Keep(Keeping),
     /// The customer's own limit.
     Learn(Learning),
+    /// Whether an order still counts.
+    Cancel(Cancelling),
 }
 
 /// A granted transfer that is not settled yet.
@@ -39,6 +41,8 @@ pub struct Reservation {
     pub(super) reserved_at: Timestamp,
     /// Whether a failure means that nothing of it was executed (LIM-31).
     pub(super) fails_whole: bool,
+    /// Where the answer tells the number by which it can be cancelled.
+    pub(super) number: Option<NumberInAnswer>,
     pub(super) progress: Progress,
 }
 
@@ -71,7 +75,25 @@ pub struct Learning {
     pub(super) limit: Yen,
 }
 
+/// An order that counts until the application has cancelled it.
+#[derive(Debug)]
+pub struct Cancelling {
+    pub(super) treasury: Arc<Treasury>,
+    pub(super) login_id: LoginId,
+    pub(super) contract: ContractId,
+    pub(super) number: String,
+}
+
 impl Consequence {
+    /// Where in the answer a number stands that is needed.
+    pub fn number_in_answer(&self) -> Option<&NumberInAnswer> {
+        match self {
+            Self::Keep(keeping) => Some(&keeping.place),
+            Self::Settle(reservation) => reservation.number.as_ref(),
+            Self::Nothing | Self::Learn(_) | Self::Cancel(_) => None,
+        }
+    }
+
     /// The request begins to leave: from here on its outcome is the application's.
     ///
     /// # Errors
@@ -84,13 +106,29 @@ impl Consequence {
                 }
                 reservation.progress = Progress::Gone;
             }
-            Self::Nothing | Self::Keep(_) | Self::Learn(_) => {}
+            Self::Nothing | Self::Keep(_) | Self::Learn(_) | Self::Cancel(_) => {}
         }
         Ok(())
     }
 }
 
 impl Reservation {
+    /// The application has executed it. `number` is the one that its answer tells, where it was to tell one.
+    pub fn commit(mut self, number: Option<&str>) {
+        self.conclude(Outcome::Committed, "success_marker");
+        if self.number.is_none() {
+            return;
+        }
+        match number.and_then(told_number) {
+            Some(number) => {
+                self.treasury.ledger.number(OrderNumber::of(&self.holder.contract, &number), self.id);
+            }
+            None => {
+                tracing::warn!(transfer = %self.id, "an answer tells no number for its order: cancelling it frees nothing");
+            }
+        }
+    }
+
     /// Settles it by what the application did; a failure of one that may be executed in part stays counted (LIM-31).
     pub fn settle(mut self, outcome: Outcome, why: &'static str) {
         match outcome {
@@ -130,6 +168,34 @@ impl Drop for Reservation {
             Progress::Gone => self.conclude(Outcome::Unknown, "abandoned"),
             Progress::Settled => {}
         }
+    }
+}
+
+impl Cancelling {
+    /// The application has cancelled the order.
+    ///
+    /// # Errors
+    /// The ledger cannot answer; the order still counts.
+    pub async fn cancel(self) -> Result<(), Refusal> {
+        let Self { treasury, login_id, contract, number } = self;
+        let (order, at) = (OrderNumber::of(&contract, &number), treasury.clock.now());
+        let Some(transfer) = treasury.ledger.cancel(order, at).await.map_err(refusal_of)? else {
+            tracing::info!(%contract, "an order was cancelled that is not known by its number: it still counts");
+            return Ok(());
+        };
+        treasury.metrics.count_transfer(transfer.state.word(), transfer.amount);
+        let mark = treasury.ledger.mark();
+        treasury.audit.record(Record {
+            reason: Some(CANCELLED.into()),
+            login_id: Some(login_id),
+            contract: Some(contract),
+            route: Some(transfer.route.as_str().into()),
+            amount: Some(transfer.amount),
+            transfer: Some(transfer.id.to_string().into()),
+            store: Some(StoreMark { id: mark.store, sequence: mark.sequence }),
+            ..Record::new(Action::Transfer(TransferState::Released))
+        });
+        Ok(())
     }
 }
 

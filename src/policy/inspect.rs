@@ -72,6 +72,13 @@ pub enum Demand {
         token: Option<EntryKey>,
         /// Whether a failure means that nothing of it was executed.
         fails_whole: bool,
+        /// Where the answer tells the number by which it can be cancelled.
+        number: Option<NumberInAnswer>,
+    },
+    /// To free what was counted for the order with a number of the application's.
+    Cancel {
+        /// The number.
+        number: String,
     },
     /// To change the customer's own limit, of one or several accounts.
     ChangeLimit {
@@ -86,7 +93,11 @@ impl Demand {
         match self {
             Self::Commit { claim: Claim::Stated(amount), .. } => Some(*amount),
             Self::Commit { claim: Claim::Entered(_), repeated, .. } => Some(repeated.unwrap_or_default()),
-            Self::Nothing | Self::Enter { .. } | Self::EnterAnswered { .. } | Self::ChangeLimit { .. } => None,
+            Self::Nothing
+            | Self::Enter { .. }
+            | Self::EnterAnswered { .. }
+            | Self::Cancel { .. }
+            | Self::ChangeLimit { .. } => None,
         }
     }
 }
@@ -257,7 +268,7 @@ fn demand_of(rules: &InspectionRules, inspection: &Inspection, login_id: Option<
             let (amount, term) = (inspection.amount.ok_or(missing)?, term_of(kept, *lifetime));
             Ok(Demand::Enter { key: key(kept)?, amount, term })
         }
-        Act::Commit { entered, is_atomic, has_token } => {
+        Act::Commit { entered, is_atomic, has_token, number } => {
             let (claim, repeated) = match entered {
                 Some(kept) => (Claim::Entered(key(kept)?), inspection.amount),
                 None => (Claim::Stated(inspection.amount.ok_or(missing)?), None),
@@ -273,8 +284,10 @@ fn demand_of(rules: &InspectionRules, inspection: &Inspection, login_id: Option<
                 date: inspection.date,
                 token: token.map(|token| EntryKey::of(&["token", login_id.as_str(), token])),
                 fails_whole: *is_atomic || (entered.is_none() && inspection.amounts.len() <= 1),
+                number: number.clone(),
             })
         }
+        Act::Cancel => Ok(Demand::Cancel { number: inspection.transaction.clone().ok_or(missing)? }),
         Act::ChangeLimit => Ok(Demand::ChangeLimit { limits: inspection.amounts.clone() }),
     }
 }
@@ -284,9 +297,14 @@ fn order_key(number: &str) -> EntryKey {
     EntryKey::of(&["order", number])
 }
 
-/// The same, of a number that stands in an answer; `None` where no form could name it.
-pub fn told_order_key(number: &str) -> Option<EntryKey> {
-    reference(number).ok().flatten().map(|number| order_key(&number))
+/// A number that stands in an answer, as it is compared with those in forms; `None` where no form could name it.
+pub(super) fn told_number(number: &str) -> Option<String> {
+    reference(number).ok().flatten()
+}
+
+/// Under which key an order waits whose number stands in an answer.
+pub(super) fn told_order_key(number: &str) -> Option<EntryKey> {
+    told_number(number).map(|number| order_key(&number))
 }
 
 fn is_about_money(route: &Route) -> bool {

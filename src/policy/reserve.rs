@@ -8,7 +8,7 @@ use super::activity::Activity;
 use super::alarms::{self, Watched};
 use super::buffers::Room;
 use super::ceiling;
-use super::consequence::{Consequence, Keeping, Learning, Progress, Reservation};
+use super::consequence::{Cancelling, Consequence, Keeping, Learning, Progress, Reservation};
 use super::inspect::{Demand, Inspected};
 use super::limit_notice::Shown;
 use super::rate_limit::OnTrial;
@@ -129,7 +129,11 @@ impl Treasury {
                 let (limit, contract) = (sum.unwrap_or(Yen::MAX), ContractId::alone(customer.login_id()));
                 Ok((Consequence::Learn(Learning { treasury, contract, limit }), None))
             }
-            Demand::Commit { claim, repeated, date, token, fails_whole } => {
+            Demand::Cancel { number } => {
+                let (login_id, contract) = (owner(), ContractId::alone(customer.login_id()));
+                Ok((Consequence::Cancel(Cancelling { treasury, login_id, contract, number }), None))
+            }
+            Demand::Commit { claim, repeated, date, token, fails_whole, number } => {
                 let holder = Holder::alone(customer.login_id());
                 let order = Order {
                     id: id.transfer(),
@@ -155,7 +159,7 @@ impl Treasury {
                 let (id, route) = (id.transfer(), Arc::clone(route));
                 let (reserved_at, progress) = (now, Progress::Here);
                 let reservation =
-                    Reservation { treasury, id, holder, route, grant, reserved_at, fails_whole, progress };
+                    Reservation { treasury, id, holder, route, grant, reserved_at, fails_whole, number, progress };
                 // Where it is refused, the reservation goes with it, as never sent.
                 let exceeds = self.exceeds(&reservation.grant, repeated)?;
                 Ok((Consequence::Settle(reservation), would_refuse.or(exceeds)))

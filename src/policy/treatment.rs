@@ -71,7 +71,11 @@ pub enum Act {
         is_atomic: bool,
         /// Whether its form has a token that tells a repeated order from a new one (LIM-17).
         has_token: bool,
+        /// Where the answer tells the number by which the order can be cancelled.
+        number: Option<NumberInAnswer>,
     },
+    /// It cancels an order, which frees what was counted for it (LIM-21).
+    Cancel,
     /// It changes the customer's own limit.
     ChangeLimit,
 }

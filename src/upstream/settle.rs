@@ -40,10 +40,7 @@ impl Answered {
     async fn decide(self) -> Result<Response<AnswerBody>, Refusal> {
         let Self { response, consequence, on_trial, route } = self;
         let Some(markers) = route.treatment.markers() else { return Ok(response) };
-        let number_is_in_page = match &consequence {
-            Consequence::Keep(keeping) => matches!(keeping.place, NumberInAnswer::Between(..)),
-            Consequence::Nothing | Consequence::Settle(_) | Consequence::Learn(_) => false,
-        };
+        let number_is_in_page = matches!(consequence.number_in_answer(), Some(NumberInAnswer::Between(..)));
         let (head, mut body) = response.into_parts();
         let mut read = None;
         if number_is_in_page || needs_page(&head, markers) {
@@ -71,19 +68,20 @@ impl Answered {
 }
 
 async fn conclude(consequence: Consequence, said: Said, reading: &Reading<'_>) {
+    let number = consequence.number_in_answer().and_then(|place| reading.number(place));
     let kept = match (consequence, said) {
         (Consequence::Nothing, _) => Ok(()),
         (Consequence::Settle(reservation), said) => {
             match said {
-                Said::Success => reservation.settle(Outcome::Committed, "success_marker"),
+                Said::Success => reservation.commit(number.as_deref()),
                 Said::Failure => reservation.settle(Outcome::Released, "failure_marker"),
                 Said::Nothing(why) => reservation.settle(Outcome::Unknown, why),
             }
             Ok(())
         }
-        (Consequence::Keep(_) | Consequence::Learn(_), Said::Failure) => Ok(()),
+        (Consequence::Keep(_) | Consequence::Learn(_) | Consequence::Cancel(_), Said::Failure) => Ok(()),
         // What might have been accepted might be approved; to remember too much costs nothing.
-        (Consequence::Keep(keeping), Said::Success | Said::Nothing(_)) => match reading.number(&keeping.place) {
+        (Consequence::Keep(keeping), Said::Success | Said::Nothing(_)) => match number {
             Some(number) => keeping.keep(&number).await,
             None => {
                 tracing::warn!("an answer tells no number for the order it accepted; it cannot be approved");
@@ -91,7 +89,8 @@ async fn conclude(consequence: Consequence, said: Said, reading: &Reading<'_>) {
             }
         },
         (Consequence::Learn(learning), Said::Success) => learning.learn().await,
-        (Consequence::Learn(_), Said::Nothing(_)) => Ok(()),
+        (Consequence::Cancel(cancelling), Said::Success) => cancelling.cancel().await,
+        (Consequence::Learn(_) | Consequence::Cancel(_), Said::Nothing(_)) => Ok(()),
     };
     if let Err(refusal) = kept {
         tracing::error!(%refusal, "what an answer said could not be kept");
@@ -106,7 +105,7 @@ impl Consequence {
                 reservation.settle(Outcome::Unknown, why);
                 Some(Refusal::Transfer(TransferRefusal::OutcomeUnknown))
             }
-            Self::Nothing | Self::Keep(_) | Self::Learn(_) => None,
+            Self::Nothing | Self::Keep(_) | Self::Learn(_) | Self::Cancel(_) => None,
         }
     }
 }

@@ -54,6 +54,7 @@ mod transfers;
 mod wizard;
 
 // What became of it.
+mod cancelling;
 mod crash;
 mod outcomes;
 

@@ -35,6 +35,8 @@ struct Draft<'a> {
     step: Step,
     body: body::Settings,
     transaction: Option<Transaction>,
+    /// Where the answer tells the order's number.
+    order: Option<NumberInAnswer>,
     markers: Markers,
     is_atomic: bool,
     max_body: Option<u64>,
@@ -64,10 +66,30 @@ pub(in crate::config) fn read_routes(root: &mut Section<'_>, transfer: Option<&T
     let built: Vec<Read<Route>> = drafts.iter().map(|draft| build(draft, &drafts, transfer)).collect();
     drafts.into_iter().for_each(|draft| draft.section.finish());
     let routes: Vec<Route> = built.into_iter().collect::<Read<_>>()?;
-    match transfer {
-        Some(transfer) => can_be_raised(root, &transfer.alarms, &routes).map(|()| routes),
-        None => Ok(routes),
+    if let Some(transfer) = transfer {
+        can_be_raised(root, &transfer.alarms, &routes)?;
+        can_be_released(root, transfer, &routes)?;
     }
+    Ok(routes)
+}
+
+/// What is cancelled frees something only where a route cancels, and another one tells how its orders are called.
+fn can_be_released(root: &Section<'_>, transfer: &Transfer, routes: &[Route]) -> Read<()> {
+    let mistake = |text: &str| Err(root.mistake("transfer.release-on-cancel", text.into()));
+    let mut acts = routes.iter().filter_map(|route| match &route.treatment {
+        Treatment::Inspected(rules) => Some(&rules.act),
+        Treatment::Streamed { .. } => None,
+    });
+    if !transfer.release_on_cancel {
+        return Ok(());
+    }
+    if !acts.clone().any(|act| *act == Act::Cancel) {
+        return mistake("needs a counted route with step = \"cancel\"");
+    }
+    if !acts.any(|act| matches!(act, Act::Commit { number: Some(_), .. })) {
+        return mistake("needs a counted route whose answers tell the number of its orders: one with the key order");
+    }
+    Ok(())
 }
 
 /// An alarm that nothing can raise would be taken for one that is silent.
@@ -107,6 +129,13 @@ fn read_draft(mut section: Section<'_>) -> Read<Draft<'_>> {
         section.or("charset", Charset::Utf8, parsed_by("a charset such as \"windows-31j\"", Charset::of_label));
     let max_fields = section.or("max-fields", 200, integer(1..=10_000));
     let (transaction_field, transaction) = read_transaction(&mut section)?;
+    let order = if section.is_table("order") {
+        Some(read_place(&mut section, "order")?)
+    } else {
+        section.optional("order", |_| {
+            Err("a table: { location-parameter = \"id\" } or { between = [\"<b>\", \"</b>\"] }".into())
+        })?
+    };
     let fields = read_fields(&mut section);
     let max_body = section.optional("max-body", size(1..=1_u64 << 40));
     let is_atomic = section.or("atomic", false, flag);
@@ -129,6 +158,7 @@ fn read_draft(mut section: Section<'_>) -> Read<Draft<'_>> {
         step: step?,
         body,
         transaction,
+        order,
         markers,
         is_atomic: is_atomic?,
         max_body: max_body?,
@@ -180,7 +210,12 @@ fn read_transaction(section: &mut Section<'_>) -> Read<(Option<String>, Option<T
         let transaction = field.is_some().then_some(Transaction::Field);
         return Ok((field, transaction));
     }
-    let mut table = section.table("transaction")?;
+    Ok((None, Some(Transaction::Answer(read_place(section, "transaction")?))))
+}
+
+/// Where an answer tells an order's number.
+fn read_place(section: &mut Section<'_>, key: &'static str) -> Read<NumberInAnswer> {
+    let mut table = section.table(key)?;
     let parameter = table.optional("location-parameter", text)?;
     let between = table.list("between", text)?;
     let place = match (parameter, between.as_deref()) {
@@ -190,11 +225,11 @@ fn read_transaction(section: &mut Section<'_>) -> Read<(Option<String>, Option<T
         }
         (None, Some(_)) => Err(table.mistake("between", "must be two pieces of markup, each with a <".into())),
         (Some(_), Some(_)) | (None, None) => {
-            Err(section.mistake("transaction", "must have either location-parameter or between".into()))
+            Err(section.mistake(key, "must have either location-parameter or between".into()))
         }
     };
     table.finish();
-    Ok((None, Some(Transaction::Answer(place?))))
+    place
 }
 
 fn method(text: &str) -> Option<Method> {

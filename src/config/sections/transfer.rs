@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::TIMEOUT;
 use crate::config::mistake::Read;
 use crate::config::section::Section;
-use crate::config::units::{Given, choice, duration, integer, parsed_by, size, text};
+use crate::config::units::{Given, choice, duration, flag, integer, parsed_by, size, text};
 use crate::domain::{JstDate, Yen};
 use crate::operator::audit;
 use crate::policy::alarms::{self, Action};
@@ -37,6 +37,8 @@ pub struct Transfer {
     pub approval_lifetime: Duration,
     /// What looks like a fraud.
     pub alarms: alarms::Settings,
+    /// Whether an order that the application has cancelled counts no more (LIM-21).
+    pub release_on_cancel: bool,
     /// Where the application lets customers change their own limit.
     pub limit_screen: Option<LocalLink>,
 }
@@ -69,6 +71,7 @@ pub(in crate::config) fn read_transfer(
     let requests = section.or("max-requests-per-login-id", 1000, integer(1..=10_000));
     let entry_lifetime = section.or("entry-lifetime", ENTRY_LIFETIME, duration(LIFETIME));
     let approval_lifetime = section.or("approval-lifetime", APPROVAL_LIFETIME, duration(LIFETIME));
+    let release_on_cancel = section.or("release-on-cancel", false, flag);
     let alarms = section
         .optional_table("alarms")
         .and_then(|table| table.map_or_else(|| Ok(alarms::Settings::default()), read_alarms));
@@ -99,6 +102,7 @@ pub(in crate::config) fn read_transfer(
         entry_lifetime: entry_lifetime?,
         approval_lifetime: approval_lifetime?,
         alarms: alarms?,
+        release_on_cancel: release_on_cancel?,
         limit_screen: limit_screen?,
     }))
 }

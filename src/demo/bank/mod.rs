@@ -136,6 +136,18 @@ pub struct Switches {
     pub echo: Echo,
     /// How paths are read.
     pub path_parameters: PathParameters,
+    /// Where the number of an order stands.
+    pub receipts: Receipts,
+}
+
+/// Where a customer reads the number of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Receipts {
+    /// On the page after the answer.
+    #[default]
+    OnThePage,
+    /// Also in the answer, which leads to that page.
+    InTheAnswer,
 }
 
 /// What all connections share.

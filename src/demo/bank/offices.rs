@@ -33,8 +33,8 @@ impl Desk {
             }
             Forms::FilledOnce | Forms::FilledAgain => None,
         };
-        self.books.approve(by, number(visit)?, again)?;
-        Ok(Reply::Redirect("/ib/approval/done.do".to_owned()))
+        let receipt = self.books.approve(by, number(visit)?, again)?;
+        Ok(self.done("/ib/approval/done.do", receipt))
     }
 
     /// Executes a file of transfers or of wages, all of its lines or none.

@@ -9,7 +9,7 @@ use super::digits::lenient_date;
 use super::orders::{Draft, Failure, OrderClass, Signature};
 use super::parameters::Parameters;
 use super::sessions::random_name;
-use super::{Forms, Lists, Tokens, forms};
+use super::{Forms, Lists, Receipts, Tokens, forms};
 use crate::domain::JstDate;
 
 /// The lines of the form with several.
@@ -22,8 +22,16 @@ impl Desk {
     pub(super) fn transfer_once(&mut self, visit: &Visit<'_>, by: &Signature) -> Result<Reply, Failure> {
         self.spend_token(visit)?;
         let draft = self.draft(&visit.parameters, "amount", "payee")?;
-        self.books.execute(by, &draft, OrderClass::Transfer)?;
-        Ok(Reply::Redirect(DONE.to_owned()))
+        let receipt = self.books.execute(by, &draft, OrderClass::Transfer)?;
+        Ok(self.done(DONE, receipt))
+    }
+
+    /// Leads to the page that tells the order's number.
+    pub(super) fn done(&self, page: &str, receipt: u64) -> Reply {
+        Reply::Redirect(match self.switches.receipts {
+            Receipts::OnThePage => page.to_owned(),
+            Receipts::InTheAnswer => format!("{page}?id={receipt}"),
+        })
     }
 
     /// The same without a screen: 200 in any case, the outcome in the body.

@@ -295,7 +295,7 @@ mod tests {
         let rules = InspectionRules {
             rules: BodyRules::new(settings).unwrap(),
             max_body: 1,
-            act: Act::Commit { entered: None, is_atomic: false, has_token: false },
+            act: Act::Commit { entered: None, is_atomic: false, has_token: false, number: None },
             markers,
         };
         let treatment = match is_inspected {

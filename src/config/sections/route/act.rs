@@ -36,10 +36,18 @@ fn act_of_step(draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Transfer) -> Rea
     }
     let by_number = if is_tied { Key::Transaction } else { Key::LoginId };
     let enter = |key| Ok(Act::Enter { key, lifetime: transfer.entry_lifetime });
+    tells_a_number_where_it_matters(draft, transfer)?;
     match (draft.step, has_amount, is_tied) {
         (Step::Entry | Step::Switch | Step::Request, false, _) => Err(missing(draft, "amount")),
         (Step::Entry, true, _) => enter(by_number),
 
+        (Step::Cancel, true, _) if transfer.release_on_cancel => {
+            let text =
+                "must not be here: with release-on-cancel this names an order, and says nothing else about money";
+            Err(draft.section.mistake("amount", text.into()))
+        }
+        (Step::Cancel, false, false) if transfer.release_on_cancel => Err(missing(draft, "transaction")),
+        (Step::Cancel, false, true) if transfer.release_on_cancel => Ok(Act::Cancel),
         (Step::Confirm | Step::Cancel, false, _) => Ok(Act::Nothing),
         // What a later screen says of the amount was entered too: of all, the largest counts (LIM-33).
         (Step::Confirm | Step::Cancel, true, _) if all.iter().any(|other| enters(other, transfer)) => enter(by_number),
@@ -71,7 +79,19 @@ fn missing(draft: &Draft<'_>, key: &str) -> Noted {
 }
 
 fn commit(entered: Option<Key>, is_atomic: bool, draft: &Draft<'_>) -> Act {
-    Act::Commit { entered, is_atomic, has_token: draft.body.token.is_some() }
+    let number = draft.order.clone();
+    Act::Commit { entered, is_atomic, has_token: draft.body.token.is_some(), number }
+}
+
+/// Only what is executed has a number to be cancelled by, and only where that frees something.
+fn tells_a_number_where_it_matters(draft: &Draft<'_>, transfer: &Transfer) -> Read<()> {
+    let text = match draft.step {
+        _ if draft.order.is_none() => return Ok(()),
+        Step::Commit | Step::Switch | Step::Approve if transfer.release_on_cancel => return Ok(()),
+        Step::Commit | Step::Switch | Step::Approve => "means nothing without [transfer] release-on-cancel = true",
+        Step::Entry | Step::Confirm | Step::Request | Step::Cancel => "means nothing here: this executes no order",
+    };
+    Err(draft.section.mistake("order", text.into()))
 }
 
 fn commit_entered(key: Key, draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Transfer) -> Read<Act> {
@@ -99,6 +119,9 @@ pub(super) fn warn_of_key(draft: &Draft<'_>, act: &Act) {
         Act::Enter { key: Key::Order | Key::AnsweredOrder(_), .. } => {
             "must be unique over all customers, sessions and days: of all orders with one number within approval-lifetime \
              the largest amount counts, also where numbers begin anew each day"
+        }
+        Act::Cancel => {
+            "must be unique over all orders of a contract: where two have one number, cancelling it frees neither"
         }
         Act::Commit { .. } | Act::ChangeLimit | Act::Nothing => return,
     };
@@ -190,7 +213,7 @@ fn has_the_key_of_its_commit(draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Tr
 /// Whether nothing but an answer tells that it was done.
 pub(super) fn needs_success(act: &Act) -> bool {
     match act {
-        Act::Commit { .. } | Act::ChangeLimit | Act::Enter { key: Key::AnsweredOrder(_), .. } => true,
+        Act::Commit { .. } | Act::ChangeLimit | Act::Cancel | Act::Enter { key: Key::AnsweredOrder(_), .. } => true,
         Act::Nothing | Act::Enter { .. } => false,
     }
 }
@@ -200,7 +223,7 @@ pub(super) fn needs_success(act: &Act) -> bool {
 pub(super) fn commits_alone(draft: &Draft<'_>, act: &Act, all: &[Draft<'_>], transfer: Option<&Transfer>) -> Read<()> {
     match act {
         Act::Commit { entered: Some(_), .. } => {}
-        Act::Commit { .. } | Act::Nothing | Act::Enter { .. } | Act::ChangeLimit => return Ok(()),
+        Act::Commit { .. } | Act::Nothing | Act::Enter { .. } | Act::Cancel | Act::ChangeLimit => return Ok(()),
     }
     for other in all.iter().filter(|other| other.name != draft.name && other.path == draft.path) {
         let earlier = earlier_amounts(other, all, transfer);
