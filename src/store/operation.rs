@@ -62,27 +62,7 @@ pub(super) enum Operation {
 impl Operation {
     /// Whether somebody waits: then the keeper does not wait for more.
     pub fn is_urgent(&self) -> bool {
-        match self {
-            Self::Settle(_, None) | Self::Abandon(..) | Self::Renew(_) | Self::Number(..) => false,
-            Self::Settle(_, Some(_))
-            | Self::Reserve(..)
-            | Self::Enter(..)
-            | Self::Learn(..)
-            | Self::OwnLimit(..)
-            | Self::Reconcile(..)
-            | Self::Add(..)
-            | Self::Correct(..)
-            | Self::Cancel(..)
-            | Self::Accept(..)
-            | Self::RequireAcceptance(..)
-            | Self::Transfer(..)
-            | Self::Unknown(..)
-            | Self::Statement(..)
-            | Self::Chunk(..)
-            | Self::Members(_)
-            | Self::WriteOff(..)
-            | Self::Close(_) => true,
-        }
+        !matches!(self, Self::Settle(_, None) | Self::Abandon(..) | Self::Renew(_) | Self::Number(..))
     }
 
     /// What of it must be done whatever happens to the rest, and whoever hears that it was not: a settlement; a withdrawal,

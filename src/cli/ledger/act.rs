@@ -21,15 +21,8 @@ Examples:
 
 Exit codes: 0 settled and on record · 70 it is not unknown, or refused · 75 proposed · 78 mistakes in the configuration")]
 pub(in crate::cli) struct Reconcile {
-    /// The transfer's ID, as `sekisho ledger unknown` lists it; it is the request's X-Request-Id
-    #[arg(value_parser = transfer)]
-    id: TransferId,
     #[command(flatten)]
-    outcome: Outcome,
-    #[command(flatten)]
-    by: By,
-    #[command(flatten)]
-    process: RunningProcess,
+    settling: Settling,
 }
 
 /// Add a transfer that the bank executed by hand, so that it counts (LIM-28)
@@ -71,7 +64,14 @@ Examples:
 
 Exit codes: 0 corrected and on record · 70 no such transfer, not settled, or so already · 75 proposed · 78 mistakes in the configuration")]
 pub(in crate::cli) struct Correct {
-    /// The transfer's ID, as `sekisho ledger show` lists it; it is the request's X-Request-Id
+    #[command(flatten)]
+    settling: Settling,
+}
+
+/// What became of which transfer.
+#[derive(Debug, Args)]
+struct Settling {
+    /// The transfer's ID, as `sekisho ledger unknown` and `show` list it; it is the request's X-Request-Id
     #[arg(value_parser = transfer)]
     id: TransferId,
     #[command(flatten)]
@@ -133,9 +133,7 @@ pub(in crate::cli) struct WriteOff {
 
 impl Reconcile {
     pub(super) fn run(self, clock: &dyn Clock) -> Result<(), Failure> {
-        let target = format!("/ledger/transfers/{}/reconcile", self.id);
-        let order = json!({ "outcome": self.outcome.word() });
-        acted(&self.process, clock, &target, order, self.by, print::settled)
+        self.settling.ask("reconcile", clock)
     }
 }
 
@@ -149,9 +147,7 @@ impl Add {
 
 impl Correct {
     pub(super) fn run(self, clock: &dyn Clock) -> Result<(), Failure> {
-        let target = format!("/ledger/transfers/{}/correct", self.id);
-        let order = json!({ "outcome": self.outcome.word() });
-        acted(&self.process, clock, &target, order, self.by, print::settled)
+        self.settling.ask("correct", clock)
     }
 }
 
@@ -165,6 +161,14 @@ impl WriteOff {
     pub(super) fn run(self, clock: &dyn Clock) -> Result<(), Failure> {
         let target = format!("/ledger/members/{}/write-off", self.member);
         acted(&self.process, clock, &target, json!({}), self.by, print::written_off)
+    }
+}
+
+impl Settling {
+    fn ask(self, verb: &str, clock: &dyn Clock) -> Result<(), Failure> {
+        let Self { id, outcome, by, process } = self;
+        let order = json!({ "outcome": outcome.word() });
+        acted(&process, clock, &format!("/ledger/transfers/{id}/{verb}"), order, by, print::settled)
     }
 }
 

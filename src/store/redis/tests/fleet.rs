@@ -38,9 +38,7 @@ fn two_gateways_race_for_the_last_yen_and_one_order_is_granted() {
 fn nobody_spends_before_everybody_has_replayed() {
     let site = Site::new();
     run(async {
-        let (first, second) = (site.gateway("a"), site.gateway("b"));
-        available(&first).await;
-        available(&second).await;
+        let (first, second) = site.both().await;
         granted(&first, 60).await;
         first.close().await;
         // While the store is what it was, one that is down is missed by nobody.
@@ -67,9 +65,7 @@ fn nobody_spends_before_everybody_has_replayed() {
 fn an_operator_writes_off_a_gateway_that_will_not_come_back() {
     let site = Site::new();
     run(async {
-        let (lost, stays) = (site.gateway("a"), site.gateway("b"));
-        available(&lost).await;
-        available(&stays).await;
+        let (lost, stays) = site.both().await;
         let name = lost.mark().store;
         let under_way = granted(&lost, 60).await;
         lost.close().await;
@@ -97,9 +93,7 @@ fn an_operator_writes_off_a_gateway_that_will_not_come_back() {
 fn a_gateway_that_is_gone_is_written_off_while_money_waits_for_it() {
     let site = Site::new();
     run(async {
-        let (lost, stays) = (site.gateway("a"), site.gateway("b"));
-        available(&lost).await;
-        available(&stays).await;
+        let (lost, stays) = site.both().await;
         let name = lost.mark().store;
         lost.close().await;
         site.server.ask(&["FLUSHALL"]);
@@ -118,9 +112,7 @@ fn a_gateway_that_is_gone_is_written_off_while_money_waits_for_it() {
 fn reservations_belong_to_the_gateway_that_made_them() {
     let site = Site::new();
     run(async {
-        let (first, second) = (site.gateway("a"), site.gateway("b"));
-        available(&first).await;
-        available(&second).await;
+        let (first, second) = site.both().await;
         let under_way = granted(&first, 60).await;
         second.close().await;
         drop(second);

@@ -207,9 +207,7 @@ fn a_correction_outlives_a_loss_whoever_remembers_what_was_before() {
     for owner_first in [true, false] {
         let site = Site::new();
         run(async {
-            let (owner, corrector) = (site.gateway("a"), site.gateway("b"));
-            available(&owner).await;
-            available(&corrector).await;
+            let (owner, corrector) = site.both().await;
             let order = granted(&owner, 40).await;
             owner.settle_and_wait(settlement(order.id, Outcome::Committed)).await.unwrap();
             corrector.correct(order.id, Verdict::Released, "the books".into(), noon()).await.unwrap();
@@ -240,9 +238,7 @@ fn a_correction_outlives_a_loss_whoever_remembers_what_was_before() {
 fn a_cancelled_order_stays_released_after_a_loss_and_its_number_is_gone() {
     let site = Site::new();
     run(async {
-        let (owner, other) = (site.gateway("a"), site.gateway("b"));
-        available(&owner).await;
-        available(&other).await;
+        let (owner, other) = site.both().await;
         let (cancelled, kept) = (granted(&owner, 40).await, granted(&owner, 2).await);
         for (order, number) in [(&cancelled, "7"), (&kept, "8")] {
             owner.settle_and_wait(settlement(order.id, Outcome::Committed)).await.unwrap();
@@ -293,9 +289,7 @@ fn what_an_operator_added_outlives_a_loss() {
 fn what_was_renewed_outlives_a_loss_whoever_renewed_it() {
     let site = Site::new();
     run(async {
-        let (first, second) = (site.gateway("a"), site.gateway("b"));
-        available(&first).await;
-        available(&second).await;
+        let (first, second) = site.both().await;
         let entry = super::site::entry(EntryKey::of(&["session"]), 70);
         first.enter(entry.clone()).await.unwrap();
         second.renew(renewal(90));

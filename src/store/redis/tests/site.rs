@@ -71,6 +71,14 @@ impl Site {
         self.opened(name).ledger
     }
 
+    /// Two of them, when money may move.
+    pub async fn both(&self) -> (Ledger, Ledger) {
+        let (first, second) = (self.gateway("a"), self.gateway("b"));
+        available(&first).await;
+        available(&second).await;
+        (first, second)
+    }
+
     pub fn opened(&self, name: &str) -> Opened {
         server::open(&self.settings(name), noon())
     }
