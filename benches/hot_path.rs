@@ -1,5 +1,5 @@
 //! What a change could slow down, piece by piece: judging a certificate, the revocation index, the subject's layout, the
-//! signed header, the removal of headers.
+//! signed header, the removal of headers, the body of a transfer.
 //!
 //! Everything is made at run time: authorities, customers, lists of a million entries. Whole requests are measured
 //! against other proxies, see `README.md` beside this file.
@@ -10,7 +10,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use aws_lc_rs::signature::Ed25519KeyPair;
+use bytes::Bytes;
 use criterion::{BatchSize, BenchmarkId, Criterion};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
@@ -21,6 +23,9 @@ use sekisho::connection::identity::SubjectRules;
 use sekisho::connection::revocation::{RevocationList, UnverifiedList};
 use sekisho::connection::trust::{Settings as TrustSettings, Trust};
 use sekisho::domain::{Clock, Serial, SystemClock};
+use sekisho::policy::body::{
+    AmountFormat, BodyFormat, BodyRules, Charset, Head, MediaType, Settings as BodySettings, Submission,
+};
 use sekisho::upstream::UnderscoreHeaders;
 use sekisho::upstream::assertion::{
     Algorithm, Bound, ExtraHeaders, Key, Settings as AssertionSettings, Signer, claims_of,
@@ -49,6 +54,7 @@ fn main() {
     subject(&mut criterion, &authority);
     assertion(&mut criterion, &authority);
     scrub(&mut criterion);
+    inspect(&mut criterion);
     criterion.final_summary();
 }
 
@@ -191,6 +197,55 @@ fn scrub(criterion: &mut Criterion) {
                 let mut fields = Fields::new(false);
                 assert_eq!(scrubber.pass_on(black_box(&headers), &mut fields), Ok(removed));
                 fields
+            });
+        });
+    }
+    group.finish();
+}
+
+/// The body of a transfer, read with one meaning, in each type that it may have.
+fn inspect(criterion: &mut Criterion) {
+    let form = "csrf=8c1f0e2b5a&fromBranch=100&fromAccount=1234567&toBank=0001&toBranch=230&toAccount=7654321\
+                &payeeName=%83J%83u%83V%83L%83K%83C%83V%83%83&amount=1000&date=20261122&memo="
+        .to_owned()
+        + &"x".repeat(120);
+    let parts = [("csrf", "8c1f0e2b5a"), ("toAccount", "7654321"), ("amount", "1000"), ("date", "20261122")];
+    let part = |(name, value)| format!("--X\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+    let multipart = parts.map(part).concat() + "--X--\r\n";
+    let json = r#"{"orders":[{"to":"7654321","amount":1000},{"to":"7654322","amount":2000}],"date":"20261122"}"#;
+    let mut group = criterion.benchmark_group("inspect");
+    for (name, media, charset, amount, content_type, body) in [
+        ("form", MediaType::Form, Charset::Windows31J, "amount", "application/x-www-form-urlencoded", form),
+        (
+            "multipart",
+            MediaType::Multipart,
+            Charset::Windows31J,
+            "amount",
+            "multipart/form-data; boundary=X",
+            multipart,
+        ),
+        ("json", MediaType::Json, Charset::Utf8, "/orders/*/amount", "application/json", json.to_owned()),
+    ] {
+        let rules = BodyRules::new(BodySettings {
+            format: BodyFormat { media, charset, max_fields: 200 },
+            amount: vec![amount.to_owned()],
+            earlier: Vec::new(),
+            amount_format: AmountFormat::Strict,
+            fields: None,
+            fixed: Vec::new(),
+            date: None,
+            transaction: None,
+            token: None,
+            payee: None,
+            parameters: Vec::new(),
+        });
+        let (rules, body) = (rules.unwrap(), Bytes::from(body));
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let head = Head { headers: &headers, query: None, path_parameters: &[] };
+                let submission = Submission::read(rules.format(), head, black_box(&body)).unwrap();
+                submission.inspect(&rules).unwrap().amount.unwrap()
             });
         });
     }

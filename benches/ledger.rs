@@ -1,30 +1,96 @@
-//! How many transfers the embedded ledger reserves and settles in a second, and what each costs.
+//! How many transfers a ledger reserves and settles in a second, what each costs, and how long a gateway takes to tell Redis
+//! again what its journal remembers.
 //!
-//! `cargo bench --bench ledger -- FILE [WAITERS] [TRANSFERS]`: on a memory file system for the cost in
-//! CPU time, on the disk in question for what its fdatasync leaves of it. The file must not exist.
+//! ```sh
+//! cargo bench --bench ledger -- embedded FILE [WAITERS] [TRANSFERS]
+//! cargo bench --bench ledger -- redis PORT JOURNAL [WAITERS] [TRANSFERS]
+//! cargo bench --bench ledger -- replay PORT JOURNAL
+//! ```
+//!
+//! On a memory file system for the cost in CPU time, on the disk in question for what its fdatasync leaves of it. FILE and
+//! the JOURNAL of `redis` must not exist; `replay` wants the journal that `redis` left, and an empty server on PORT of this
+//! machine.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use jiff::Timestamp;
-use sekisho::domain::{JstDate, LoginId, RequestId, Yen};
+use sekisho::domain::{JstDate, LoginId, RequestId, SystemClock, Yen};
 use sekisho::operator::metrics::Metrics;
-use sekisho::store::Ledger;
-use sekisho::store::embedded::{self, Settings};
 use sekisho::store::ledger::{
     Basis, Bounds, Claim, Debit, Decision, Holder, Mode, Order, Outcome, OverLimit, Settlement,
 };
+use sekisho::store::redis::{Server, Surroundings};
+use sekisho::store::{Ledger, embedded, redis};
 
 fn main() -> anyhow::Result<()> {
     // Cargo adds a flag of its own.
-    let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with('-'));
-    let path = PathBuf::from(arguments.next().unwrap_or_else(|| "ledger-load.redb".into()));
-    let waiters: u64 = arguments.next().map_or(Ok(64), |text| text.parse())?;
-    let transfers: u64 = arguments.next().map_or(Ok(200_000), |text| text.parse())?;
-    anyhow::ensure!(!path.exists(), "{} exists", path.display());
-    let metrics = Arc::new(Metrics::new(std::iter::empty())?);
-    let ledger = embedded::open(&Settings::new(path, metrics), Timestamp::now())?.ledger;
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match *words {
+        ["embedded", file, ref load @ ..] => {
+            is_new(file)?;
+            let settings = embedded::Settings::new(file.into(), metrics()?);
+            measure(&embedded::open(&settings, Timestamp::now())?.ledger, load)
+        }
+        ["redis", port, journal, ref load @ ..] => {
+            is_new(journal)?;
+            let ledger = shared(port, journal)?;
+            until_available(&ledger);
+            measure(&ledger, load)
+        }
+        ["replay", port, journal] => {
+            let begun = Instant::now();
+            let ledger = shared(port, journal)?;
+            until_available(&ledger);
+            println!("{} transfers told again in {:.1} s", ledger.mark().sequence, begun.elapsed().as_secs_f64());
+            Ok(())
+        }
+        // As one of all benches it has nothing to measure on.
+        _ => {
+            println!("ledger: embedded FILE, redis PORT JOURNAL, or replay PORT JOURNAL");
+            Ok(())
+        }
+    }
+}
+
+fn metrics() -> anyhow::Result<Arc<Metrics>> {
+    Ok(Arc::new(Metrics::new(std::iter::empty())?))
+}
+
+fn is_new(file: &str) -> anyhow::Result<()> {
+    anyhow::ensure!(!PathBuf::from(file).exists(), "{file} exists");
+    Ok(())
+}
+
+fn shared(port: &str, journal: &str) -> anyhow::Result<Ledger> {
+    let settings = redis::Settings {
+        servers: vec![Server { host: "127.0.0.1".into(), port: port.parse().context("PORT")? }],
+        ca: None,
+        username: None,
+        password: None,
+        journal: journal.into(),
+        prefix: "bench".into(),
+        response_timeout: Duration::from_secs(2),
+        replicas: 0,
+        retention_days: 400,
+    };
+    let around = Surroundings::new(metrics()?, Arc::new(SystemClock));
+    Ok(redis::open(&settings, around, Timestamp::now())?.ledger)
+}
+
+fn until_available(ledger: &Ledger) {
+    while !ledger.is_available() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// So many wait at a time, until so many transfers are done.
+fn measure(ledger: &Ledger, load: &[&str]) -> anyhow::Result<()> {
+    let number = |at: usize, usual: u64| load.get(at).map_or(Ok(usual), |text| text.parse());
+    let (waiters, transfers) = (number(0, 64)?, number(1, 200_000)?);
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let (begun, cpu) = (Instant::now(), cpu_time());
     runtime.block_on(async {
