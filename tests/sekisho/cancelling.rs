@@ -150,9 +150,15 @@ async fn an_order_whose_cancelling_nobody_heard_of_counts_on() {
     let story = plan().open().await;
     let mut hanako = story.payer("hanakodt");
     assert_eq!(order(&story, &mut hanako, 70).await, Said::done());
-    story.bank.fail_next(Fault::Die(Execution::Done));
-    assert_eq!(cancel(&mut hanako, "1").await, Said::refused(502, "upstream_broken"));
-    assert_eq!((standing(&story), hanako.counted().await), (0, 70));
+    // An answer that says neither, and then none.
+    for (fault, said, left) in [
+        (Fault::InternalError(Execution::NotDone), Said::Screen("BERR500".into()), 70),
+        (Fault::Die(Execution::Done), Said::refused(502, "upstream_broken"), 0),
+    ] {
+        story.bank.fail_next(fault);
+        assert_eq!((cancel(&mut hanako, "1").await, standing(&story)), (said, left));
+        assert_eq!(hanako.counted().await, 70);
+    }
     story.close().await;
 }
 
