@@ -24,7 +24,6 @@ pub(super) enum Answer {
     },
     /// To be read beside the writer, in a view of everything asked for before.
     Look(Look),
-    Close(Option<Reply<()>>),
     Other(Box<dyn FnOnce() -> Letter>),
 }
 
@@ -95,10 +94,8 @@ impl Acted {
             // The lock on the file keeps everybody else out.
             Operation::Members(reply) => self.later(reply, Ok(Ok(Vec::new()))),
             Operation::WriteOff(_, _, reply) => self.later(reply, Ok(Ok(false))),
-            Operation::Close(reply) => {
-                self.answers.push(Answer::Close(reply));
-                Ok(())
-            }
+            // The writer ends by itself; another one who asks for it hears so.
+            Operation::Close(_) => Ok(()),
         }
     }
 

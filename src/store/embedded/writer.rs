@@ -77,8 +77,16 @@ impl Writer {
         if self.desk.is_none() {
             return self.wait_for_the_disk();
         }
-        let batch = self.gather();
-        self.work(batch)
+        let mut batch = self.gather();
+        // Whoever lets go of the ledger waits for its end, also where this transaction fails.
+        let mut last = Turn::Next;
+        for closing in batch.extract_if(.., |operation| matches!(operation, Operation::Close(_))) {
+            if let Operation::Close(reply) = closing {
+                last = Turn::Last(reply);
+            }
+        }
+        self.work(batch);
+        last
     }
 
     /// Everything asked so far; waits for the first of it unless something is carried.
@@ -92,8 +100,11 @@ impl Writer {
     }
 
     /// One transaction.
-    fn work(&mut self, batch: Vec<Operation>) -> Turn {
-        let Some(desk) = &mut self.desk else { return self.put_off(batch) };
+    fn work(&mut self, batch: Vec<Operation>) {
+        let Some(desk) = &mut self.desk else {
+            self.put_off(batch);
+            return;
+        };
         let mut owed: Vec<Operation> = self.owed.iter().chain(&batch).filter_map(Operation::duty).collect();
         let (mut acted, mut operations) = (Acted::default(), mem::take(&mut self.owed).into_iter().chain(batch));
         let begun = Instant::now();
@@ -107,7 +118,7 @@ impl Writer {
                 let book = desk.book();
                 let waits = book.standing.not_accepted.as_deref();
                 self.gauges.publish(self.mark.sequence, book.counts(), waits, committed_in);
-                self.answer(acted.answers)
+                self.answer(acted.answers);
             }
             Err(failure) => {
                 self.owed.append(&mut acted.withdrawals);
@@ -115,13 +126,11 @@ impl Writer {
                 self.fail(&failure);
                 // Now that everybody can see it, the waiters hear of it: their replies are dropped.
                 drop((acted, operations));
-                Turn::Next
             }
         }
     }
 
-    fn answer(&mut self, answers: Vec<Answer>) -> Turn {
-        let mut last = Turn::Next;
+    fn answer(&mut self, answers: Vec<Answer>) {
         let mut letters = Vec::with_capacity(answers.len());
         for answer in answers {
             match answer {
@@ -133,12 +142,10 @@ impl Writer {
                         self.reader.look(view, look);
                     }
                 }
-                Answer::Close(reply) => last = Turn::Last(reply),
                 Answer::Other(write) => letters.push(write()),
             }
         }
         reply::dispatch(letters);
-        last
     }
 
     /// A grant that nobody hears comes back, to be taken back.

@@ -245,3 +245,24 @@ fn a_full_disk_stops_money_until_there_is_room() {
         assert_eq!(opened.ledger.counts().reserved, u64::from(number) + 1);
     });
 }
+
+/// Whoever lets go of the ledger joins its thread, which must end although its last transaction fails.
+#[test]
+fn a_ledger_whose_last_write_fails_still_closes() {
+    for failing in 0..4 {
+        let disk = Disk::default();
+        let ledger = open(&disk).unwrap().ledger;
+        let granted = run(ledger.reserve(order(1)));
+        assert!(matches!(granted, Ok(Decision::Granted(_))));
+        disk.fail_after(failing);
+        // It waits a moment for company, so that the end comes with it.
+        ledger.settle(settlement(1, Outcome::Committed));
+        let (closed, is_closed) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            drop(ledger);
+            closed.send(())
+        });
+        let ended = is_closed.recv_timeout(Duration::from_secs(5));
+        assert!(ended.is_ok(), "call {failing}: the ledger's thread never ends");
+    }
+}
