@@ -1,7 +1,7 @@
 //! Orders that the application cancels (LIM-21): what was counted is released once, on its own days.
 
 use super::stand::{Stand, debit, each_store};
-use crate::store::ledger::{Basis, CANCELLED, Debit, Order, OrderNumber, Outcome, State};
+use crate::store::ledger::{Basis, CANCELLED, Debit, Order, OrderNumber, Outcome, State, Verdict};
 
 fn number(order: &Order, text: &str) -> OrderNumber {
     OrderNumber::of(&order.holder.contract, text)
@@ -91,5 +91,39 @@ fn a_number_is_forgotten_with_its_order() {
         assert_eq!(stand.state(order.id).await, None);
         let later = numbered(&stand, 20, "7").await;
         assert_eq!(cancelled(&stand, number(&later, "7")).await, Some(20));
+    });
+}
+
+/// A number that two orders had stays nobody's when the elder of them is forgotten: the younger still stands under it.
+#[test]
+fn a_number_of_two_orders_names_neither_also_when_one_is_forgotten() {
+    each_store(async |mut stand| {
+        let (first_day, elder) = (stand.today(), numbered(&stand, 10, "7").await);
+        let mut younger = None;
+        for days in 1..=42 {
+            stand.now = first_day.plus_days(days).begins_at();
+            stand.somebody_moves(1).await;
+            if days == 20 {
+                younger = Some(numbered(&stand, 1, "7").await);
+            }
+        }
+        assert_eq!(stand.state(elder.id).await, None);
+        assert_eq!(stand.state(younger.unwrap().id).await, Some(State::Committed));
+        let third = numbered(&stand, 20, "7").await;
+        assert_eq!(cancelled(&stand, number(&third, "7")).await, None, "two orders have the number");
+    });
+}
+
+/// A person found out that a cancelled order was executed all the same; an application that says yes to every repetition of
+/// the cancelling does not undo that.
+#[test]
+fn a_cancelling_that_is_repeated_does_not_undo_an_operators_correction() {
+    each_store(async |stand| {
+        let order = numbered(&stand, 60, "7").await;
+        assert_eq!(cancelled(&stand, number(&order, "7")).await, Some(60));
+        let corrected = stand.ledger.correct(order.id, Verdict::Committed, "it was executed".into(), stand.now).await;
+        assert_eq!(corrected.unwrap().state, State::Committed);
+        assert_eq!(cancelled(&stand, number(&order, "7")).await, None, "it was cancelled before");
+        assert_eq!(stand.used("hanakodt", Basis::Accepted, stand.today()).await, 60);
     });
 }

@@ -203,6 +203,17 @@ impl<'t> Shelf<'t> {
         Ok(())
     }
 
+    /// Forgets an order's number. One that two orders had stays nobody's.
+    pub fn remove_number(&mut self, id: TransferId) -> Result<(), Failure> {
+        let Some(number) = self.numbered.remove(id.as_bytes())?.map(|row| *row.value()) else { return Ok(()) };
+        self.changed = true;
+        let named = self.numbers.get(&number)?.map(|row| *row.value());
+        if named == Some(*id.as_bytes()) {
+            self.numbers.remove(&number)?;
+        }
+        Ok(())
+    }
+
     /// The order that alone has a number.
     pub fn numbered(&self, number: &OrderNumber) -> Result<Option<TransferId>, Failure> {
         let found = self.numbers.get(number.as_bytes())?.map(|row| *row.value());
@@ -372,10 +383,7 @@ impl<'t> Shelf<'t> {
                     self.changed = true;
                     self.transfers.remove(place)?;
                     self.places.remove(transfer.id.as_bytes())?;
-                    let number = self.numbered.remove(transfer.id.as_bytes())?.map(|row| *row.value());
-                    if let Some(number) = number {
-                        self.numbers.remove(&number)?;
-                    }
+                    self.remove_number(transfer.id)?;
                 }
             }
         }

@@ -76,7 +76,9 @@ function verbs.prune()
           call('ZREM', base .. 'of:' .. counted .. ':' .. transfer.login, id)
         end
         call('UNLINK', base .. 'transfer:' .. id)
-        if transfer.number then call('UNLINK', base .. 'number:' .. transfer.number) end
+        -- One that two orders had stays nobody's.
+        local number = transfer.number and base .. 'number:' .. transfer.number
+        if number and call('GET', number) == id then call('UNLINK', number) end
       end
     end
     if call('ZCARD', list) == 0 then call('ZREM', days, day) end

@@ -59,13 +59,16 @@ function verbs.number()
   return { 'done' }
 end
 
--- The application has cancelled the order with a number. A journal that remembers it as committed does not undo that.
+-- The application has cancelled the order with a number. A journal that remembers it as committed does not undo that; nor
+-- does the number undo it where an operator puts the order back.
 function verbs.cancel()
   local id = call('GET', base .. 'number:' .. ARGV[6])
   local transfer = id and row(base .. 'transfer:' .. id)
   if not transfer or transfer.state ~= 'committed' then return { 'none' } end
   call('HINCRBY', base .. 'transfer:' .. id, 'revision', 1)
   settle(id, transfer, 'released')
+  call('HDEL', base .. 'transfer:' .. id, 'number')
+  call('UNLINK', base .. 'number:' .. ARGV[6])
   return { 'done', id, call('HGETALL', base .. 'transfer:' .. id) }
 end
 
