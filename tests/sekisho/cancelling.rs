@@ -10,6 +10,7 @@ use crate::approval::APPROVAL;
 use crate::support::bank::Plan;
 use crate::support::redis::RedisServer;
 use crate::support::{COMMIT, LIMIT, MoneyStory, Payer, Said, TestGateway};
+use crate::wizard::WIZARD;
 
 /// Dated orders, whose answer tells their number, and the way to take them back.
 const RELEASE: &str = r#"
@@ -210,4 +211,28 @@ async fn a_configuration_that_could_free_nothing_is_a_mistake() {
         let mistake = builder.try_spawn().await.err().unwrap_or_else(|| panic!("accepted: {layers:?}"));
         assert!(mistake.contains(key), "{key} in {mistake}");
     }
+}
+
+/// Several lines are several orders at the bank, each with a number, and one transfer in the ledger: who takes back the line
+/// of 1 yen would free all of them, again and again.
+#[tokio::test]
+async fn a_number_that_one_line_of_a_list_has_frees_nothing() {
+    let answer = "charset = \"windows-31j\"\nsuccess = { status = 302, location = \"/ib/transfer/done.do\" }\n";
+    let lines = format!(
+        "[[route]]\nname = \"lines\"\nmethod = \"POST\"\npath = \"/ib/transfer/multi.do\"\nclass = \"transfer\"\n\
+         amount = [\"kingaku*\"]\n{answer}order = {{ location-parameter = \"id\" }}\n"
+    );
+    let listed = "[[route]]\nname = \"entry\"\namount = [\"amount\", \"kingaku*\"]\n";
+    let told = "[[route]]\nname = \"execute\"\norder = { location-parameter = \"id\" }\n";
+    let one = [RELEASE, CANCEL, WIZARD, told];
+    for (layers, key) in [
+        ([&one[..2], &[lines.as_str()]].concat(), "route.lines.order"),
+        ([&one[..], &[listed]].concat(), "route.execute.order"),
+    ] {
+        let builder = layers.iter().fold(TestGateway::builder(), |builder, layer| builder.layer(*layer));
+        let mistake = builder.try_spawn().await.err().unwrap_or_else(|| panic!("accepted: {layers:?}"));
+        assert!(mistake.contains(key) && mistake.contains("would free all"), "{key} in {mistake}");
+    }
+    let builder = one.iter().fold(TestGateway::builder(), |builder, layer| builder.layer(*layer));
+    builder.try_spawn().await.unwrap().drain().await;
 }

@@ -36,7 +36,7 @@ fn act_of_step(draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Transfer) -> Rea
     }
     let by_number = if is_tied { Key::Transaction } else { Key::LoginId };
     let enter = |key| Ok(Act::Enter { key, lifetime: transfer.entry_lifetime });
-    tells_a_number_where_it_matters(draft, transfer)?;
+    tells_a_number_where_it_matters(draft, all, transfer)?;
     match (draft.step, has_amount, is_tied) {
         (Step::Entry | Step::Switch | Step::Request, false, _) => Err(missing(draft, "amount")),
         (Step::Entry, true, _) => enter(by_number),
@@ -83,10 +83,17 @@ fn commit(entered: Option<Key>, is_atomic: bool, draft: &Draft<'_>) -> Act {
     Act::Commit { entered, is_atomic, has_token: draft.body.token.is_some(), number }
 }
 
-/// Only what is executed has a number to be cancelled by, and only where that frees something.
-fn tells_a_number_where_it_matters(draft: &Draft<'_>, transfer: &Transfer) -> Read<()> {
+/// Only what is executed has a number to be cancelled by, and only where that frees something. Of several amounts the bank
+/// makes several orders: who cancels the one whose number is told must not free the others.
+fn tells_a_number_where_it_matters(draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Transfer) -> Read<()> {
+    let entered = draft.step == Step::Approve || commits_entered(draft, transfer);
     let text = match draft.step {
         _ if draft.order.is_none() => return Ok(()),
+        Step::Commit | Step::Switch | Step::Approve
+            if brings_several(draft) || entered && all.iter().any(enters_several) =>
+        {
+            "tells one number, and this moves several amounts: to cancel one of them would free all"
+        }
         Step::Commit | Step::Switch | Step::Approve if transfer.release_on_cancel => return Ok(()),
         Step::Commit | Step::Switch | Step::Approve => "means nothing without [transfer] release-on-cancel = true",
         Step::Entry | Step::Confirm | Step::Request | Step::Cancel => "means nothing here: this executes no order",
