@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, Method};
 use http_body::Body as _;
 use moka::ops::compute::{CompResult, Op};
 use moka::sync::Cache;
+use tokio::time::timeout;
 
 use super::inspect::Inspected;
 use super::reserve::Treasury;
@@ -28,6 +29,9 @@ const SEC_PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
 
 /// Login IDs of which it is remembered that they were shown the page; the least used are forgotten, and see it again.
 const MAX_REMEMBERED: u64 = 50_000;
+
+/// How long the page that is asked for waits for the ledger, which may hang with its disk.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// By then the day is another one everywhere.
 const A_DAY_AND_MORE: Duration = Duration::from_secs(26 * 3600);
@@ -80,7 +84,8 @@ pub async fn limit_notice(
     if treasury.shown.knows(customer.login_id(), today) {
         return None;
     }
-    let own = treasury.ledger.own_limit(ContractId::alone(customer.login_id())).await.ok()??;
+    let asked = treasury.ledger.own_limit(ContractId::alone(customer.login_id()));
+    let own = timeout(PATIENCE, asked).await.ok()?.ok()??;
     if own <= ceiling || !treasury.shown.note(customer.login_id(), today) {
         return None;
     }

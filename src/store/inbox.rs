@@ -122,13 +122,13 @@ impl Inbox {
         mem::replace(&mut queue.waiting, rest)
     }
 
-    /// Nothing can be left here any more; what is still there is dropped.
+    /// Nothing can be left here any more; what is still there is dropped, and a settlement told.
     pub fn close(&self) {
         let mut queue = self.lock();
         queue.keeper = Keeper::Gone;
         let rest = mem::take(&mut queue.waiting);
         drop(queue);
-        drop(rest);
+        rest.into_iter().for_each(Operation::miss);
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {

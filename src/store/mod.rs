@@ -343,9 +343,8 @@ impl Ledger {
     }
 
     fn push(&self, operation: Operation) {
-        if let Err(Operation::Settle(settlement, _)) = self.0.inbox.push(operation) {
-            // It is on record as reserved, and will be unknown at the next start.
-            tracing::error!(transfer = %settlement.id, outcome = ?settlement.outcome, "settled after the ledger closed");
+        if let Err(missed) = self.0.inbox.push(operation) {
+            missed.miss();
         }
     }
 }

@@ -65,6 +65,14 @@ impl Operation {
         !matches!(self, Self::Settle(_, None) | Self::Abandon(..) | Self::Renew(_) | Self::Number(..))
     }
 
+    /// The keeper has ended, and nothing is done.
+    pub fn miss(self) {
+        if let Self::Settle(settlement, _) = self {
+            // It is on record as reserved, and will be unknown at the next start.
+            tracing::error!(transfer = %settlement.id, outcome = ?settlement.outcome, "settled after the ledger closed");
+        }
+    }
+
     /// What of it must be done whatever happens to the rest, and whoever hears that it was not: a settlement; a withdrawal,
     /// or what it takes back would count for ever; a renewal, which another request may be too late to ask for again.
     pub fn duty(&self) -> Option<Self> {

@@ -5,7 +5,7 @@ mod marker;
 
 use http::Method;
 
-use self::act::{act_of, commits_alone, earlier_amounts, needs_success, warn_of_key};
+use self::act::{act_of, commits_alone, earlier_amounts, needs_success, warn_of_key, warn_of_lists};
 use self::marker::{read_failures, read_success};
 use super::table_name;
 use super::transfer::{Transfer, canonical_path};
@@ -244,6 +244,7 @@ fn build(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> R
         return Err(draft.section.mistake("payee", "means nothing here: no order of this route counts".into()));
     }
     warn_of_key(draft, &act);
+    warn_of_lists(draft, &act);
     let earlier = earlier_amounts(draft, all, transfer);
     let is_inspected = is_inspected(draft, &act, &earlier, all);
     let post = draft.methods.is_empty() || draft.methods == [Method::POST];

@@ -128,11 +128,22 @@ pub(super) fn warn_of_key(draft: &Draft<'_>, act: &Act) {
              the largest amount counts, also where numbers begin anew each day"
         }
         Act::Cancel => {
-            "must be unique over all orders of a contract: where two have one number, cancelling it frees neither"
+            "must be what the application cancels, and not what a screen before said, and unique over all orders of a \
+             contract: where two have one number, cancelling it frees neither"
         }
         Act::Commit { .. } | Act::ChangeLimit | Act::Nothing => return,
     };
     draft.section.warn("transaction", text.into());
+}
+
+/// Says what the institution must know of several amounts: what a request does not bring may stand in the session still.
+pub(super) fn warn_of_lists(draft: &Draft<'_>, act: &Act) {
+    let is_counted = matches!(act, Act::Enter { .. } | Act::Commit { .. });
+    if is_counted && brings_several(draft) {
+        let text = "several amounts are counted as each request brings them: an application that keeps the form in its session, \
+                    and fills it with what comes, would execute those of an earlier request once more";
+        draft.section.warn("amount", text.into());
+    }
 }
 
 /// Whether the ledger has a part in the route's step.
