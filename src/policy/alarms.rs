@@ -180,19 +180,11 @@ fn cases(treasury: &Treasury, inspected: &Inspected) -> Vec<Alarm> {
 
 fn tell(treasury: &Treasury, inspected: &Inspected, id: &RequestId, alarm: Alarm, outcome: Outcome) {
     treasury.metrics.transfer_alarms.with_label_values(&[alarm.word()]).inc();
-    let standing = inspected.request.standing();
-    let customer = standing.customer();
     treasury.audit.record(Record {
         outcome,
         reason: Some(alarm.word().into()),
-        login_id: customer.map(|who| who.login_id().clone()),
-        certificate: customer.and_then(|who| who.certificate_serial().cloned()),
-        contract: customer.map(|who| ContractId::alone(who.login_id())),
-        client: Some(standing.visit().client()),
-        request: Some(id.clone()),
-        route: Some(Arc::clone(&inspected.route.name)),
         amount: inspected.moves().filter(|amount| *amount > Yen::ZERO),
-        ..Record::new(Audited::TransferAlarm)
+        ..inspected.record(id, Audited::TransferAlarm)
     });
 }
 

@@ -19,7 +19,8 @@ use super::treatment::{Act, InspectionRules, Key, NumberInAnswer, Treatment};
 use crate::connection::Limits;
 use crate::connection::body::{Patience, RequestBody};
 use crate::connection::request::Understood;
-use crate::domain::{JstDate, LoginId, Yen};
+use crate::domain::{ContractId, JstDate, LoginId, RequestId, Yen};
+use crate::operator::audit::{Action, Record};
 use crate::refusal::{BodyRefusal, Refusal, TransferRefusal};
 use crate::store::ledger::{Claim, EntryKey, Term};
 
@@ -127,6 +128,21 @@ impl Inspected {
     /// What it would move.
     pub fn moves(&self) -> Option<Yen> {
         self.demand.moves()
+    }
+
+    /// What every record about it says: who asks, from where, and for what.
+    pub(super) fn record(&self, id: &RequestId, action: Action) -> Record {
+        let standing = self.request.standing();
+        let customer = standing.customer();
+        Record {
+            login_id: customer.map(|who| who.login_id().clone()),
+            certificate: customer.and_then(|who| who.certificate_serial().cloned()),
+            contract: customer.map(|who| ContractId::alone(who.login_id())),
+            client: Some(standing.visit().client()),
+            request: Some(id.clone()),
+            route: Some(Arc::clone(&self.route.name)),
+            ..Record::new(action)
+        }
     }
 
     /// It is answered here, by what is no refusal: the application cannot call it a failure any more.

@@ -116,19 +116,11 @@ fn onward(request: &Understood) -> Option<LocalLink> {
 
 fn tell(treasury: &Treasury, inspected: &Inspected, id: &RequestId, own: Yen) {
     treasury.metrics.limit_notices.inc();
-    let standing = inspected.request.standing();
-    let customer = standing.customer();
     treasury.audit.record(Record {
-        login_id: customer.map(|who| who.login_id().clone()),
-        certificate: customer.and_then(|who| who.certificate_serial().cloned()),
-        contract: customer.map(|who| ContractId::alone(who.login_id())),
-        client: Some(standing.visit().client()),
-        request: Some(id.clone()),
         path: Some(UrlPath::of(inspected.request.target().as_str())),
-        listener: Some(standing.visit().listener().name().into()),
-        route: Some(Arc::clone(&inspected.route.name)),
+        listener: Some(inspected.request.standing().visit().listener().name().into()),
         amount: Some(own),
-        ..Record::new(Action::LimitNotice)
+        ..inspected.record(id, Action::LimitNotice)
     });
 }
 

@@ -1,7 +1,7 @@
 //! Orders that the application cancels (LIM-21): what was counted is released once, on its own days.
 
 use super::stand::{Stand, debit, each_store};
-use crate::store::ledger::{Basis, CANCELLED, Debit, Order, OrderNumber, Outcome, State, Verdict};
+use crate::store::ledger::{Basis, CANCELLED, Debit, Order, OrderNumber, Outcome, State, StoreError, Verdict};
 
 fn number(order: &Order, text: &str) -> OrderNumber {
     OrderNumber::of(&order.holder.contract, text)
@@ -76,6 +76,22 @@ fn what_is_not_committed_or_not_named_alone_is_not_released() {
         assert_eq!(cancelled(&stand, number(&stranger, "11")).await, None);
         assert_eq!(stand.used("hanakodt", Basis::Accepted, stand.today()).await, 60);
         assert_eq!(stand.state(other.id).await, Some(State::Committed));
+    });
+}
+
+/// LIM-41: what a doubtful store would free, it may have forgotten to count elsewhere.
+#[test]
+fn a_store_that_is_not_accepted_frees_nothing() {
+    each_store(async |stand| {
+        let order = numbered(&stand, 10, "7").await;
+        // The next answer tells that the number has arrived.
+        assert_eq!(stand.state(order.id).await, Some(State::Committed));
+        stand.ledger.require_acceptance("older than the audit log".into()).await.unwrap();
+        let refused = Err(StoreError::NotAccepted("older than the audit log".into()));
+        assert_eq!(stand.ledger.cancel(number(&order, "7"), stand.now).await, refused);
+        assert_eq!(stand.used("hanakodt", Basis::Accepted, stand.today()).await, 10);
+        stand.ledger.accept(stand.now).await.unwrap();
+        assert_eq!(cancelled(&stand, number(&order, "7")).await, Some(10));
     });
 }
 

@@ -76,7 +76,7 @@ impl Acted {
                 self.later(reply, book.correct(shelf, (id, verdict), &reason, at))
             }
             Operation::Number(number, id) => book.number(shelf, &number, id),
-            Operation::Cancel(number, at, reply) => self.later(reply, book.cancel(shelf, &number, at).map(Ok)),
+            Operation::Cancel(number, at, reply) => self.later(reply, book.cancel(shelf, &number, at)),
             Operation::Accept(at, reply) => {
                 book.accept(at);
                 self.later(reply, Ok(Ok(())))

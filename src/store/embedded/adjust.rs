@@ -67,15 +67,18 @@ impl Book {
         shelf: &mut Shelf<'_>,
         number: &OrderNumber,
         at: Timestamp,
-    ) -> Result<Option<Transfer>, Failure> {
-        let Some(id) = shelf.numbered(number)? else { return Ok(None) };
+    ) -> Result<Result<Option<Transfer>, StoreError>, Failure> {
+        if let Err(error) = self.accepted() {
+            return Ok(Err(error));
+        }
+        let Some(id) = shelf.numbered(number)? else { return Ok(Ok(None)) };
         // One that is not settled, or not there, or released before, stays as it is.
         let released = self.correct(shelf, (id, Verdict::Released), CANCELLED, at)?.ok();
         if released.is_some() {
             // Where an operator puts it back, the customer does not undo that by the same number.
             shelf.remove_number(id)?;
         }
-        Ok(released)
+        Ok(Ok(released))
     }
 
     /// Adds a transfer to its sums; whether they can be counted. If not, nothing has changed.

@@ -302,7 +302,7 @@ impl Book {
         self.standing.not_accepted = Some(reason);
     }
 
-    fn accepted(&self) -> Result<(), StoreError> {
+    pub(super) fn accepted(&self) -> Result<(), StoreError> {
         match &self.standing.not_accepted {
             None => Ok(()),
             Some(reason) => Err(StoreError::NotAccepted(reason.clone())),

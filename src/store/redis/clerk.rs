@@ -169,6 +169,7 @@ impl Clerk {
         match (operation, refusal) {
             (Operation::Reserve(_, _, reply), Some(refusal)) => heard.answer(reply, Err(refusal)),
             (Operation::Enter(_, reply), Some(refusal)) => heard.answer(reply, Err(refusal)),
+            (Operation::Cancel(_, _, reply), Some(refusal)) => heard.answer(reply, Err(refusal)),
             // Such an order would be granted without counting anywhere.
             (Operation::Reserve(order, _, reply), None) if order.debits.is_empty() => {
                 heard.answer(reply, Err(StoreError::Unavailable("the order counts against no day".into())));
