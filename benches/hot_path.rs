@@ -230,6 +230,7 @@ fn inspect(criterion: &mut Criterion) {
             format: BodyFormat { media, charset, max_fields: 200 },
             amount: vec![amount.to_owned()],
             earlier: Vec::new(),
+            is_complete: false,
             amount_format: AmountFormat::Strict,
             fields: None,
             fixed: Vec::new(),

@@ -34,7 +34,7 @@ impl Activity {
         // One lifetime for all of them: that of `[transfer]`.
         let lifetime = routes.into_iter().find_map(|route| match &route.treatment {
             Treatment::Inspected(rules) => match &rules.act {
-                Act::Enter { key: Key::LoginId | Key::Transaction, lifetime } => Some(*lifetime),
+                Act::Enter { key: Key::LoginId | Key::Transaction, lifetime, .. } => Some(*lifetime),
                 Act::Enter { key: Key::Order | Key::AnsweredOrder(_), .. }
                 | Act::Nothing
                 | Act::Commit { .. }

@@ -13,7 +13,7 @@ use super::treatment::NumberInAnswer;
 use crate::domain::{ContractId, LoginId, TransferId, Yen};
 use crate::operator::audit::{Action, Record, StoreMark, TransferState};
 use crate::refusal::{BodyRefusal, Refusal, TransferRefusal};
-use crate::store::ledger::{CANCELLED, Grant, Holder, OrderNumber, Outcome, Settlement, Term};
+use crate::store::ledger::{CANCELLED, Grant, Holder, Lines, OrderNumber, Outcome, Settlement, Term};
 
 /// What the application's answer decides.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ pub struct Keeping {
     /// Where the answer tells the number.
     pub place: NumberInAnswer,
     pub(super) owner: LoginId,
-    pub(super) amount: Yen,
+    pub(super) lines: Lines,
     pub(super) term: Term,
 }
 
@@ -205,9 +205,9 @@ impl Keeping {
     /// # Errors
     /// The number is none that a form could name, or the ledger cannot keep it; the order cannot be approved then.
     pub async fn keep(self, number: &str) -> Result<(), Refusal> {
-        let Self { treasury, owner, amount, term, .. } = self;
+        let Self { treasury, owner, lines, term, .. } = self;
         let key = told_order_key(number).ok_or(Refusal::Body(BodyRefusal::AmbiguousField))?;
-        treasury.enter(key, owner, amount, term).await
+        treasury.enter(key, owner, lines, term).await
     }
 }
 

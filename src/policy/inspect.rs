@@ -11,18 +11,18 @@ use tokio::time::Instant;
 use super::activity::term_of;
 use super::alarms::Payee;
 use super::body::reference::reference;
-use super::body::{BodyFormat, Fault, Head, Inspection, Submission};
+use super::body::{Amount, BodyFormat, Fault, Head, Inspection, Submission};
 use super::buffers::{Buffers, Room};
 use super::rate_limit::{Admitted, OnTrial};
 use super::route::{CanonicalPath, Enforcement, Route, Routed};
-use super::treatment::{Act, InspectionRules, Key, NumberInAnswer, Treatment};
+use super::treatment::{Act, Filling, InspectionRules, Key, NumberInAnswer, Treatment};
 use crate::connection::Limits;
 use crate::connection::body::{Patience, RequestBody};
 use crate::connection::request::Understood;
 use crate::domain::{ContractId, JstDate, LoginId, RequestId, Yen};
 use crate::operator::audit::{Action, Record};
 use crate::refusal::{BodyRefusal, Refusal, TransferRefusal};
-use crate::store::ledger::{Claim, EntryKey, Term};
+use crate::store::ledger::{Claim, EntryKey, Line, Lines, Term};
 
 /// A request that was read as far as its route demands. Only [`inspect`] makes one.
 #[derive(Debug)]
@@ -47,8 +47,8 @@ pub enum Demand {
     Enter {
         /// Under which key.
         key: EntryKey,
-        /// How much.
-        amount: Yen,
+        /// How much, on which lines.
+        lines: Lines,
         /// How long.
         term: Term,
     },
@@ -56,8 +56,8 @@ pub enum Demand {
     EnterAnswered {
         /// Where it tells it.
         place: NumberInAnswer,
-        /// How much.
-        amount: Yen,
+        /// How much, on which lines.
+        lines: Lines,
         /// How long.
         term: Term,
     },
@@ -65,8 +65,6 @@ pub enum Demand {
     Commit {
         /// How much.
         claim: Claim,
-        /// How much its form says once more where an earlier screen said it: more than that screen's does not leave.
-        repeated: Option<Yen>,
         /// On which day, where the customer said.
         date: Option<JstDate>,
         /// What makes two commits the same.
@@ -93,7 +91,9 @@ impl Demand {
     pub fn moves(&self) -> Option<Yen> {
         match self {
             Self::Commit { claim: Claim::Stated(amount), .. } => Some(*amount),
-            Self::Commit { claim: Claim::Entered(_), repeated, .. } => Some(repeated.unwrap_or_default()),
+            Self::Commit { claim: Claim::Entered { repeated, .. }, .. } => {
+                Some(repeated.as_ref().map_or(Yen::ZERO, Lines::total))
+            }
             Self::Nothing
             | Self::Enter { .. }
             | Self::EnterAnswered { .. }
@@ -275,19 +275,20 @@ fn demand_of(rules: &InspectionRules, inspection: &Inspection, login_id: Option<
     };
     match &rules.act {
         Act::Nothing => Ok(Demand::Nothing),
-        Act::Enter { key: kept @ Key::AnsweredOrder(place), lifetime } => Ok(Demand::EnterAnswered {
-            place: place.clone(),
-            amount: inspection.amount.ok_or(missing)?,
-            term: term_of(kept, *lifetime),
-        }),
-        Act::Enter { key: kept, lifetime } => {
-            let (amount, term) = (inspection.amount.ok_or(missing)?, term_of(kept, *lifetime));
-            Ok(Demand::Enter { key: key(kept)?, amount, term })
+        Act::Enter { key: kept, lifetime, filling } => {
+            let lines = lines(rules, inspection, *filling).ok_or(missing)?;
+            let term = term_of(kept, *lifetime);
+            Ok(match kept {
+                Key::AnsweredOrder(place) => Demand::EnterAnswered { place: place.clone(), lines, term },
+                Key::LoginId | Key::Transaction | Key::Order => Demand::Enter { key: key(kept)?, lines, term },
+            })
         }
         Act::Commit { entered, is_atomic, has_token, number } => {
-            let (claim, repeated) = match entered {
-                Some(kept) => (Claim::Entered(key(kept)?), inspection.amount),
-                None => (Claim::Stated(inspection.amount.ok_or(missing)?), None),
+            let claim = match entered {
+                Some((kept, filling)) => {
+                    Claim::Entered { key: key(kept)?, repeated: lines(rules, inspection, *filling) }
+                }
+                None => Claim::Stated(inspection.amount.ok_or(missing)?),
             };
             let token = inspection.token.as_deref();
             // Without it, a repeated order would look like a new one.
@@ -296,7 +297,6 @@ fn demand_of(rules: &InspectionRules, inspection: &Inspection, login_id: Option<
             }
             Ok(Demand::Commit {
                 claim,
-                repeated,
                 date: inspection.date,
                 token: token.map(|token| EntryKey::of(&["token", login_id.as_str(), token])),
                 fails_whole: *is_atomic || (entered.is_none() && inspection.amounts.len() <= 1),
@@ -304,7 +304,21 @@ fn demand_of(rules: &InspectionRules, inspection: &Inspection, login_id: Option<
             })
         }
         Act::Cancel => Ok(Demand::Cancel { number: inspection.transaction.clone().ok_or(missing)? }),
-        Act::ChangeLimit => Ok(Demand::ChangeLimit { limits: inspection.amounts.clone() }),
+        Act::ChangeLimit => {
+            let limits = inspection.amounts.iter().map(|amount| amount.yen).collect();
+            Ok(Demand::ChangeLimit { limits })
+        }
+    }
+}
+
+/// What a form says of an amount that several screens bring; `None` where it says none.
+fn lines(rules: &InspectionRules, inspection: &Inspection, filling: Filling) -> Option<Lines> {
+    match filling {
+        Filling::Whole => inspection.amount.map(Lines::whole),
+        Filling::ByLine => {
+            let line = |amount: &Amount| (Line::named(&rules.rules.name_of(amount)), amount.yen);
+            Lines::of(inspection.amounts.iter().map(line))
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::operator::metrics::Metrics;
 use crate::refusal::{LocalLink, Refusal, TransferRefusal};
 use crate::store::Ledger;
 use crate::store::ledger::{
-    Decision, Denied, Entered, Entry, EntryKey, Grant, Holder, Mode, Order, Renewal, State, StoreError, Term, Whose,
+    Decision, Denied, Entered, Entry, EntryKey, Holder, Lines, Mode, Order, Renewal, State, StoreError, Term, Whose,
 };
 
 /// Asks the ledger.
@@ -110,14 +110,14 @@ impl Treasury {
         }
         match demand {
             Demand::Nothing => Ok((Consequence::Nothing, None)),
-            Demand::Enter { key, amount, term } => {
-                self.may_be_moved(amount)?;
-                self.enter(key, owner(), amount, term).await?;
+            Demand::Enter { key, lines, term } => {
+                self.may_be_moved(lines.total())?;
+                self.enter(key, owner(), lines, term).await?;
                 Ok((Consequence::Nothing, None))
             }
-            Demand::EnterAnswered { place, amount, term } => {
-                self.may_be_moved(amount)?;
-                Ok((Consequence::Keep(Keeping { treasury, place, owner: owner(), amount, term }), None))
+            Demand::EnterAnswered { place, lines, term } => {
+                self.may_be_moved(lines.total())?;
+                Ok((Consequence::Keep(Keeping { treasury, place, owner: owner(), lines, term }), None))
             }
             Demand::ChangeLimit { limits } => {
                 let ceiling = self.settings.on(JstDate::of(now))?;
@@ -133,7 +133,7 @@ impl Treasury {
                 let (login_id, contract) = (owner(), ContractId::alone(customer.login_id()));
                 Ok((Consequence::Cancel(Cancelling { treasury, login_id, contract, number }), None))
             }
-            Demand::Commit { claim, repeated, date, token, fails_whole, number } => {
+            Demand::Commit { claim, date, token, fails_whole, number } => {
                 let holder = Holder::alone(customer.login_id());
                 let order = Order {
                     id: id.transfer(),
@@ -160,9 +160,12 @@ impl Treasury {
                 let (reserved_at, progress) = (now, Progress::Here);
                 let reservation =
                     Reservation { treasury, id, holder, route, grant, reserved_at, fails_whole, number, progress };
-                // Where it is refused, the reservation goes with it, as never sent.
-                let exceeds = self.exceeds(&reservation.grant, repeated)?;
-                Ok((Consequence::Settle(reservation), would_refuse.or(exceeds)))
+                // Several screens together may say more than each. Where it is refused, the reservation goes with it, as
+                // never sent.
+                match (self.may_be_moved(reservation.grant.amount), self.settings.enforcement) {
+                    (Err(refusal), Enforcement::Enforce) => Err(refusal),
+                    (moved, _) => Ok((Consequence::Settle(reservation), would_refuse.or(moved.err()))),
+                }
             }
         }
     }
@@ -177,24 +180,13 @@ impl Treasury {
         }
     }
 
-    pub(super) async fn enter(&self, key: EntryKey, owner: LoginId, amount: Yen, term: Term) -> Result<(), Refusal> {
+    pub(super) async fn enter(&self, key: EntryKey, owner: LoginId, lines: Lines, term: Term) -> Result<(), Refusal> {
         let most = self.settings.most_entries(term);
-        let entry = Entry { key, owner, amount, at: self.clock.now(), term, most };
+        let entry = Entry { key, owner, lines, at: self.clock.now(), term, most };
         match self.ledger.enter(entry).await.map_err(refusal_of)? {
             Entered::Kept(_) => Ok(()),
             Entered::InUse => Err(Refusal::Transfer(TransferRefusal::EntryInUse)),
             Entered::TooMany => Err(Refusal::Transfer(TransferRefusal::TooManyEntries)),
-        }
-    }
-
-    /// Whether the form says more again than was entered. Which of the two the application executes, nobody knows; the one
-    /// that is granted must be the larger.
-    fn exceeds(&self, grant: &Grant, repeated: Option<Yen>) -> Result<Option<Refusal>, Refusal> {
-        let refusal = Refusal::Transfer(TransferRefusal::MoreThanEntered);
-        let exceeds = repeated.filter(|repeated| *repeated > grant.amount).map(|_| refusal);
-        match (self.settings.enforcement, exceeds) {
-            (Enforcement::Enforce, Some(refusal)) => Err(refusal),
-            (Enforcement::Enforce | Enforcement::Observe, exceeds) => Ok(exceeds),
         }
     }
 
@@ -230,6 +222,7 @@ fn denial(denied: &Denied) -> Refusal {
         Denied::TooManyInFlight => Refusal::Transfer(TransferRefusal::TooMany),
         Denied::NoEntry => Refusal::Transfer(TransferRefusal::NoEntry),
         Denied::EntryInUse => Refusal::Transfer(TransferRefusal::EntryInUse),
+        Denied::MoreThanEntered => Refusal::Transfer(TransferRefusal::MoreThanEntered),
         Denied::ClockBehind { .. } => Refusal::Transfer(TransferRefusal::ClockBehind),
     }
 }

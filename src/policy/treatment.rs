@@ -62,11 +62,13 @@ pub enum Act {
         key: Key,
         /// At least how long the application remembers it.
         lifetime: Duration,
+        /// How it is put together with what others bring.
+        filling: Filling,
     },
     /// It moves money: the amount of its own fields, or what was entered under a key.
     Commit {
         /// Where the amount stands; `None`: in its own fields.
-        entered: Option<Key>,
+        entered: Option<(Key, Filling)>,
         /// Whether the application executes all of it or nothing (LIM-31); known of an entered amount, which may be a sum.
         is_atomic: bool,
         /// Whether its form has a token that tells a repeated order from a new one (LIM-17).
@@ -78,6 +80,15 @@ pub enum Act {
     Cancel,
     /// It changes the customer's own limit.
     ChangeLimit,
+}
+
+/// How the screens of one order fill the form that the application keeps in its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filling {
+    /// Each says all of it: there is one amount, or every line is in every form. Of several, the largest holds.
+    Whole,
+    /// Each says what it brings, and the rest stays: of each line, the largest holds.
+    ByLine,
 }
 
 /// Under which key an amount is kept between two requests.

@@ -70,6 +70,7 @@ mod lost_stores;
 mod operator;
 mod reload;
 mod secrets;
+mod session_forms;
 mod shutdown;
 
 // What stands beside the program.

@@ -39,7 +39,7 @@ pub const TIED: &str = "[[route]]\nname = \"entry\"\ntransaction = \"transaction
 
 const HOUR: i64 = 3600;
 
-const CONFIRM: &str = "/ib/transfer/confirm.do";
+pub const CONFIRM: &str = "/ib/transfer/confirm.do";
 const EXECUTE: &str = "/ib/transfer/execute.do";
 
 fn entered() -> Said {

@@ -170,6 +170,7 @@ fn read_draft(mut section: Section<'_>) -> Read<Draft<'_>> {
 fn read_fields(section: &mut Section<'_>) -> Read<body::Settings> {
     let amount = section.one_or_more("amount", text);
     let formats = [("strict", AmountFormat::Strict), ("ja", AmountFormat::Ja)];
+    let is_complete = section.or("complete", false, flag);
     let amount_format = section.or("amount-format", AmountFormat::Strict, choice(&formats));
     let fields = section.list("fields", text);
     let fixed = section.pairs("fixed", text);
@@ -192,6 +193,7 @@ fn read_fields(section: &mut Section<'_>) -> Read<body::Settings> {
         format: BodyFormat { media: MediaType::Form, charset: Charset::Utf8, max_fields: 1 },
         amount: amount?.unwrap_or_default(),
         earlier: Vec::new(),
+        is_complete: is_complete?,
         amount_format: amount_format?,
         fields: fields?,
         fixed: fixed?,

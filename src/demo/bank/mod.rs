@@ -90,6 +90,9 @@ pub enum Forms {
     FilledOnce,
     /// Every one that brings an amount, approvals too: a form of session scope is filled by each request to an action that has it.
     FilledAgain,
+    /// Every one, with the fields that it brings: what it leaves out still stands there as an earlier one filled it, also in
+    /// lists that are executed in one step.
+    FilledFieldByField,
 }
 
 /// How the application repeats a customer's text on its error page.

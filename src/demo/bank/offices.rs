@@ -28,10 +28,10 @@ impl Desk {
     pub(super) fn approve(&mut self, visit: &Visit<'_>, by: &Signature) -> Result<Reply, Failure> {
         self.spend_token(visit)?;
         let again = match self.switches.forms {
-            Forms::FilledAgain if visit.parameters.filled("amount").is_some() => {
+            Forms::FilledAgain | Forms::FilledFieldByField if visit.parameters.filled("amount").is_some() => {
                 Some(self.draft(&visit.parameters, "amount", "payee")?.amount)
             }
-            Forms::FilledOnce | Forms::FilledAgain => None,
+            Forms::FilledOnce | Forms::FilledAgain | Forms::FilledFieldByField => None,
         };
         let receipt = self.books.approve(by, number(visit)?, again)?;
         Ok(self.done("/ib/approval/done.do", receipt))

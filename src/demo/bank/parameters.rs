@@ -12,7 +12,7 @@ use super::multipart;
 use super::path::{Malformed, percent_decode};
 
 /// What a request says.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Parameters {
     pairs: Vec<(String, String)>,
     file: Option<Vec<u8>>,
@@ -49,6 +49,12 @@ impl Parameters {
     /// Adds those of the path, behind all others, as containers do that take them for parameters of the request.
     pub(super) fn add_of_path(&mut self, parameters: &[String]) {
         parameters.iter().for_each(|parameter| self.add_form(parameter.as_bytes(), SHIFT_JIS));
+    }
+
+    /// A form that the session keeps is filled once more: what is left out stays.
+    pub(super) fn fill(&mut self, form: &Self) {
+        self.pairs.retain(|(name, _)| form.first(name).is_none());
+        self.pairs.extend(form.pairs.iter().cloned());
     }
 
     /// `getParameter`.

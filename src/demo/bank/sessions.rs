@@ -9,6 +9,7 @@ use http::HeaderMap;
 use http::header::COOKIE;
 
 use super::orders::Draft;
+use super::parameters::Parameters;
 
 /// Bounds what visitors can leave behind; the session that began first has to go.
 const MAX_SESSIONS: usize = 10_000;
@@ -44,9 +45,21 @@ pub(super) struct Session {
     /// Forms entered, by their hidden number.
     entries: Vec<(String, Vec<Draft>)>,
     tokens: Vec<String>,
+    /// Forms that are filled field by field, by their hidden number.
+    forms: HashMap<String, Parameters>,
 }
 
 impl Session {
+    /// The form with that number, or the one without, after one more request has filled it.
+    pub(super) fn fill(&mut self, transaction: Option<&str>, form: &Parameters) -> Parameters {
+        if self.forms.len() == MAX_ENTRIES {
+            self.forms.clear();
+        }
+        let kept = self.forms.entry(transaction.unwrap_or_default().to_owned()).or_default();
+        kept.fill(form);
+        kept.clone()
+    }
+
     /// Keeps what was entered until it is executed.
     pub(super) fn enter(&mut self, transaction: Option<&str>, drafts: Vec<Draft>) {
         if let Some(transaction) = transaction {

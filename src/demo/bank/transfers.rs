@@ -55,7 +55,8 @@ impl Desk {
 
     /// Executes the lines that are filled in, together or one after the other, as the switch says.
     pub(super) fn execute_lines(&mut self, visit: &Visit<'_>, by: &Signature) -> Result<(), Failure> {
-        let lines = self.lines(&visit.parameters);
+        let form = self.form(visit);
+        let lines = self.lines(&form);
         match self.switches.lists {
             // Each is read when its turn comes.
             Lists::LineByLine if lines.is_empty() => Err(Failure::AmountMissing),
@@ -83,12 +84,11 @@ impl Desk {
     /// The wizard's first step: keeps what was entered in the session, one transfer or several lines, and shows it. Without
     /// an amount, the empty form.
     pub(super) fn enter(&mut self, visit: &Visit<'_>) -> Result<Reply, Failure> {
-        let lines = self.lines(&visit.parameters);
-        let drafts = match visit.parameters.first("amount") {
-            Some(_) => vec![self.draft(&visit.parameters, "amount", "payee")?],
-            None if lines.is_empty() => return Ok(page(forms::entry(&random_name()))),
-            None => lines.into_iter().collect::<Result<_, _>>()?,
-        };
+        let brings_lines = !self.lines(&visit.parameters).is_empty();
+        if visit.parameters.first("amount").is_none() && !brings_lines {
+            return Ok(page(forms::entry(&random_name())));
+        }
+        let drafts = self.drafts(visit)?;
         let session = self.sessions.open(&visit.session);
         session.enter(visit.parameters.filled("transaction"), drafts);
         self.confirm(visit)
@@ -106,15 +106,33 @@ impl Desk {
         }
     }
 
+    /// The form that a request fills, and all that stands in it then.
+    fn form(&mut self, visit: &Visit<'_>) -> Parameters {
+        match self.switches.forms {
+            Forms::FilledOnce | Forms::FilledAgain => visit.parameters.clone(),
+            Forms::FilledFieldByField => {
+                let session = self.sessions.open(&visit.session);
+                session.fill(visit.parameters.filled("transaction"), &visit.parameters)
+            }
+        }
+    }
+
+    /// What a form says: one transfer, or several lines; both, where it is filled field by field.
+    fn drafts(&mut self, visit: &Visit<'_>) -> Result<Vec<Draft>, Failure> {
+        let form = self.form(visit);
+        let single = form.filled("amount").map(|_| self.draft(&form, "amount", "payee"));
+        match (single, self.switches.forms) {
+            (Some(draft), Forms::FilledOnce | Forms::FilledAgain) => Ok(vec![draft?]),
+            (single, _) => single.into_iter().chain(self.lines(&form)).collect(),
+        }
+    }
+
     /// What a later screen says of the amount, or of the lines, where the switch says that the form is filled again.
     fn fill_again(&mut self, visit: &Visit<'_>) -> Result<(), Failure> {
         if self.switches.forms == Forms::FilledOnce {
             return Ok(());
         }
-        let drafts = match visit.parameters.filled("amount") {
-            Some(_) => vec![self.draft(&visit.parameters, "amount", "payee")?],
-            None => self.lines(&visit.parameters).into_iter().collect::<Result<_, _>>()?,
-        };
+        let drafts = self.drafts(visit)?;
         if !drafts.is_empty() {
             self.sessions.open(&visit.session).enter(visit.parameters.filled("transaction"), drafts);
         }

@@ -11,13 +11,22 @@ use super::submission::{Found, Others, Source, Submission, is_the_value};
 use super::{Fault, Field, MediaType};
 use crate::domain::{JstDate, Yen};
 
+/// An amount in a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Amount {
+    /// How much.
+    pub yen: Yen,
+    /// Which of the declared fields it is, and which member of it.
+    pub(super) field: (usize, u16),
+}
+
 /// The meaning of an inspected body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
     /// The sum of all amounts; `None` where the route declares none.
     pub amount: Option<Yen>,
     /// Each amount that was filled in.
-    pub amounts: Vec<Yen>,
+    pub amounts: Vec<Amount>,
     /// The designated day; `None` for at once.
     pub date: Option<JstDate>,
     /// What ties a commit to its entry, as it is compared.
@@ -49,7 +58,7 @@ impl Submission<'_> {
         for found in &found {
             match &rules.declared[found.declared].role {
                 Role::Earlier => return Err(Fault::AmbiguousField("an amount that an earlier screen brought")),
-                Role::Amount => reading.amount(body_field(found)?)?,
+                Role::Amount => reading.amount(body_field(found)?, (found.declared, found.member))?,
                 Role::Date(format) => match text(found)? {
                     "" => {}
                     text => date = Some(format.parse(text).ok_or(Fault::BadDate)?),
@@ -68,7 +77,7 @@ impl Submission<'_> {
         let is_found = |index| found.iter().any(|found| found.declared == index);
         let missing = |(index, role): (usize, &Role)| match role {
             Role::Fixed(_) | Role::Parameter(_) => !is_found(index),
-            Role::Amount => !rules.several_amounts && !is_found(index),
+            Role::Amount => (rules.is_complete || !rules.several_amounts) && !is_found(index),
             Role::Earlier | Role::Date(_) | Role::Transaction | Role::Token | Role::Payee | Role::Listed => false,
         };
         if rules.declared.iter().map(|declared| &declared.role).enumerate().any(missing) {
@@ -85,20 +94,20 @@ impl Submission<'_> {
 /// The amounts of a body as they are found.
 struct Reading<'r> {
     rules: &'r BodyRules,
-    amounts: Vec<Yen>,
+    amounts: Vec<Amount>,
     /// Where an amount is to be written in plain digits.
     respelt: Vec<(Range<usize>, String)>,
 }
 
 impl Reading<'_> {
-    fn amount(&mut self, field: &Field<'_>) -> Result<(), Fault> {
+    fn amount(&mut self, field: &Field<'_>, which: (usize, u16)) -> Result<(), Fault> {
         let text = field.value.text().ok_or(Fault::BadAmount)?;
         // A line of a form that was not filled in.
         if text.is_empty() && self.rules.several_amounts {
             return Ok(());
         }
         let amount = self.rules.amount_format.parse(text).ok_or(Fault::BadAmount)?;
-        self.amounts.push(amount.yen);
+        self.amounts.push(Amount { yen: amount.yen, field: which });
         if let Cow::Owned(digits) = amount.digits {
             let written = match self.rules.format.media {
                 MediaType::Form | MediaType::Multipart => digits,
@@ -116,7 +125,7 @@ impl Reading<'_> {
             return Ok(None);
         }
         let (first, rest) = self.amounts.split_first().ok_or(Fault::MissingField)?;
-        let sum = rest.iter().try_fold(*first, |sum, amount| sum.checked_add(*amount));
+        let sum = rest.iter().try_fold(first.yen, |sum, amount| sum.checked_add(amount.yen));
         sum.map(Some).ok_or(Fault::BadAmount)
     }
 }

@@ -6,10 +6,12 @@
 //! Invariant: a request that is accepted under some rules holds no name that any reader could take for a declared one,
 //! except the declared one itself, once, where it belongs.
 
+use std::borrow::Cow;
+
 use super::amount::AmountFormat;
 use super::date::DateFormat;
 use super::name::{fold, is_command};
-use super::{BodyFormat, Charset, MediaType};
+use super::{Amount, BodyFormat, Charset, MediaType};
 
 mod pattern;
 
@@ -25,6 +27,8 @@ pub struct Settings {
     pub amount: Vec<String>,
     /// The amounts of earlier screens, which this one must not bring again.
     pub earlier: Vec<String>,
+    /// Whether a form holds each of its amounts, if only empty: then it says all of it.
+    pub is_complete: bool,
     /// How amounts may be spelt.
     pub amount_format: AmountFormat,
     /// The other fields that may be there; `None` lets any other field pass.
@@ -67,6 +71,9 @@ pub enum Unusable {
     /// A screen that brings an amount again must say so, so that it counts.
     #[error("{0:?} is an amount of an earlier screen; what brings it again declares it as an amount")]
     Earlier(String),
+    /// A family has no end, and an array has no members that could be missing.
+    #[error("{0:?} stands for any number of fields: which of them must be there, nobody knows")]
+    Endless(String),
     /// RFC 8259 8.1.
     #[error("JSON is always UTF-8")]
     JsonCharset,
@@ -79,6 +86,8 @@ pub struct BodyRules {
     pub(super) amount_format: AmountFormat,
     /// Whether several amounts are declared, of which some may be left empty.
     pub(super) several_amounts: bool,
+    /// Whether each of them must be there.
+    pub(super) is_complete: bool,
     /// Whether other fields are refused.
     pub(super) closed: bool,
     pub(super) declared: Vec<Declared>,
@@ -147,6 +156,7 @@ impl BodyRules {
             format,
             amount,
             earlier,
+            is_complete,
             amount_format,
             fields,
             fixed,
@@ -196,13 +206,22 @@ impl BodyRules {
             }
             declared.push(earlier);
         }
+        if let Some(endless) = amount.iter().find(|name| is_complete && name.contains('*')) {
+            return Err(Unusable::Endless(endless.clone()));
+        }
         let several_amounts = amount.len() > 1 || amount.iter().any(|name| name.contains('*'));
-        Ok(Self { format, amount_format, several_amounts, closed, declared, dispatch })
+        Ok(Self { format, amount_format, several_amounts, is_complete, closed, declared, dispatch })
     }
 
     /// What tells this route from others on its path.
     pub fn dispatch(&self) -> &Dispatch {
         &self.dispatch
+    }
+
+    /// What the field of an amount is called; in JSON, with `*` for the elements of an array.
+    pub fn name_of(&self, amount: &Amount) -> Cow<'_, str> {
+        let (declared, member) = amount.field;
+        self.declared.get(declared).map_or(Cow::Borrowed(""), |declared| declared.body.name_of(member))
     }
 
     /// Whether some field says whom an order pays.

@@ -34,7 +34,7 @@ pub struct Submission<'a> {
 pub(super) struct Found<'s, 'a> {
     /// Its place in the list of what is declared.
     pub declared: usize,
-    member: u16,
+    pub member: u16,
     pub source: Source<'s, 'a>,
 }
 

@@ -16,6 +16,7 @@ fn settings(media: MediaType) -> Settings {
         format: BodyFormat { media, charset: Charset::Utf8, max_fields: 50 },
         amount: vec!["amount".into()],
         earlier: Vec::new(),
+        is_complete: false,
         amount_format: AmountFormat::Strict,
         fields: None,
         fixed: Vec::new(),
@@ -337,7 +338,7 @@ proptest! {
         if let Ok(first) = inspect(&ja, "", body.concat().as_bytes()) {
             let strict = Settings { amount_format: AmountFormat::Strict, ..ja };
             let second = inspect(&strict, "", &first.body).unwrap();
-            prop_assert_eq!(first.amount.map(Yen::get), Some(first.amounts.iter().map(|yen| yen.get()).sum()));
+            prop_assert_eq!(first.amount.map(Yen::get), Some(first.amounts.iter().map(|amount| amount.yen.get()).sum()));
             prop_assert_eq!(second, Inspection { rewritten: false, ..first });
         }
     }

@@ -282,6 +282,7 @@ mod tests {
             format,
             amount: vec!["amount".into()],
             earlier: Vec::new(),
+            is_complete: false,
             amount_format: AmountFormat::Strict,
             fields: None,
             fixed: Vec::new(),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::stand::{Stand, each_store, yen};
-use crate::store::ledger::{Claim, Denied, Entered, Entry, EntryKey, Order, Outcome, Term};
+use crate::domain::Yen;
+use crate::store::ledger::{Claim, Denied, Entered, Entry, EntryKey, Line, Lines, Mode, Order, Outcome, Term};
 
 fn key(name: &str) -> EntryKey {
     EntryKey::of(&[name])
@@ -14,7 +15,7 @@ async fn enter(stand: &Stand, owner: &str, name: &str, amount: u64) -> Entered {
 }
 
 fn commit(stand: &Stand, login_id: &str, name: &str) -> Order {
-    Order { claim: Claim::Entered(key(name)), ..stand.order(login_id, 1) }
+    Order { claim: Claim::Entered { key: key(name), repeated: None }, ..stand.order(login_id, 1) }
 }
 
 /// What a commit would move, by any login ID; nothing is left of it.
@@ -169,5 +170,79 @@ fn an_entry_is_renewed_by_its_own_lifetime_or_a_longer_one() {
         stand.renew("hanakodt");
         stand.pass(500);
         assert_eq!(holds(&stand, "short").await, 8);
+    });
+}
+
+fn lines(of: &[(&str, u64)]) -> Lines {
+    Lines::of(of.iter().map(|(name, amount)| (Line::named(name), yen(*amount)))).unwrap()
+}
+
+async fn fill(stand: &Stand, owner: &str, name: &str, of: &[(&str, u64)]) -> Entered {
+    let entry = Entry { lines: lines(of), ..stand.entry(owner, key(name), 1) };
+    stand.ledger.enter(entry).await.unwrap()
+}
+
+/// LIM-10, LIM-33: a form that the application keeps is filled line by line, by whoever has its session.
+#[test]
+fn of_each_line_the_largest_amount_is_kept() {
+    each_store(async |mut stand| {
+        assert_eq!(fill(&stand, "hanakodt", "T1", &[("kingaku1", 30), ("kingaku2", 1)]).await, Entered::Kept(yen(31)));
+        assert_eq!(fill(&stand, "hanakodt", "T1", &[("kingaku2", 20)]).await, Entered::Kept(yen(50)));
+        assert_eq!(fill(&stand, "hanakodt", "T1", &[("kingaku1", 2)]).await, Entered::Kept(yen(50)));
+        assert_eq!(fill(&stand, "tarokdt", "T1", &[("kingaku3", 7), ("kingaku1", 31)]).await, Entered::Kept(yen(58)));
+        stand.restart().await;
+        assert_eq!(holds(&stand, "T1").await, 58);
+        // One lives as long as its owner is active, with all its lines.
+        stand.pass(60);
+        stand.renew("hanakodt");
+        stand.restart().await;
+        stand.pass(60);
+        assert_eq!(holds(&stand, "T1").await, 50);
+        // One amount beside a list is a line of its own.
+        assert_eq!(enter(&stand, "hanakodt", "T1", 9).await, Entered::Kept(yen(59)));
+        stand.pass(101);
+        is_gone(&stand, "T1").await;
+        assert_eq!(enter(&stand, "hanakodt", "T1", 8).await, Entered::Kept(yen(8)));
+        stand.restart().await;
+        assert_eq!(holds(&stand, "T1").await, 8);
+    });
+}
+
+/// The same where what can be held is beyond counting, in each store's own arithmetic.
+#[test]
+fn a_form_beyond_counting_is_above_every_limit() {
+    each_store(async |stand| {
+        let most = Yen::MAX.get();
+        fill(&stand, "hanakodt", "T1", &[("kingaku1", most)]).await;
+        assert_eq!(fill(&stand, "hanakodt", "T1", &[("kingaku2", 2)]).await, Entered::Kept(Yen::MAX));
+        let denied = stand.denied(&commit(&stand, "hanakodt", "T1")).await;
+        assert!(matches!(denied, Denied::OverLimit { .. }), "{denied:?}");
+    });
+}
+
+/// Whichever the application executes, what was entered or what is said once more, the grant covers it.
+#[test]
+fn a_commit_that_makes_a_form_hold_more_is_denied() {
+    each_store(async |stand| {
+        fill(&stand, "hanakodt", "T1", &[("kingaku1", 30), ("kingaku2", 20)]).await;
+        let says = |of: &[(&str, u64)]| {
+            let claim = Claim::Entered { key: key("T1"), repeated: Some(lines(of)) };
+            Order { claim, ..stand.order("hanakodt", 1) }
+        };
+        for more in
+            [&[("kingaku1", 31)][..], &[("kingaku3", 1)], &[("kingaku1", 30), ("kingaku2", 21)], &[("amount", 50)]]
+        {
+            assert_eq!(stand.denied(&says(more)).await, Denied::MoreThanEntered, "{more:?}");
+        }
+        let whole = Claim::Entered { key: key("T1"), repeated: Some(Lines::whole(yen(1))) };
+        assert_eq!(stand.denied(&Order { claim: whole, ..says(&[("kingaku1", 1)]) }).await, Denied::MoreThanEntered);
+        for order in [says(&[("kingaku1", 30), ("kingaku2", 20)]), says(&[("kingaku2", 1)])] {
+            assert_eq!(stand.granted(&order).await.amount, yen(50));
+            assert_eq!(stand.denied(&says(&[("kingaku1", 31)])).await, Denied::EntryInUse);
+            stand.settle(&order, Outcome::Released).await;
+        }
+        let watched = Order { mode: Mode::Observe, ..says(&[("kingaku1", 99)]) };
+        let grant = stand.granted(&watched).await;
+        assert_eq!((grant.amount, grant.would_deny), (yen(50), Some(Denied::MoreThanEntered)));
     });
 }

@@ -4,11 +4,12 @@
 //! moves, goes back, passes midnight, and the process dies. The application may execute an order and say so, execute
 //! it and say nothing, or not execute it; the ledger hears only what a gateway would hear.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use tokio::task::JoinSet;
@@ -17,7 +18,8 @@ use super::stand::{Kind, Stand, bounds, debit, run, within, yen};
 use crate::domain::{JstDate, LoginId, TransferId};
 use crate::store::Ledger;
 use crate::store::ledger::{
-    Claim, Decision, Denied, Entered, Entry, EntryKey, Order, Outcome, Renewal, Settlement, State, Term, Verdict,
+    Claim, Decision, Denied, Entered, Entry, EntryKey, Line, Lines, Order, Outcome, Renewal, Settlement, State, Term,
+    Verdict,
 };
 
 const CASES: u32 = 100;
@@ -50,15 +52,19 @@ enum Step {
         amount: u64,
         fate: Fate,
     },
+    /// Fills one line of a form, as one of two members.
     Enter {
         second_member: bool,
+        line: u64,
         amount: u64,
     },
     /// A member looks at a page.
     Look {
         second_member: bool,
     },
+    /// Perhaps saying a line once more.
     Commit {
+        repeated: Option<(u64, u64)>,
         fate: Fate,
     },
     /// The latest order again.
@@ -85,18 +91,26 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (any::<bool>(), 1..=LIMIT, fate())
             .prop_map(|(second_member, amount, fate)| Step::Order { second_member, amount, fate }),
-        2 => (any::<bool>(), 1..=LIMIT).prop_map(|(second_member, amount)| Step::Enter { second_member, amount }),
+        2 => (any::<bool>(), line()).prop_map(|(second_member, (line, amount))| Step::Enter { second_member, line, amount }),
         1 => any::<bool>().prop_map(|second_member| Step::Look { second_member }),
-        2 => fate().prop_map(|fate| Step::Commit { fate }),
+        2 => (option::of(line()), fate()).prop_map(|(repeated, fate)| Step::Commit { repeated, fate }),
         1 => Just(Step::Again),
         1 => Just(Step::Late),
         1 => Just(Step::Reconcile),
     ]
 }
 
+fn line() -> impl Strategy<Value = (u64, u64)> {
+    (0..2_u64, 1..=LIMIT * 3 / 4)
+}
+
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![5 => (0..100_i64).prop_map(Event::Clock), 2 => (-20..0_i64).prop_map(Event::Clock),
         2 => Just(Event::Midnight), 2 => Just(Event::Restart)]
+}
+
+fn lines<'a>(of: impl IntoIterator<Item = (&'a u64, &'a u64)>) -> Lines {
+    Lines::of(of.into_iter().map(|(line, amount)| (Line::from_number(*line), yen(*amount)))).unwrap()
 }
 
 /// A granted order, as the model knows it.
@@ -113,7 +127,8 @@ struct Known {
 #[derive(Debug)]
 struct Customer {
     name: String,
-    entered: Option<u64>,
+    /// The largest of each line.
+    entered: BTreeMap<u64, u64>,
     orders: Vec<Known>,
 }
 
@@ -132,7 +147,8 @@ impl Customer {
 
     fn entry_is_locked(&self) -> bool {
         let locks = |known: &Known| {
-            matches!(known.state, State::Reserved | State::Unknown) && known.order.claim == Claim::Entered(self.key())
+            matches!(known.state, State::Reserved | State::Unknown)
+                && matches!(known.order.claim, Claim::Entered { .. })
         };
         self.orders.iter().any(locks)
     }
@@ -141,18 +157,22 @@ impl Customer {
     async fn act(&mut self, ledger: &Ledger, now: Timestamp, clock_is_behind: bool, step: &Step, blank: Order) -> bool {
         match step {
             Step::Order { second_member, amount, fate } => {
-                self.order(ledger, clock_is_behind, (*second_member, Some(*amount)), *fate, blank).await
+                self.order(ledger, clock_is_behind, (*second_member, Ok(*amount)), *fate, blank).await
             }
-            Step::Commit { fate } => self.order(ledger, clock_is_behind, (false, None), *fate, blank).await,
-            Step::Enter { second_member, amount } => {
+            Step::Commit { repeated, fate } => {
+                let repeated = repeated.map(|(line, amount)| lines([(&line, &amount)]));
+                self.order(ledger, clock_is_behind, (false, Err(repeated)), *fate, blank).await
+            }
+            Step::Enter { second_member, line, amount } => {
                 let owner = LoginId::parse(&self.members()[usize::from(*second_member)]).unwrap();
                 let term = Term::WhileActive(Duration::from_hours(100_000));
-                let entry = Entry { key: self.key(), owner, amount: yen(*amount), at: now, term, most: 1 };
+                let entry = Entry { key: self.key(), owner, lines: lines([(line, amount)]), at: now, term, most: 1 };
                 let expected = if self.entry_is_locked() {
                     Entered::InUse
                 } else {
-                    self.entered = self.entered.max(Some(*amount));
-                    Entered::Kept(yen(self.entered.unwrap()))
+                    let most = self.entered.entry(*line).or_default();
+                    *most = (*most).max(*amount);
+                    Entered::Kept(lines(&self.entered).total())
                 };
                 assert_eq!(ledger.enter(entry).await, Ok(expected));
                 expected != Entered::InUse
@@ -180,25 +200,34 @@ impl Customer {
         &mut self,
         ledger: &Ledger,
         clock_is_behind: bool,
-        (second_member, stated): (bool, Option<u64>),
+        (second_member, claim): (bool, Result<u64, Option<Lines>>),
         fate: Fate,
         mut order: Order,
     ) -> bool {
         let members = self.members();
         order.holder.login_id = LoginId::parse(&members[usize::from(second_member)]).unwrap();
         order = within(order, &self.name, &[&members[0], &members[1]]);
-        order.claim = stated.map_or(Claim::Entered(self.key()), |amount| Claim::Stated(yen(amount)));
+        let entered = (!self.entered.is_empty()).then(|| lines(&self.entered));
+        let (amount, says_more, locked) = match &claim {
+            Ok(amount) => (Some(*amount), false, false),
+            Err(repeated) => {
+                let grows = entered.as_ref().zip(repeated.as_ref()).is_some_and(|(form, more)| form.grow_by(more));
+                (entered.map(|form| form.total().get()), grows, self.entry_is_locked())
+            }
+        };
+        order.claim = match claim {
+            Ok(amount) => Claim::Stated(yen(amount)),
+            Err(repeated) => Claim::Entered { key: self.key(), repeated },
+        };
         let day = order.debits[0].day;
-        let amount = stated.or(self.entered);
-        let locked = stated.is_none() && self.entry_is_locked();
         let fits = amount.is_some_and(|amount| self.counted(day) + amount <= LIMIT);
         match ledger.reserve(order.clone()).await.unwrap() {
             Decision::Denied(denied) => {
-                assert!(clock_is_behind || locked || !fits, "{denied:?}");
+                assert!(clock_is_behind || locked || says_more || !fits, "{denied:?}");
                 return false;
             }
             Decision::Granted(grant) => {
-                assert!(!clock_is_behind && !locked && fits);
+                assert!(!clock_is_behind && !locked && !says_more && fits);
                 assert_eq!(Some(grant.amount.get()), amount);
             }
         }
@@ -339,7 +368,7 @@ fn no_schedule_of(kind: Kind, cases: u32) {
     proptest!(Config { cases, failure_persistence: None, ..Config::default() }, |(rounds in rounds)| {
         run(async {
             let name = |number| format!("customer{number}");
-            let customers = (0..CUSTOMERS).map(|number| Customer { name: name(number), entered: None, orders: vec![] });
+            let customers = (0..CUSTOMERS).map(|number| Customer { name: name(number), entered: BTreeMap::new(), orders: vec![] });
             let mut world = World { stand: Stand::new(kind), customers: customers.collect(), latest: None };
             for (event, steps) in &rounds {
                 world.happen(event).await;

@@ -145,7 +145,7 @@ fn the_largest_amount_entered_is_reserved() {
     each_store(async |mut stand| {
         let key = EntryKey::of(&["session"]);
         let mut commit = stand.order("hanakodt", 1);
-        commit.claim = Claim::Entered(key);
+        commit.claim = Claim::Entered { key, repeated: None };
         assert_eq!(stand.denied(&commit).await, Denied::NoEntry);
         assert_eq!(stand.enter(key, 1, 60).await, Entered::Kept(yen(1)));
         assert_eq!(stand.enter(key, 99, 60).await, Entered::Kept(yen(99)));
@@ -156,7 +156,7 @@ fn the_largest_amount_entered_is_reserved() {
         // While it is on its way, no other amount slips in and nothing is committed twice.
         assert_eq!(stand.enter(key, 3, 60).await, Entered::InUse);
         let mut again = stand.order("hanakodt", 1);
-        again.claim = Claim::Entered(key);
+        again.claim = Claim::Entered { key, repeated: None };
         assert_eq!(stand.denied(&again).await, Denied::EntryInUse);
         stand.settle(&commit, Outcome::Unknown).await;
         assert_eq!(stand.enter(key, 3, 60).await, Entered::InUse);
@@ -224,7 +224,8 @@ fn observed_orders_go_on() {
         assert_eq!((grant.amount, grant.would_deny), (yen(101), Some(over(stand.today(), 100, 0))));
         assert_eq!(stand.used("hanakodt", Basis::Accepted, stand.today()).await, 101);
         let mut unknown = stand.order("hanakodt", 1);
-        (unknown.mode, unknown.claim) = (Mode::Observe, Claim::Entered(EntryKey::of(&["nothing"])));
+        (unknown.mode, unknown.claim) =
+            (Mode::Observe, Claim::Entered { key: EntryKey::of(&["nothing"]), repeated: None });
         let grant = stand.granted(&unknown).await;
         assert_eq!((grant.amount, grant.would_deny), (yen(0), Some(Denied::NoEntry)));
         assert_eq!(stand.state(unknown.id).await, None);

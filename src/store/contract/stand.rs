@@ -12,8 +12,8 @@ use crate::operator::metrics::Metrics;
 use crate::store::Ledger;
 use crate::store::embedded;
 use crate::store::ledger::{
-    Basis, Bounds, Claim, Debit, Decision, Denied, Entered, Entry, EntryKey, Grant, Holder, Mode, Order, Outcome,
-    OverLimit, Renewal, Settlement, State, Term, Transfer,
+    Basis, Bounds, Claim, Debit, Decision, Denied, Entered, Entry, EntryKey, Grant, Holder, Lines, Mode, Order,
+    Outcome, OverLimit, Renewal, Settlement, State, Term, Transfer,
 };
 use crate::store::redis::tests::server;
 
@@ -145,7 +145,7 @@ impl Stand {
     pub fn entry(&self, owner: &str, key: EntryKey, amount: u64) -> Entry {
         let owner = LoginId::parse(owner).unwrap();
         let term = Term::WhileActive(Duration::from_secs(100));
-        Entry { key, owner, amount: yen(amount), at: self.now, term, most: 3 }
+        Entry { key, owner, lines: Lines::whole(yen(amount)), at: self.now, term, most: 3 }
     }
 
     /// A login ID is active, and the application's sessions wait for so long.

@@ -115,9 +115,9 @@ impl Book {
             },
         };
         let transfer = &record.transfer;
-        let same_amount = match order.claim {
-            Claim::Stated(amount) => amount == transfer.amount,
-            Claim::Entered(key) => record.entry == Some(key),
+        let same_amount = match &order.claim {
+            Claim::Stated(amount) => *amount == transfer.amount,
+            Claim::Entered { key, .. } => record.entry == Some(*key),
         };
         let same = transfer.login_id == order.holder.login_id
             && transfer.contract == order.holder.contract

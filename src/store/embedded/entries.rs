@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 
 use super::shelf::{Failure, Shelf};
-use crate::domain::{LoginId, Yen};
-use crate::store::ledger::{Entered, Entry, EntryKey, Kept, Renewal, StoreError};
+use crate::domain::LoginId;
+use crate::store::ledger::{Entered, Entry, EntryKey, Kept, Lines, Renewal, StoreError};
 
-/// The most that is kept at once: about 400 MB. One login ID has few of them; so many that keep so many are an attack.
+/// The most lines that are kept at once: about 400 MB. One login ID has few of them; so many that keep so many are an
+/// attack.
 const MOST: usize = 1_000_000;
 
 /// How many expired ones go when one comes: more than one, so that there are fewer and fewer of them.
@@ -21,6 +22,8 @@ pub(super) struct Entries {
     /// Who has entered something under a key: nearly always one.
     owners: HashMap<EntryKey, Vec<LoginId>>,
     ends: BTreeSet<(Timestamp, EntryKey, LoginId)>,
+    /// Of all of them.
+    lines: usize,
 }
 
 impl Entries {
@@ -33,33 +36,39 @@ impl Entries {
         Ok(entries)
     }
 
-    /// The largest amount under a key that has not ended, whoever entered it.
-    pub fn amount(&self, key: &EntryKey, at: Timestamp) -> Option<Yen> {
+    /// What the form under a key may hold, whoever filled it: of what has not ended, the largest of each line.
+    pub fn lines(&self, key: &EntryKey, at: Timestamp) -> Option<Lines> {
         let of = |owner: &LoginId| self.kept.get(&(owner.clone(), *key));
-        self.owners.get(key)?.iter().filter_map(of).filter(|kept| kept.lives(at)).map(|kept| kept.amount).max()
+        let kept = self.owners.get(key)?.iter().filter_map(of).filter(|kept| kept.lives(at));
+        kept.map(|kept| kept.lines.clone()).reduce(|all, lines| all.joined(&lines))
     }
 
     /// Keeps an entry, unless its owner has too many; an error where all owners together have.
     pub fn keep(&mut self, shelf: &mut Shelf<'_>, entry: &Entry) -> Result<Result<Entered, StoreError>, Failure> {
         self.sweep(shelf, entry.at)?;
-        let known = self.kept.get(&(entry.owner.clone(), entry.key)).copied();
-        let before = known.filter(|known| known.lives(entry.at));
+        let known = self.kept.get(&(entry.owner.clone(), entry.key));
+        let before = known.filter(|known| known.lives(entry.at)).cloned();
         let new = Kept::of(entry);
         if before.is_none() {
-            let same_kind = |kept: &Kept| kept.lives(entry.at) && kept.outlives.is_some() == new.outlives.is_some();
+            let same_kind = |kept: &&Kept| kept.lives(entry.at) && kept.outlives.is_some() == new.outlives.is_some();
             let count = self.of(&entry.owner).filter(|(_, kept)| same_kind(kept)).count();
             if u32::try_from(count).is_ok_and(|count| count >= entry.most) {
                 return Ok(Ok(Entered::TooMany));
             }
-            if known.is_none() && self.ends.len() >= MOST {
-                return Ok(Err(StoreError::full_of_entries()));
-            }
         }
-        let kept = before.map_or(new, |before| new.or_before(before));
-        if before != Some(kept) {
+        let kept = match &before {
+            Some(before) => new.or_before(before),
+            None => new,
+        };
+        let replaced = known.map_or(0, |known| known.lines.count());
+        let (total, count) = (kept.lines.total(), kept.lines.count());
+        if count > replaced && self.lines - replaced + count > MOST {
+            return Ok(Err(StoreError::full_of_entries()));
+        }
+        if before.as_ref() != Some(&kept) {
             self.put(shelf, &entry.owner, entry.key, kept)?;
         }
-        Ok(Ok(Entered::Kept(self.amount(&entry.key, entry.at).unwrap_or(kept.amount))))
+        Ok(Ok(Entered::Kept(self.lines(&entry.key, entry.at).map_or(total, |lines| lines.total()))))
     }
 
     /// A login ID was active: what it has entered, the application may remember for longer.
@@ -70,22 +79,30 @@ impl Entries {
     }
 
     /// Those of one login ID.
-    fn of(&self, owner: &LoginId) -> impl Iterator<Item = (EntryKey, Kept)> {
+    fn of(&self, owner: &LoginId) -> impl Iterator<Item = (EntryKey, &Kept)> {
         let [first, last] = EntryKey::BOUNDS.map(|key| (owner.clone(), key));
-        self.kept.range(first..=last).map(|((_, key), kept)| (*key, *kept))
+        self.kept.range(first..=last).map(|((_, key), kept)| (*key, kept))
     }
 
     fn put(&mut self, shelf: &mut Shelf<'_>, owner: &LoginId, key: EntryKey, kept: Kept) -> Result<(), Failure> {
+        shelf.put_entry(owner, &key, &kept)?;
         self.insert(owner, key, kept);
-        shelf.put_entry(owner, &key, kept)
+        Ok(())
     }
 
     fn insert(&mut self, owner: &LoginId, key: EntryKey, kept: Kept) {
+        self.ends.insert((kept.until, key, owner.clone()));
+        self.lines += kept.lines.count();
+        let until = kept.until;
         match self.kept.insert((owner.clone(), key), kept) {
-            Some(before) => drop(self.ends.remove(&(before.until, key, owner.clone()))),
+            Some(before) => {
+                self.lines -= before.lines.count();
+                if before.until != until {
+                    self.ends.remove(&(before.until, key, owner.clone()));
+                }
+            }
             None => self.owners.entry(key).or_default().push(owner.clone()),
         }
-        self.ends.insert((kept.until, key, owner.clone()));
     }
 
     /// Forgets a few of those that have expired.
@@ -102,7 +119,9 @@ impl Entries {
                     self.owners.remove(&key);
                 }
             }
-            self.kept.remove(&(owner, key));
+            if let Some(kept) = self.kept.remove(&(owner, key)) {
+                self.lines -= kept.lines.count();
+            }
         }
         Ok(())
     }

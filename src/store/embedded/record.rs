@@ -46,9 +46,9 @@ impl Record {
             reserved_at: order.at,
             settled_at: None,
         };
-        let entry = match order.claim {
+        let entry = match &order.claim {
             Claim::Stated(_) => None,
-            Claim::Entered(key) => Some(key),
+            Claim::Entered { key, .. } => Some(*key),
         };
         Self { transfer, entry, token: order.token, revision: 0 }
     }

@@ -12,9 +12,9 @@ use crate::store::ledger::{Basis, Claim, Denied, Order, OverLimit, Whose};
 impl Book {
     /// What an order moves; `None` where nothing is known, and nothing is not an amount.
     pub(super) fn amount(&self, order: &Order) -> Option<Yen> {
-        let amount = match order.claim {
-            Claim::Stated(amount) => Some(amount),
-            Claim::Entered(key) => self.entries.amount(&key, order.at),
+        let amount = match &order.claim {
+            Claim::Stated(amount) => Some(*amount),
+            Claim::Entered { key, .. } => self.entries.lines(key, order.at).map(|lines| lines.total()),
         };
         amount.filter(|amount| *amount != Yen::ZERO)
     }
@@ -39,9 +39,14 @@ impl Book {
             return Ok(Some(Denied::TooManyInFlight));
         }
         let Some(amount) = amount else { return Ok(Some(Denied::NoEntry)) };
-        match order.claim {
-            Claim::Entered(key) if self.open.locks(&key) => return Ok(Some(Denied::EntryInUse)),
-            Claim::Entered(_) | Claim::Stated(_) => {}
+        if let Claim::Entered { key, repeated } = &order.claim {
+            if self.open.locks(key) {
+                return Ok(Some(Denied::EntryInUse));
+            }
+            let entered = self.entries.lines(key, order.at);
+            if entered.zip(repeated.as_ref()).is_some_and(|(entered, repeated)| entered.grow_by(repeated)) {
+                return Ok(Some(Denied::MoreThanEntered));
+            }
         }
         self.over_limit(shelf, order, amount)
     }

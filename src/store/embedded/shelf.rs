@@ -4,17 +4,19 @@
 //! reads along; its ID leads to that place. What is not settled for good stands in a table of its own, so that a start
 //! reads what is open and not what is done. One row per sum, under the day first, so that old days are cut off in a run.
 
+mod entered;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use redb::{ReadableTable as _, Table, TableDefinition, WriteTransaction};
 
+use self::entered::{ENTRIES, EntryPlace, KeptRow};
 use super::record::{
     Damage, Reader, Record, basis_octet, day_of, moment_numbers, moment_of, put_moment, put_option, yen_of,
 };
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
-use crate::store::ledger::{Basis, EntryKey, Kept, KeptEntry, OrderNumber, Place, State, Transfer};
+use crate::store::ledger::{Basis, OrderNumber, Place, State, Transfer};
 
 pub(in crate::store) const TRANSFERS: TableDefinition<'_, Place, &[u8]> = TableDefinition::new("transfers");
 pub(in crate::store) const PLACES: TableDefinition<'_, &[u8; 16], Place> = TableDefinition::new("places");
@@ -26,9 +28,6 @@ const NUMBERS: TableDefinition<'_, &[u8; 32], &[u8; 16]> = TableDefinition::new(
 const NUMBERED: TableDefinition<'_, &[u8; 16], &[u8; 32]> = TableDefinition::new("numbered");
 const AMBIGUOUS: [u8; 16] = [0; 16];
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
-/// By owner and key: the amount, the end, and for how many microseconds it outlives its owner's last activity.
-const ENTRIES: TableDefinition<'_, (&str, &[u8; 32]), KeptRow> = TableDefinition::new("entries");
-type KeptRow = (u64, i64, i32, Option<u64>);
 
 /// No configuration lets an answer be waited for so long, with all that comes before it.
 const LONGEST_ON_ITS_WAY: SignedDuration = SignedDuration::from_hours(2);
@@ -89,10 +88,12 @@ pub(in crate::store) struct Shelf<'t> {
     places: Table<'t, &'static [u8; 16], Place>,
     open: Table<'t, Place, ()>,
     sums: Table<'t, &'static [u8], u64>,
-    entries: Table<'t, (&'static str, &'static [u8; 32]), KeptRow>,
+    entries: Table<'t, EntryPlace, KeptRow>,
     own_limits: Table<'t, &'static str, (u64, i64, i32)>,
     numbers: Table<'t, &'static [u8; 32], &'static [u8; 16]>,
     numbered: Table<'t, &'static [u8; 16], &'static [u8; 32]>,
+    /// For the table that few transactions need.
+    transaction: &'t WriteTransaction,
     changed: bool,
 }
 
@@ -124,6 +125,7 @@ impl<'t> Shelf<'t> {
             own_limits: transaction.open_table(OWN_LIMITS)?,
             numbers: transaction.open_table(NUMBERS)?,
             numbered: transaction.open_table(NUMBERED)?,
+            transaction,
             changed: is_new,
         };
         // Rows without a format would be a file that lost its first page: not a new store.
@@ -318,37 +320,6 @@ impl<'t> Shelf<'t> {
             found.push(Record::decode(stored.value())?);
         }
         Ok((found, None))
-    }
-
-    /// Every amount that was entered.
-    pub fn entries(&self) -> Result<Vec<KeptEntry>, Failure> {
-        let mut found = Vec::new();
-        for row in self.entries.iter()? {
-            let (place, value) = row?;
-            let (owner, key) = place.value();
-            let (amount, seconds, nanoseconds, outlives) = value.value();
-            let owner = LoginId::parse(owner).ok_or(Damage("an entry's login ID"))?;
-            let (amount, until) = (yen_of(amount)?, moment_of((seconds, nanoseconds))?);
-            let kept = Kept { amount, until, outlives: outlives.map(Duration::from_micros) };
-            found.push((owner, EntryKey::from_bytes(*key), kept));
-        }
-        Ok(found)
-    }
-
-    /// Keeps an amount that was entered.
-    pub fn put_entry(&mut self, owner: &LoginId, key: &EntryKey, kept: Kept) -> Result<(), Failure> {
-        self.changed = true;
-        let (seconds, nanoseconds) = moment_numbers(kept.until);
-        let outlives = kept.outlives.map(|outlives| u64::try_from(outlives.as_micros()).unwrap_or(u64::MAX));
-        self.entries.insert((owner.as_str(), key.as_bytes()), (kept.amount.get(), seconds, nanoseconds, outlives))?;
-        Ok(())
-    }
-
-    /// Forgets an amount that was entered.
-    pub fn remove_entry(&mut self, owner: &LoginId, key: &EntryKey) -> Result<(), Failure> {
-        self.changed = true;
-        self.entries.remove((owner.as_str(), key.as_bytes()))?;
-        Ok(())
     }
 
     /// The day that so many other days with transfers have followed; `None` where there were not so many.

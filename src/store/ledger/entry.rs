@@ -12,6 +12,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{Context, SHA256};
 use jiff::{SignedDuration, Timestamp};
 
+use super::lines::Lines;
 use crate::domain::{LoginId, Yen};
 
 /// A renewal that would move an end by less than this part of the lifetime does not: a customer who opens a connection
@@ -49,15 +50,15 @@ impl EntryKey {
     }
 }
 
-/// An amount on a screen that another screen commits.
+/// What a screen says that another screen commits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Under what it is kept.
     pub key: EntryKey,
     /// Who entered it. Another one's under the same key is another entry.
     pub owner: LoginId,
-    /// The amount on the screen.
-    pub amount: Yen,
+    /// The amounts on the screen.
+    pub lines: Lines,
     /// When it was entered.
     pub at: Timestamp,
     /// How long it is kept.
@@ -89,7 +90,7 @@ pub struct Renewal {
 /// What the ledger says to an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entered {
-    /// It is kept; the largest under its key, whoever entered it.
+    /// It is kept; what the form under its key may hold now, whoever filled it.
     Kept(Yen),
     /// A commit under this key is in flight, or its outcome is unknown: [`Denied::EntryInUse`](super::Denied::EntryInUse).
     InUse,
@@ -98,10 +99,10 @@ pub enum Entered {
 }
 
 /// An entry as it is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct Kept {
-    /// The largest amount that its owner entered.
-    pub amount: Yen,
+    /// The largest amount of each line that its owner entered.
+    pub lines: Lines,
     /// The last moment at which it counts.
     pub until: Timestamp,
     /// How long it outlives its owner's last activity; `None` where that does not matter.
@@ -118,12 +119,12 @@ impl Kept {
             Term::WhileActive(lifetime) => (lifetime, Some(lifetime)),
             Term::Fixed(lifetime) => (lifetime, None),
         };
-        Self { amount: entry.amount, until: after(entry.at, lifetime), outlives }
+        Self { lines: entry.lines.clone(), until: after(entry.at, lifetime), outlives }
     }
 
-    /// Of two by one owner under one key: the larger amount and the later end; for the rest, the later one.
-    pub fn or_before(self, before: Self) -> Self {
-        Self { amount: self.amount.max(before.amount), until: self.until.max(before.until), ..self }
+    /// Of two by one owner under one key: the larger amount of each line and the later end; for the rest, the later one.
+    pub fn or_before(self, before: &Self) -> Self {
+        Self { lines: self.lines.joined(&before.lines), until: self.until.max(before.until), ..self }
     }
 
     /// Whether it has not ended.
@@ -133,11 +134,11 @@ impl Kept {
 
     /// As it is after its owner was active; `None` where that changes nothing: it has ended, it does not depend on it,
     /// or it was renewed not long before.
-    pub fn renewed(self, renewal: &Renewal) -> Option<Self> {
+    pub fn renewed(&self, renewal: &Renewal) -> Option<Self> {
         let lifetime = self.outlives.filter(|_| self.lives(renewal.at))?.max(renewal.lifetime);
         let until = after(renewal.at, lifetime);
         let is_worth_it = until >= after(self.until, lifetime / STEPS_OF_RENEWAL);
-        is_worth_it.then_some(Self { until, outlives: Some(lifetime), ..self })
+        is_worth_it.then(|| Self { until, outlives: Some(lifetime), lines: self.lines.clone() })
     }
 }
 

@@ -23,6 +23,7 @@
 mod adjust;
 mod cancel;
 mod entry;
+mod lines;
 mod order;
 mod transfer;
 
@@ -30,6 +31,7 @@ pub use adjust::{ADJUSTMENT, Addition, CorrectError};
 pub use cancel::{CANCELLED, OrderNumber};
 pub use entry::{Entered, Entry, EntryKey, Renewal, STEPS_OF_RENEWAL, Term};
 pub(in crate::store) use entry::{Kept, KeptEntry};
+pub use lines::{Line, Lines};
 pub use order::{Basis, Bounds, Claim, Debit, Decision, Denied, Grant, Holder, Mode, Order, OverLimit, Whose};
 pub(in crate::store) use transfer::Place;
 pub use transfer::{Outcome, Settlement, State, Statement, Transfer, Used, Verdict};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::entry::EntryKey;
+use super::lines::Lines;
 use super::transfer::{Outcome, Settlement};
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 
@@ -67,12 +68,17 @@ impl Holder {
 }
 
 /// Where the amount of an order stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
     /// In the order itself.
     Stated(Yen),
-    /// On an earlier screen: the largest that was entered under this key (LIM-18, LIM-33, LIM-19).
-    Entered(EntryKey),
+    /// On an earlier screen: the most that the form can hold which was filled under this key (LIM-18, LIM-33, LIM-19).
+    Entered {
+        /// The key.
+        key: EntryKey,
+        /// What the order says of it once more; it must not make the form hold more.
+        repeated: Option<Lines>,
+    },
 }
 
 /// Which sum a day stands for (LIM-20, LIM-34).
@@ -140,7 +146,7 @@ pub enum Decision {
 /// A granted reservation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// What is reserved; of an entered amount, the largest.
+    /// What is reserved; of what was entered, the most that it can be.
     pub amount: Yen,
     /// Where the store stands with it.
     pub mark: super::Mark,
@@ -186,6 +192,8 @@ pub enum Denied {
     NoEntry,
     /// What was entered is being committed, or nobody knows whether it was; another amount must not slip in between.
     EntryInUse,
+    /// The order says more than was entered. Which of the two the application executes, nobody knows.
+    MoreThanEntered,
     /// The clock lies behind what is recorded (LIM-22).
     ClockBehind {
         /// The latest moment on record.

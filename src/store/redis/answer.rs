@@ -8,7 +8,9 @@ use redis::Value;
 use super::link::Failure;
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::store::embedded::record::Record;
-use crate::store::ledger::{Basis, Denied, EntryKey, Kept, Place, State, Statement, Transfer, Used, Whose};
+use crate::store::ledger::{
+    Basis, Denied, EntryKey, Kept, Line, Lines, Place, State, Statement, Transfer, Used, Whose,
+};
 use crate::store::operation::Chunk;
 
 /// What became of an order.
@@ -25,7 +27,7 @@ pub(super) enum Reserved {
 #[derive(Debug)]
 pub(super) enum Entered {
     /// The largest amount under its key, and the entry as it is kept now.
-    Kept(Yen, Yen, jiff::Timestamp),
+    Kept(Yen, Lines, jiff::Timestamp),
     InUse,
     TooMany,
     Full,
@@ -171,6 +173,7 @@ fn denied(from: &mut Parts) -> Result<Denied, Failure> {
         "too_many" => Denied::TooManyInFlight,
         "no_entry" => Denied::NoEntry,
         "in_use" => Denied::EntryInUse,
+        "more_than_entered" => Denied::MoreThanEntered,
         "clock" => Denied::ClockBehind { recorded: from.moment()? },
         _ => return Err(NONSENSE),
     })
@@ -179,7 +182,7 @@ fn denied(from: &mut Parts) -> Result<Denied, Failure> {
 pub(super) fn entered(answer: Value) -> Result<Entered, Failure> {
     let mut from = Parts::of(answer)?;
     match &*from.text()? {
-        "kept" => Ok(Entered::Kept(from.yen()?, from.yen()?, from.moment()?)),
+        "kept" => Ok(Entered::Kept(from.yen()?, lines(&from.text()?)?, from.moment()?)),
         "in_use" => Ok(Entered::InUse),
         "too_many" => Ok(Entered::TooMany),
         "full" => Ok(Entered::Full),
@@ -192,8 +195,8 @@ pub(super) fn renewed(answer: Value) -> Result<Vec<(EntryKey, Kept)>, Failure> {
     let read = |entry| {
         let mut from = Parts::of(entry)?;
         let key = key(&from.text()?)?.ok_or(NONSENSE)?;
-        let (amount, until) = (from.yen()?, from.moment()?);
-        Ok((key, Kept { amount, until, outlives: Some(Duration::from_micros(from.number()?)) }))
+        let (lines, until) = (lines(&from.text()?)?, from.moment()?);
+        Ok((key, Kept { lines, until, outlives: Some(Duration::from_micros(from.number()?)) }))
     };
     parts(answer)?.into_iter().map(read).collect()
 }
@@ -386,6 +389,17 @@ fn key(text: &str) -> Result<Option<EntryKey>, Failure> {
     }
     let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
     bytes.map(|bytes| Some(EntryKey::from_bytes(bytes))).ok_or(NONSENSE)
+}
+
+/// As a call writes them.
+fn lines(text: &str) -> Result<Lines, Failure> {
+    let line = |written: &str| {
+        let (line, amount) = written.split_once('=').ok_or(NONSENSE)?;
+        let line = u64::from_str_radix(line, 16).map_err(|_| NONSENSE)?;
+        Ok((Line::from_number(line), yen(amount)?))
+    };
+    let lines = text.split(',').map(line).collect::<Result<Vec<_>, Failure>>()?;
+    Lines::of(lines).ok_or(NONSENSE)
 }
 
 fn yen(text: &str) -> Result<Yen, Failure> {

@@ -1,13 +1,15 @@
 //! What is asked of the script: each verb with its arguments, as text.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 
 use super::clock::ServerClock;
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::store::embedded::record::Record;
 use crate::store::ledger::{
-    Addition, Basis, Bounds, CANCELLED, Claim, Entry, EntryKey, Kept, KeptEntry, Mode, Order, OrderNumber, OverLimit,
-    Place, Renewal, Settlement, Transfer, Verdict,
+    Addition, Basis, Bounds, CANCELLED, Claim, Entry, EntryKey, Kept, KeptEntry, Lines, Mode, Order, OrderNumber,
+    OverLimit, Place, Renewal, Settlement, Transfer, Verdict,
 };
 use crate::store::operation::{Asker, Operation};
 
@@ -107,9 +109,9 @@ impl Caller {
 
     /// Decides an order. The same asker's call sent twice is not asked twice.
     fn reserve(&self, order: &Order, asker: Asker) -> Call {
-        let (stated, entry) = match order.claim {
-            Claim::Stated(amount) => (amount.to_string(), String::new()),
-            Claim::Entered(key) => (String::new(), hexadecimal(&key)),
+        let (stated, entry, repeated) = match &order.claim {
+            Claim::Stated(amount) => (amount.to_string(), String::new(), None),
+            Claim::Entered { key, repeated } => (String::new(), hexadecimal(key), repeated.as_ref()),
         };
         let Bounds { in_flight_per_login_id, in_flight_per_contract, per_login_id, over_limit, clock_tolerance } =
             &order.bounds;
@@ -121,6 +123,7 @@ impl Caller {
             order.route.to_string(),
             stated,
             entry,
+            repeated.map(written_lines).unwrap_or_default(),
             microseconds(order.at),
             order.at.to_string(),
             day(JstDate::of(order.at)),
@@ -179,9 +182,9 @@ impl Caller {
         self.server_clock.map_or(at, |server| server.that_has_come(at))
     }
 
-    /// Keeps an amount that another screen will commit.
+    /// Keeps what another screen will commit.
     fn enter(&self, entry: &Entry) -> Call {
-        let kept = kept_entry(&entry.owner, &entry.key, Kept::of(entry));
+        let kept = kept_entry(&entry.owner, &entry.key, &Kept::of(entry));
         let moment = [microseconds(entry.at), day(JstDate::of(entry.at)), entry.most.to_string()];
         self.call("enter", kept.into_iter().chain(moment))
     }
@@ -281,9 +284,9 @@ impl Caller {
         self.call(verb, [id.to_string()].into_iter().chain(fields))
     }
 
-    /// Puts back an amount of an earlier screen.
+    /// Puts back what an earlier screen entered.
     pub fn restore_entry(&self, (owner, key, kept): &KeptEntry) -> Call {
-        self.call("restore_entry", kept_entry(owner, key, *kept))
+        self.call("restore_entry", kept_entry(owner, key, kept))
     }
 
     /// Puts back a customer's own limit.
@@ -293,10 +296,21 @@ impl Caller {
 }
 
 /// An entry as the script keeps it.
-fn kept_entry(owner: &LoginId, key: &EntryKey, kept: Kept) -> [String; 5] {
-    let Kept { amount, until, outlives } = kept;
+fn kept_entry(owner: &LoginId, key: &EntryKey, kept: &Kept) -> [String; 5] {
+    let Kept { lines, until, outlives } = kept;
     let outlives = outlives.map(|outlives| outlives.as_micros().to_string()).unwrap_or_default();
-    [hexadecimal(key), owner.as_str().to_owned(), amount.to_string(), microseconds(until), outlives]
+    [hexadecimal(key), owner.as_str().to_owned(), written_lines(lines), microseconds(*until), outlives]
+}
+
+/// Each line with its amount: `1f=60,2e=10`.
+fn written_lines(lines: &Lines) -> String {
+    let mut text = String::new();
+    for (line, amount) in lines.iter() {
+        let comma = if text.is_empty() { "" } else { "," };
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{comma}{:x}={amount}", line.number());
+    }
+    text
 }
 
 /// The word for a sum in keys and fields.

@@ -235,10 +235,10 @@ impl Heard {
 
     fn entered(&mut self, entry: Entry, reply: Reply<Entered>, said: Value) {
         let answer = match answer::entered(said) {
-            Ok(answer::Entered::Kept(largest, amount, until)) => {
-                let kept = Kept { amount, until, ..Kept::of(&entry) };
+            Ok(answer::Entered::Kept(total, lines, until)) => {
+                let kept = Kept { lines, until, ..Kept::of(&entry) };
                 self.changes.push(Change::Entered((entry.owner, entry.key, kept)));
-                Ok(Entered::Kept(largest))
+                Ok(Entered::Kept(total))
             }
             Ok(answer::Entered::InUse) => Ok(Entered::InUse),
             Ok(answer::Entered::TooMany) => Ok(Entered::TooMany),

@@ -117,7 +117,7 @@ impl Journal {
         self.act(|shelf| shelf.records(from, most))
     }
 
-    /// Every amount of an earlier screen.
+    /// Everything that earlier screens entered.
     pub fn entries(&mut self) -> Result<Vec<KeptEntry>, Failure> {
         self.act(|shelf| shelf.entries())
     }
@@ -227,7 +227,7 @@ fn apply(
             Some((place, _)) => shelf.put(place, record),
             None => add(shelf, standing, record),
         },
-        Change::Entered((owner, key, kept)) => shelf.put_entry(owner, key, *kept),
+        Change::Entered((owner, key, kept)) => shelf.put_entry(owner, key, kept),
         Change::Learned(contract, own, at) => shelf.put_own_limit(contract, *own, *at),
         Change::Members(now) => {
             shelf.put_members(now)?;

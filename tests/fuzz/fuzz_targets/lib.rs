@@ -26,7 +26,7 @@ pub fn read(media: MediaType, data: &[u8]) {
     let Ok(first) = inspect(media, charset, AmountFormat::Ja, closed, query, &Bytes::copy_from_slice(body)) else {
         return;
     };
-    let sum = first.amounts.iter().try_fold(Yen::ZERO, |sum, amount| sum.checked_add(*amount));
+    let sum = first.amounts.iter().try_fold(Yen::ZERO, |sum, amount| sum.checked_add(amount.yen));
     assert_eq!(first.amount, sum);
     assert_eq!(first.rewritten, first.body != body);
     let strict = inspect(media, charset, AmountFormat::Strict, closed, query, &first.body);
@@ -47,6 +47,7 @@ fn inspect(
         fields: closed.then(|| vec!["to".to_owned(), amount.clone()]),
         amount: vec![amount],
         earlier: Vec::new(),
+            is_complete: false,
         amount_format,
         fixed: Vec::new(),
         date: Some(("date".to_owned(), DateFormat::Digits)),

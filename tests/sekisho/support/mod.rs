@@ -17,7 +17,7 @@ pub mod redis;
 pub mod wire;
 
 pub use backend::{Backend, Reply};
-pub use bank::{COMMIT, LIMIT, MoneyStory, Said};
+pub use bank::{COMMIT, LIMIT, MoneyStory, Plan, Said};
 pub use customer::{Connection, Customer};
 pub use gateway::TestGateway;
 pub use payer::Payer;

@@ -1,11 +1,14 @@
 //! What a request on a route means for the ledger, beside the other routes: what it moves, or enters for another to move.
 
+use std::collections::BTreeSet;
+
 use super::{Draft, Transaction, is_inspected};
 use crate::config::mistake::{Noted, Read};
 use crate::config::sections::transfer::Transfer;
+use crate::policy::body::MediaType;
 use crate::policy::ceiling::DayBasis;
 use crate::policy::route::{Class, Step};
-use crate::policy::treatment::{Act, Key};
+use crate::policy::treatment::{Act, Filling, Key};
 
 /// What a request on the route means for the ledger.
 pub(super) fn act_of(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> Read<Act> {
@@ -35,7 +38,8 @@ fn act_of_step(draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Transfer) -> Rea
         return Err(draft.section.mistake("transaction", "must be a field here: the answer comes too late".into()));
     }
     let by_number = if is_tied { Key::Transaction } else { Key::LoginId };
-    let enter = |key| Ok(Act::Enter { key, lifetime: transfer.entry_lifetime });
+    let filling = filling_of(draft, all, transfer);
+    let enter = |key| Ok(Act::Enter { key, lifetime: transfer.entry_lifetime, filling });
     tells_a_number_where_it_matters(draft, all, transfer)?;
     match (draft.step, has_amount, is_tied) {
         (Step::Entry | Step::Switch | Step::Request, false, _) => Err(missing(draft, "amount")),
@@ -68,7 +72,7 @@ fn act_of_step(draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Transfer) -> Rea
                 Some(Transaction::Answer(place)) => Key::AnsweredOrder(place.clone()),
                 Some(Transaction::Field) | None => Key::Order,
             };
-            Ok(Act::Enter { key, lifetime: transfer.approval_lifetime })
+            Ok(Act::Enter { key, lifetime: transfer.approval_lifetime, filling })
         }
         (Step::Approve, _, true) => commit_entered(Key::Order, draft, all, transfer),
     }
@@ -78,7 +82,7 @@ fn missing(draft: &Draft<'_>, key: &str) -> Noted {
     draft.section.mistake(key, "is missing".into())
 }
 
-fn commit(entered: Option<Key>, is_atomic: bool, draft: &Draft<'_>) -> Act {
+fn commit(entered: Option<(Key, Filling)>, is_atomic: bool, draft: &Draft<'_>) -> Act {
     let number = draft.order.clone();
     Act::Commit { entered, is_atomic, has_token: draft.body.token.is_some(), number }
 }
@@ -109,13 +113,14 @@ fn commit_entered(key: Key, draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Tra
     }
     // How many lines a screen before summed, nobody knows here.
     let is_one_order = !brings_several(draft) && !all.iter().any(enters_several);
-    Ok(commit(Some(key), draft.is_atomic || is_one_order, draft))
+    let filling = filling_of(draft, all, transfer);
+    Ok(commit(Some((key, filling)), draft.is_atomic || is_one_order, draft))
 }
 
 /// Says what the institution must know of the key under which a route's amounts are kept.
 pub(super) fn warn_of_key(draft: &Draft<'_>, act: &Act) {
     let text = match act {
-        Act::Enter { key: Key::LoginId, .. } | Act::Commit { entered: Some(Key::LoginId), .. } => {
+        Act::Enter { key: Key::LoginId, .. } | Act::Commit { entered: Some((Key::LoginId, _)), .. } => {
             "without it an entry is kept for its login ID: with another customer's session, which is not bound to a \
              certificate yet, more could be committed than was entered"
         }
@@ -136,12 +141,31 @@ pub(super) fn warn_of_key(draft: &Draft<'_>, act: &Act) {
     draft.section.warn("transaction", text.into());
 }
 
-/// Says what the institution must know of several amounts: what a request does not bring may stand in the session still.
+/// How the screens of a wizard, or those of request and approval, fill the form that the application keeps. Where one of them
+/// brings several amounts, a later one may leave some out; unless all of them bring the same ones, and each all of these.
+fn filling_of(draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Transfer) -> Filling {
+    let is_of_approval = |draft: &Draft<'_>| matches!(draft.step, Step::Request | Step::Approve);
+    let is_screen = |other: &&Draft<'_>| {
+        let is_one_step = other.step == Step::Commit && !commits_entered(other, transfer) || other.step == Step::Switch;
+        counts(other, transfer) && other.has_amount() && !is_one_step
+    };
+    let screens = || all.iter().filter(is_screen).filter(|other| is_of_approval(other) == is_of_approval(draft));
+    let amounts = |screen: &Draft<'_>| screen.body.amount.iter().cloned().collect::<BTreeSet<_>>();
+    let expected = screens().next().map(amounts);
+    let says_all = |screen: &Draft<'_>| screen.body.is_complete && Some(amounts(screen)) == expected;
+    if !screens().any(brings_several) || screens().all(says_all) { Filling::Whole } else { Filling::ByLine }
+}
+
+/// Says what the institution must know of several amounts that nothing ties to those of other requests: what one does not bring
+/// may stand in the session still.
 pub(super) fn warn_of_lists(draft: &Draft<'_>, act: &Act) {
-    let is_counted = matches!(act, Act::Enter { .. } | Act::Commit { .. });
-    if is_counted && brings_several(draft) {
+    let stands_alone =
+        matches!(act, Act::Commit { entered: None, .. } | Act::Enter { key: Key::Order | Key::AnsweredOrder(_), .. });
+    let is_form = draft.body.format.media != MediaType::Json;
+    if stands_alone && is_form && brings_several(draft) && !draft.body.is_complete {
         let text = "several amounts are counted as each request brings them: an application that keeps the form in its session, \
-                    and fills it with what comes, would execute those of an earlier request once more";
+                    and fills it with what comes, would execute those of an earlier request once more. With complete = true \
+                    none may be left out";
         draft.section.warn("amount", text.into());
     }
 }

@@ -1,5 +1,7 @@
 //! A declared name: what is that name, and what could be taken for it (LIM-37).
 
+use std::borrow::Cow;
+
 use crate::policy::body::MediaType;
 use crate::policy::body::name::fold;
 
@@ -120,6 +122,16 @@ impl Pattern {
                 ".y" => Some(1),
                 _ => None,
             },
+        }
+    }
+
+    /// The name of a member; a path to something at the top is called as a field of a form would be.
+    pub fn name_of(&self, member: u16) -> Cow<'_, str> {
+        match self.shape {
+            Shape::Name => Cow::Borrowed(&self.text),
+            Shape::Path => Cow::Borrowed(self.text.strip_prefix('/').unwrap_or(&self.text)),
+            Shape::Family => Cow::Owned(format!("{}{member}", self.text)),
+            Shape::ImageButton => Cow::Owned(format!("{}.{}", self.text, if member == 0 { 'x' } else { 'y' })),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::domain::{LoginId, TransferId};
 use crate::store::Ledger;
 use crate::store::contract::stand::{debit, noon, run, settings, yen};
 use crate::store::ledger::{
-    Basis, Bounds, Claim, Decision, Entry, EntryKey, Grant, Holder, Mode, Order, Outcome, OverLimit, Renewal,
+    Basis, Bounds, Claim, Decision, Entry, EntryKey, Grant, Holder, Lines, Mode, Order, Outcome, OverLimit, Renewal,
     Settlement, State, Term, Verdict,
 };
 
@@ -198,7 +198,7 @@ fn a_renewal_is_not_lost_where_its_write_fails() {
         let ledger = open(&disk).unwrap().ledger;
         let (owner, key) = (LoginId::parse(LOGIN_ID).unwrap(), EntryKey::of(&["session"]));
         let term = Term::WhileActive(Duration::from_secs(100));
-        let entry = Entry { key, owner: owner.clone(), amount: yen(70), at: noon(), term, most: 1 };
+        let entry = Entry { key, owner: owner.clone(), lines: Lines::whole(yen(70)), at: noon(), term, most: 1 };
         run(async {
             ledger.enter(entry).await.unwrap();
             disk.fail_after(failing);
@@ -209,7 +209,7 @@ fn a_renewal_is_not_lost_where_its_write_fails() {
             disk.mend();
             recovered(&ledger).await;
             let at = noon() + Duration::from_secs(190);
-            let commit = Order { claim: Claim::Entered(key), at, ..order(1) };
+            let commit = Order { claim: Claim::Entered { key, repeated: None }, at, ..order(1) };
             let decision = ledger.reserve(commit).await.unwrap();
             assert!(matches!(decision, Decision::Granted(Grant { amount, .. }) if amount == yen(70)), "{decision:?}");
         });

@@ -14,8 +14,8 @@
 --   sums:DAY        basis:LOGIN -> yen; sum-days: those days
 --   reserved, unknown   sequence -> ID of what is not settled for good
 --   held            how many open transfers hold on to a token, an entry, a place in flight
---   entry:KEY       LOGIN -> amount, end, for how long it outlives the last activity ('' where that does not matter):
---                   the amounts of earlier screens; entry-ends: end -> KEY LOGIN
+--   entry:KEY       LOGIN -> lines, end, for how long it outlives the last activity ('' where that does not matter):
+--                   what earlier screens entered; entry-ends: end -> KEY LOGIN
 --   entries-of:LOGIN, requests-of:LOGIN   end -> KEY, of those that live on while their owner is active and of the others
 --   own             contract -> when it was learned, and the customer's own limit
 

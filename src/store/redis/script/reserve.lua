@@ -3,13 +3,13 @@
 local function order_of_arguments()
   local order = {
     id = ARGV[6], asker = ARGV[7], contract = ARGV[8], login = ARGV[9], route = ARGV[10],
-    stated = ARGV[11], entry = ARGV[12], at = tonumber(ARGV[13]), at_text = ARGV[14], day = tonumber(ARGV[15]),
-    token = ARGV[16], most_of_login = tonumber(ARGV[17]), most_of_contract = tonumber(ARGV[18]),
-    per_login = tonumber(ARGV[19]), over_limit = ARGV[20], tolerance = tonumber(ARGV[21]), mode = ARGV[22],
+    stated = ARGV[11], entry = ARGV[12], repeated = ARGV[13], at = tonumber(ARGV[14]), at_text = ARGV[15],
+    day = tonumber(ARGV[16]), token = ARGV[17], most_of_login = tonumber(ARGV[18]), most_of_contract = tonumber(ARGV[19]),
+    per_login = tonumber(ARGV[20]), over_limit = ARGV[21], tolerance = tonumber(ARGV[22]), mode = ARGV[23],
     members = {}, debits = {}, names = {},
   }
-  local at = 24
-  for _ = 1, tonumber(ARGV[23]) do
+  local at = 25
+  for _ = 1, tonumber(ARGV[24]) do
     order.members[#order.members + 1] = ARGV[at]
     at = at + 1
   end
@@ -35,12 +35,20 @@ end
 
 -- What an order moves; nil where nothing is known, and nothing is not an amount.
 local function amount_of(order)
-  local amount = order.stated
+  local amount = tonumber(order.stated)
   if order.entry ~= '' then
-    amount = largest(order.entry, order.at)
-    if not amount then return nil end
+    local lines = entered(order.entry, order.at)
+    if not lines then return nil end
+    amount = total(lines)
   end
-  return tonumber(amount) > 0 and tonumber(amount) or nil
+  return amount > 0 and amount or nil
+end
+
+-- What the order says once more would make the form hold more than was entered.
+local function says_more(order, amount)
+  local lines = entered(order.entry, order.at)
+  join_lines(lines, lines_out_of(order.repeated))
+  return total(lines) > amount
 end
 
 -- The clock lies behind what is recorded by more than it may, or on an earlier day. An order that counts on the later
@@ -96,6 +104,7 @@ local function denial(order, amount)
   end
   if not amount then return { 'no_entry' } end
   if order.entry ~= '' and holding('entry:' .. order.entry) > 0 then return { 'in_use' } end
+  if order.entry ~= '' and says_more(order, amount) then return { 'more_than_entered' } end
   return over_limit(order, amount)
 end
 

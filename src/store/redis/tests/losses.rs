@@ -10,7 +10,8 @@ use crate::domain::Yen;
 use crate::store::Ledger;
 use crate::store::contract::stand::{noon, run, yen};
 use crate::store::ledger::{
-    Addition, Basis, Claim, Decision, Denied, Entered, Entry, EntryKey, Order, OrderNumber, Outcome, State, Verdict,
+    Addition, Basis, Claim, Decision, Denied, Entered, Entry, EntryKey, Lines, Order, OrderNumber, Outcome, State,
+    Verdict,
 };
 
 /// Forty committed, thirty on their way, twenty unknown, and ten that were released.
@@ -121,7 +122,7 @@ fn everything_that_decides_is_told_again() {
         let told = gateway.transfer(order.id).await.unwrap().unwrap();
         assert_eq!((told.state, &*told.why), (State::Released, "asked the branch"));
         let mut commit = super::site::order(1);
-        commit.claim = Claim::Entered(key);
+        commit.claim = Claim::Entered { key, repeated: None };
         let Ok(Decision::Granted(grant)) = gateway.reserve(commit).await else { panic!("it was denied") };
         assert_eq!(grant.amount, yen(70));
         let used = Yen::new(70).unwrap();
@@ -132,7 +133,7 @@ fn everything_that_decides_is_told_again() {
             used,
         };
         assert_eq!(gateway.reserve(super::site::order(11)).await, Ok(Decision::Denied(own)));
-        let entry = Entry { amount: yen(1), ..entry };
+        let entry = Entry { lines: Lines::whole(yen(1)), ..entry };
         assert_eq!(gateway.enter(entry).await, Ok(Entered::InUse));
     });
 }
@@ -301,7 +302,7 @@ fn what_was_renewed_outlives_a_loss_whoever_renewed_it() {
                 available(&first).await;
             }
             let at = noon() + 190.seconds();
-            let commit = Order { claim: Claim::Entered(entry.key), at, ..order(1) };
+            let commit = Order { claim: Claim::Entered { key: entry.key, repeated: None }, at, ..order(1) };
             let Ok(Decision::Granted(grant)) = first.reserve(commit.clone()).await else { panic!("it was denied") };
             assert_eq!(grant.amount, yen(70));
             first.settle_and_wait(settlement(commit.id, Outcome::Released)).await.unwrap();
@@ -322,7 +323,8 @@ fn a_renewal_outlives_redis() {
         unavailable(&gateway).await;
         site.start_again();
         available(&gateway).await;
-        let commit = Order { claim: Claim::Entered(entry.key), at: noon() + 190.seconds(), ..order(1) };
+        let commit =
+            Order { claim: Claim::Entered { key: entry.key, repeated: None }, at: noon() + 190.seconds(), ..order(1) };
         let Ok(Decision::Granted(grant)) = gateway.reserve(commit).await else { panic!("it was denied") };
         assert_eq!(grant.amount, yen(70));
     });

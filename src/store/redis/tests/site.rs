@@ -11,8 +11,8 @@ use crate::domain::{ContractId, JstDate, LoginId, RequestId, TransferId};
 use crate::store::Ledger;
 use crate::store::contract::stand::{bounds, debit, noon, yen};
 use crate::store::ledger::{
-    Claim, Decision, Denied, Entry, EntryKey, Holder, Mode, Order, Outcome, Renewal, Settlement, State, StoreError,
-    Term, Whose,
+    Claim, Decision, Denied, Entry, EntryKey, Holder, Line, Lines, Mode, Order, Outcome, Renewal, Settlement, State,
+    StoreError, Term, Whose,
 };
 
 const LOGIN_ID: &str = "hanakodt";
@@ -99,10 +99,11 @@ pub(in crate::store) fn order(amount: u64) -> Order {
     }
 }
 
-/// Of the same customer, in a session that may wait for a hundred seconds.
+/// Of the same customer, on two lines, in a session that may wait for a hundred seconds.
 pub(in crate::store) fn entry(key: EntryKey, amount: u64) -> Entry {
     let (owner, term) = (LoginId::parse(LOGIN_ID).unwrap(), Term::WhileActive(Duration::from_secs(100)));
-    Entry { key, owner, amount: yen(amount), at: noon(), term, most: 3 }
+    let lines = [(Line::named("first"), yen(amount - amount / 2)), (Line::named("second"), yen(amount / 2))];
+    Entry { key, owner, lines: Lines::of(lines).unwrap(), at: noon(), term, most: 3 }
 }
 
 /// The customer is active so many seconds later.
