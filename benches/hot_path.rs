@@ -238,6 +238,7 @@ fn inspect(criterion: &mut Criterion) {
             transaction: None,
             token: None,
             payee: None,
+            login_id: None,
             parameters: Vec::new(),
         });
         let (rules, body) = (rules.unwrap(), Bytes::from(body));

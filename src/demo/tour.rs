@@ -17,6 +17,9 @@ use crate::domain::LoginId;
 use crate::upstream::assertion::{self, Expected};
 
 const MENU: &str = "/ib/menu.do";
+const LOGIN: &str = "/ib/login.do";
+/// The bank would believe it.
+const STOLEN: &str = "loginId=taroykdt&password=right";
 const OTHER_PATH: &str = "/ib/transfer.do";
 const FORGED: [(&str, &str); 3] =
     [("X-Login-Id", "taroykdt"), ("X_Login_Id", "taroykdt"), ("X-Login-Assertion", "eyJhbGciOiJub25lIn0.e30.")];
@@ -68,6 +71,11 @@ impl<'a> Tour<'a> {
         let title = "Sachiko1 is revoked while she is connected: her connection ends, and she gets no other";
         narrator.tell(title, on_the_way, &self.curl(Some("sachiko1"), "", MENU))?;
 
+        let stolen = self.stolen_password().await;
+        let form = format!(" -i -d '{STOLEN}'");
+        let title = "Hanakodt knows taroykdt's password: with her certificate it opens nothing";
+        narrator.tell(title, stolen, &self.curl_as_it_is(Some("hanakodt"), &form, LOGIN))?;
+
         let others = self.greeted("taroykdt").await;
         narrator.tell("Nobody else noticed: taroykdt is greeted", others, &self.curl(Some("taroykdt"), "", MENU))?;
 
@@ -111,6 +119,20 @@ impl<'a> Tour<'a> {
         }
         let count = FORGED.len();
         Ok(format!("She sent {count} forged headers; the bank received each name once, from the gateway: {greeting}"))
+    }
+
+    /// A login as somebody else, with a certificate of the own.
+    async fn stolen_password(&self) -> Happened {
+        let before = self.stage.bank.received();
+        let mut connection = self.visitor(Some("hanakodt"))?.connect().await.map_err(not_refused)?;
+        let answer = connection.submit(LOGIN, STOLEN).await.map_err(not_refused)?;
+        self.bank_unchanged_since(before)?;
+        match answer.status {
+            StatusCode::FORBIDDEN if answer.page.contains("login_id_mismatch") => {
+                Ok(format!("{}; the page says why (login_id_mismatch). Nothing reached the bank.", answer.status))
+            }
+            status => Err(format!("The gateway answered {status}.")),
+        }
     }
 
     /// The signed header of the last request as the bank received it.

@@ -13,6 +13,7 @@ use super::alarms::Payee;
 use super::body::reference::reference;
 use super::body::{Amount, BodyFormat, Fault, Head, Inspection, Submission};
 use super::buffers::{Buffers, Room};
+use super::login;
 use super::rate_limit::{Admitted, OnTrial};
 use super::route::{CanonicalPath, Enforcement, Route, Routed};
 use super::treatment::{Act, Filling, InspectionRules, Key, NumberInAnswer, Treatment};
@@ -194,6 +195,9 @@ async fn read(
     if is_about_money && login_id.is_none() && enforcement == Enforcement::Enforce {
         return Err(Refusal::Transfer(TransferRefusal::NoIdentity));
     }
+    // Who somebody is, is nothing to be watched first.
+    let enforcement =
+        if candidates.iter().any(|route| route.binds_a_login()) { Enforcement::Enforce } else { enforcement };
     // Candidates differ in what tells them apart, not in how they are written; the configuration sees to it.
     let room = Some(buffers.room_for(&request, rules.max_body)?);
     let body = collect(&mut request, rules.max_body, time).await?;
@@ -249,7 +253,10 @@ fn understand(
         }
     }
     let (route, rules) = found.ok_or(Refusal::Transfer(TransferRefusal::UnknownRoute))?;
-    let inspection = submission.inspect(&rules.rules).map_err(refusal_of)?;
+    let mut inspection = submission.inspect(&rules.rules).map_err(refusal_of)?;
+    if let Some((login, login_id)) = rules.login.as_ref().zip(login_id) {
+        inspection = login::hold_to(login, login_id, inspection)?;
+    }
     let demand = demand_of(rules, &inspection, login_id)?;
     let payee = inspection.payee.as_deref().map(Payee::of);
     Ok((Arc::clone(route), demand, payee, inspection.body))

@@ -45,10 +45,32 @@ pub struct InspectionRules {
     pub rules: BodyRules,
     /// The longest body.
     pub max_body: usize,
+    /// What its form may say of who logs in.
+    pub login: Option<Login>,
     /// What the request means for the ledger.
     pub act: Act,
     /// What the application's answer says of it.
     pub markers: Markers,
+}
+
+/// Where a login form says who logs in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The field.
+    pub field: String,
+    /// What may stand there.
+    pub rule: LoginRule,
+}
+
+/// What the login form of a customer with a certificate may say of who logs in (BND-01).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginRule {
+    /// Exactly the certificate's login ID.
+    Verify,
+    /// Nothing: the application takes it from the header.
+    Forbid,
+    /// The certificate's login ID, or nothing: then it is filled in.
+    FillIn,
 }
 
 /// What a request means for the ledger.

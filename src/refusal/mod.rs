@@ -98,6 +98,8 @@ pub enum Refusal {
     Certificate(CertificateRefusal),
     /// The path can be read in more than one way (LIM-25).
     AmbiguousPath,
+    /// The login form names somebody else than the certificate does (BND-01).
+    LoginIdMismatch,
     /// The sender asks too often (RTL-01).
     RateLimited {
         /// Seconds until it may ask again.
@@ -157,6 +159,7 @@ impl Refusal {
         all.extend(TransferRefusal::ALL.into_iter().map(Self::Transfer));
         all.extend([
             Self::AmbiguousPath,
+            Self::LoginIdMismatch,
             Self::RateLimited { retry_after: 1 },
             Self::BodyTooLarge,
             Self::InspectionBusy,
@@ -187,6 +190,7 @@ impl Refusal {
         match self {
             Self::Certificate(reason) => reason.code(),
             Self::AmbiguousPath => "ambiguous_path",
+            Self::LoginIdMismatch => "login_id_mismatch",
             Self::RateLimited { .. } => "rate_limited",
             Self::BodyTooLarge => "body_too_large",
             Self::InspectionBusy => "inspection_busy",
@@ -216,7 +220,7 @@ impl Refusal {
     /// The status of the answer; always 4xx or 5xx.
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::Certificate(_) => StatusCode::FORBIDDEN,
+            Self::Certificate(_) | Self::LoginIdMismatch => StatusCode::FORBIDDEN,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(reason) => reason.status(),
@@ -256,6 +260,7 @@ impl Refusal {
             | Self::BodyTimeout
             | Self::BadBody => true,
             Self::RateLimited { .. }
+            | Self::LoginIdMismatch
             | Self::BodyTooLarge
             | Self::InspectionBusy
             | Self::Body(_)

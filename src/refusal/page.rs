@@ -243,6 +243,10 @@ impl Refusal {
             }
             Self::UnknownExpectation => ("リクエストの形式に対応していません。", "The expectation cannot be met."),
             Self::AmbiguousPath => ("アドレスの形式が正しくありません。", "The address is not valid."),
+            Self::LoginIdMismatch => (
+                "入力されたログインIDは、お使いの電子証明書のログインIDと異なります。ご自身のログインIDでログインしてください。",
+                "The login ID is not the one of your certificate. Please log in with your own.",
+            ),
             Self::RateLimited { .. } => (
                 "アクセスが集中しています。しばらくしてから再度お試しください。",
                 "There were too many requests. Please try again later.",

@@ -36,19 +36,19 @@ async fn failures_are_counted_and_successes_are_not() {
     let mut connection = guesser.connect().await;
     for reply in [right(), wrong(), right(), wrong(), right(), right(), wrong()] {
         gateway.backend.next(reply);
-        let answer = connection.submit("/ib/login.do", "password=guess").await;
+        let answer = connection.submit("/ib/login.do", "loginId=hanakodt&password=guess").await;
         assert_ne!(answer.status, 429);
     }
     let heard = gateway.backend.count();
 
-    let refused = connection.submit("/ib/login.do", "password=guess").await;
+    let refused = connection.submit("/ib/login.do", "loginId=hanakodt&password=guess").await;
     assert_eq!(refused.status, 429);
     assert!(refused.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().unwrap() > 1000), "{refused:?}");
     assert_eq!(gateway.backend.count(), heard, "the application hears no more guesses");
     assert_eq!(connection.get("/ib/menu.do").await.status, 200, "other pages go on");
 
     gateway.backend.next(right());
-    assert_eq!(other.connect().await.submit("/ib/login.do", "password=known").await.status, 302);
+    assert_eq!(other.connect().await.submit("/ib/login.do", "loginId=tarokodt&password=known").await.status, 302);
     let limited = gateway.operator.metric("sekisho_rate_limited_total", &[("limit", "guesses")]).await;
     assert!((limited - 1.0).abs() < f64::EPSILON);
 }
@@ -61,11 +61,16 @@ async fn who_hangs_up_is_counted() {
     for number in 1..=3 {
         gateway.backend.next(Reply::Silence);
         let mut connection = guesser.connect().await;
-        let head = "POST /ib/login.do HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx";
-        connection.send_raw(head.as_bytes()).await.unwrap();
+        let form = "loginId=hanakodt&password=guess";
+        let request = format!(
+            "POST /ib/login.do HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+             Content-Length: {}\r\n\r\n{form}",
+            form.len()
+        );
+        connection.send_raw(request.as_bytes()).await.unwrap();
         gateway.backend.wait_for(number).await;
     }
-    let answer = guesser.connect().await.submit("/ib/login.do", "password=guess").await;
+    let answer = guesser.connect().await.submit("/ib/login.do", "loginId=hanakodt&password=guess").await;
     assert_eq!(answer.status, 429);
     assert_eq!(gateway.backend.count(), 3);
 }

@@ -66,6 +66,7 @@ mod fleet;
 mod ledger_commands;
 mod limits_import;
 mod logging;
+mod login;
 mod lost_stores;
 mod operator;
 mod reload;

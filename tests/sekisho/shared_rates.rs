@@ -134,6 +134,7 @@ const GUESSES: &str = r#"
     path = "/ib/login.do"
     class = "login"
     charset = "windows-31j"
+    login-id = { field = "loginId", rule = "forbid" }
     success = { status = 302, location = "/ib/menu.do" }
     failure = { status = 200, contains = "<p>BLGI900</p>" }
 "#;

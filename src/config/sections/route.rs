@@ -18,7 +18,7 @@ use crate::policy::body::{
     self, AmountFormat, BodyFormat, BodyRules, Charset, DateFormat, Dispatch, MediaType, ParameterValue,
 };
 use crate::policy::route::{Class, Route, Step};
-use crate::policy::treatment::{Act, InspectionRules, Markers, NumberInAnswer, Treatment};
+use crate::policy::treatment::{Act, InspectionRules, Login, LoginRule, Markers, NumberInAnswer, Treatment};
 
 const MAX_BODY: usize = 64 << 10;
 /// Files of thousands of payees fit.
@@ -34,6 +34,7 @@ struct Draft<'a> {
     class: Class,
     step: Step,
     body: body::Settings,
+    login: Option<Login>,
     transaction: Option<Transaction>,
     /// Where the answer tells the order's number.
     order: Option<NumberInAnswer>,
@@ -108,7 +109,6 @@ fn can_be_raised(root: &Section<'_>, alarms: &alarms::Settings, routes: &[Route]
 }
 
 fn read_draft(mut section: Section<'_>) -> Read<Draft<'_>> {
-    section.not_supported("login-id");
     let name = section.required("name", |given| match table_name(given)? {
         name if name == OTHER_ROUTE => Err("\"other\" is what everything is called that is no route".into()),
         name => Ok(name),
@@ -129,6 +129,7 @@ fn read_draft(mut section: Section<'_>) -> Read<Draft<'_>> {
         section.or("charset", Charset::Utf8, parsed_by("a charset such as \"windows-31j\"", Charset::of_label));
     let max_fields = section.or("max-fields", 200, integer(1..=10_000));
     let (transaction_field, transaction) = read_transaction(&mut section)?;
+    let login = section.optional_table("login-id").and_then(|table| table.map(read_login).transpose());
     let order = if section.is_table("order") {
         Some(read_place(&mut section, "order")?)
     } else {
@@ -149,6 +150,8 @@ fn read_draft(mut section: Section<'_>) -> Read<Draft<'_>> {
     let mut body = fields?;
     body.format = BodyFormat { media: media?, charset, max_fields: max_fields? };
     body.transaction = transaction_field;
+    let login = login?;
+    body.login_id = login.as_ref().map(|login| login.field.clone());
     let markers = Markers { success: success?, failure: failure?, charset, max_page: max_page? };
     Ok(Draft {
         name: name?,
@@ -157,6 +160,7 @@ fn read_draft(mut section: Section<'_>) -> Read<Draft<'_>> {
         class: class?,
         step: step?,
         body,
+        login,
         transaction,
         order,
         markers,
@@ -201,6 +205,7 @@ fn read_fields(section: &mut Section<'_>) -> Read<body::Settings> {
         transaction: None,
         token: token?,
         payee: payee?,
+        login_id: None,
         parameters: parameters?,
     })
 }
@@ -234,6 +239,30 @@ fn read_place(section: &mut Section<'_>, key: &'static str) -> Read<NumberInAnsw
     place
 }
 
+/// `login-id = { field = "loginId", rule = "verify" }`.
+fn read_login(mut table: Section<'_>) -> Read<Login> {
+    let rules = [("verify", LoginRule::Verify), ("forbid", LoginRule::Forbid), ("fill-in", LoginRule::FillIn)];
+    let field = table.required("field", text);
+    let rule = table.required("rule", choice(&rules));
+    let login = Login { field: field?, rule: rule? };
+    table.finish();
+    Ok(login)
+}
+
+/// Only a login names who logs in, and only into a form of pairs is something filled in.
+fn is_a_login(draft: &Draft<'_>) -> Read<()> {
+    let Some(login) = &draft.login else { return Ok(()) };
+    if draft.class != Class::Login {
+        return Err(draft.section.mistake("login-id", "means nothing here: only a login says who logs in".into()));
+    }
+    let is_plain = draft.body.format.media == MediaType::Form && login.field.is_ascii();
+    if login.rule == LoginRule::FillIn && !is_plain {
+        let text = "fills in a field with an ASCII name of an application/x-www-form-urlencoded form, and nothing else";
+        return Err(draft.section.mistake("login-id", text.into()));
+    }
+    Ok(())
+}
+
 fn method(text: &str) -> Option<Method> {
     let is_word = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase());
     Method::from_bytes(text.as_bytes()).ok().filter(|_| is_word)
@@ -241,6 +270,7 @@ fn method(text: &str) -> Option<Method> {
 
 /// The route that a draft becomes among the others.
 fn build(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> Read<Route> {
+    is_a_login(draft)?;
     let act = act_of(draft, all, transfer)?;
     if draft.body.payee.is_some() && act == Act::Nothing {
         return Err(draft.section.mistake("payee", "means nothing here: no order of this route counts".into()));
@@ -262,7 +292,8 @@ fn build(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> R
         if act != Act::Nothing && needs_success(&act) && draft.markers.success.is_none() {
             return Err(draft.section.mistake("success", "is missing: nothing would tell that it was done".into()));
         }
-        Treatment::Inspected(Box::new(InspectionRules { rules, max_body, act, markers: draft.markers.clone() }))
+        let (login, markers) = (draft.login.clone(), draft.markers.clone());
+        Treatment::Inspected(Box::new(InspectionRules { rules, max_body, login, act, markers }))
     } else {
         let has_markers = draft.markers.success.is_some() || !draft.markers.failure.is_empty();
         let markers = has_markers.then(|| Box::new(draft.markers.clone()));
@@ -279,6 +310,7 @@ fn is_inspected(draft: &Draft<'_>, act: &Act, earlier: &[String], all: &[Draft<'
     let shares = |other: &&Draft<'_>| other.path == draft.path && takes_post(other) && takes_post(draft);
     *act != Act::Nothing
         || draft.has_amount()
+        || draft.login.is_some()
         || !earlier.is_empty()
         || draft.body.fields.is_some()
         || !draft.body.fixed.is_empty()
@@ -302,7 +334,7 @@ fn compare(draft: &Draft<'_>, act: &Act, all: &[Draft<'_>]) -> Read<()> {
         }
         // Whoever adds a button to a form chooses its route: not away from one that counts.
         let narrows = own.as_ref().zip(dispatch(other)).is_some_and(|(own, other)| other.narrows(own));
-        if *act != Act::Nothing && narrows {
+        if (*act != Act::Nothing || draft.login.is_some()) && narrows {
             let text = format!(
                 "needs one that {} does not have: a customer could add those of {0}, and this would count for nothing",
                 other.name

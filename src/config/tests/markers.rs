@@ -42,7 +42,7 @@ fn a_failure_differs_from_the_success() {
 #[test]
 fn a_route_that_moves_no_money_may_leave_the_status_out() {
     let site = Site::new();
-    let login = "[[route]]\nname = \"login\"\npath = \"/ib/login.do\"\nclass = \"login\"\n\
+    let login = "[[route]]\nname = \"sign-on\"\npath = \"/ib/sign-on.do\"\nclass = \"login\"\n\
                  failure = { contains = \"<p>BLGI900</p>\" }\n";
     site.load_with("[help-desk]", &format!("{login}[help-desk]")).unwrap();
 }

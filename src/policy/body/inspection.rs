@@ -20,6 +20,15 @@ pub struct Amount {
     pub(super) field: (usize, u16),
 }
 
+/// What somebody typed, and where it stands in the body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Typed {
+    /// As the application reads it.
+    pub text: String,
+    /// The value, undecoded.
+    pub(in crate::policy) span: Range<usize>,
+}
+
 /// The meaning of an inspected body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
@@ -35,6 +44,8 @@ pub struct Inspection {
     pub token: Option<String>,
     /// Whom the order pays.
     pub payee: Option<String>,
+    /// Who logs in, where the form says so, if only with an empty field.
+    pub login_id: Option<Typed>,
     /// What is to be forwarded: the bytes that came, except for amounts in another spelling than plain digits.
     pub body: Bytes,
     /// Whether amounts were respelt; the length may have changed.
@@ -54,7 +65,7 @@ impl Submission<'_> {
         let others = if rules.closed { Others::AreRefused } else { Others::Pass };
         let found = self.find(&rules.declared, others)?;
         let mut reading = Reading { rules, amounts: Vec::new(), respelt: Vec::new() };
-        let (mut date, mut transaction, mut token, mut payee) = (None, None, None, None);
+        let (mut date, mut transaction, mut token, mut payee, mut login_id) = (None, None, None, None, None);
         for found in &found {
             match &rules.declared[found.declared].role {
                 Role::Earlier => return Err(Fault::AmbiguousField("an amount that an earlier screen brought")),
@@ -66,6 +77,9 @@ impl Submission<'_> {
                 Role::Transaction => transaction = reference(text(found)?)?,
                 Role::Token => token = reference(text(found)?)?,
                 Role::Payee => payee = Some(text(found)?).filter(|text| !text.is_empty()).map(str::to_owned),
+                Role::LoginId => {
+                    login_id = Some(Typed { text: text(found)?.to_owned(), span: body_field(found)?.span.clone() });
+                }
                 Role::Fixed(value) if text(found)? == value => {}
                 Role::Fixed(_) => return Err(Fault::WrongFixedValue),
                 Role::Parameter(ParameterValue::Is(value)) if !is_the_value(value, &found.source)? => {
@@ -78,7 +92,13 @@ impl Submission<'_> {
         let missing = |(index, role): (usize, &Role)| match role {
             Role::Fixed(_) | Role::Parameter(_) => !is_found(index),
             Role::Amount => (rules.is_complete || !rules.several_amounts) && !is_found(index),
-            Role::Earlier | Role::Date(_) | Role::Transaction | Role::Token | Role::Payee | Role::Listed => false,
+            Role::Earlier
+            | Role::Date(_)
+            | Role::Transaction
+            | Role::Token
+            | Role::Payee
+            | Role::LoginId
+            | Role::Listed => false,
         };
         if rules.declared.iter().map(|declared| &declared.role).enumerate().any(missing) {
             return Err(Fault::MissingField);
@@ -87,7 +107,7 @@ impl Submission<'_> {
         let rewritten = !reading.respelt.is_empty();
         let came = self.body.cloned().unwrap_or_default();
         let body = if rewritten { replaced(&came, &reading.respelt) } else { came };
-        Ok(Inspection { amount, amounts: reading.amounts, date, transaction, token, payee, body, rewritten })
+        Ok(Inspection { amount, amounts: reading.amounts, date, transaction, token, payee, login_id, body, rewritten })
     }
 }
 

@@ -33,7 +33,7 @@ mod tests;
 pub use amount::AmountFormat;
 pub use charset::Charset;
 pub use date::DateFormat;
-pub use inspection::{Amount, Inspection};
+pub use inspection::{Amount, Inspection, Typed};
 pub use rules::{BodyRules, Dispatch, ParameterValue, Settings, Unusable};
 pub use submission::{Head, Submission};
 

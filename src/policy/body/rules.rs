@@ -43,6 +43,8 @@ pub struct Settings {
     pub token: Option<String>,
     /// Whom the order pays (RTL-07).
     pub payee: Option<String>,
+    /// Who logs in (BND-01).
+    pub login_id: Option<String>,
     /// What tells routes on one path apart.
     pub parameters: Vec<(String, ParameterValue)>,
 }
@@ -120,6 +122,7 @@ pub(super) enum Role {
     Transaction,
     Token,
     Payee,
+    LoginId,
     Fixed(String),
     Parameter(ParameterValue),
     /// Of the closed list.
@@ -164,6 +167,7 @@ impl BodyRules {
             transaction,
             token,
             payee,
+            login_id,
             parameters,
         } = settings;
         if format.media == MediaType::Json && format.charset != Charset::Utf8 {
@@ -189,6 +193,9 @@ impl BodyRules {
         }
         if let Some(name) = payee {
             declare(&name, Role::Payee)?;
+        }
+        if let Some(name) = login_id {
+            declare(&name, Role::LoginId)?;
         }
         let closed = fields.is_some();
         // A list of all fields of a form names those with a meaning too.

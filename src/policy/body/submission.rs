@@ -122,6 +122,7 @@ impl<'a> Submission<'a> {
                     | Role::Transaction
                     | Role::Token
                     | Role::Payee
+                    | Role::LoginId
                     | Role::Fixed(_)
                     | Role::Listed => false,
                 };

@@ -24,6 +24,7 @@ fn settings(media: MediaType) -> Settings {
         transaction: None,
         token: None,
         payee: None,
+        login_id: None,
         parameters: Vec::new(),
     }
 }

@@ -43,6 +43,16 @@ pub struct Route {
     pub treatment: Treatment,
 }
 
+impl Route {
+    /// Whether its form is held to the certificate that it comes with.
+    pub fn binds_a_login(&self) -> bool {
+        match &self.treatment {
+            Treatment::Inspected(rules) => rules.login.is_some(),
+            Treatment::Streamed { .. } => false,
+        }
+    }
+}
+
 /// Which routes a rule is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selector {
@@ -71,6 +81,8 @@ pub struct Routes {
     other: Candidates,
     /// The segments of guarded paths, in lower case.
     guards: Vec<Vec<String>>,
+    /// Those of them where somebody logs in: what is refused there is refused in any case.
+    entrances: Vec<Vec<String>>,
     enforcement: Enforcement,
 }
 
@@ -137,16 +149,17 @@ impl Routes {
             treatment: Treatment::Streamed { max_body: None, markers: None },
         };
         let routes: Vec<Arc<Route>> = routes.into_iter().map(Arc::new).collect();
+        let folded = |path: &String| segments(path).map(str::to_ascii_lowercase).collect::<Vec<_>>();
         let guarded = routes.iter().filter(|route| route.treatment.is_inspected()).map(|route| &route.path);
-        let mut guards: Vec<Vec<String>> =
-            prefixes.iter().chain(guarded).map(|path| segments(path).map(str::to_ascii_lowercase).collect()).collect();
+        let mut guards: Vec<_> = prefixes.iter().chain(guarded).map(folded).collect();
         guards.sort();
         guards.dedup();
+        let entrances = routes.iter().filter(|route| route.binds_a_login()).map(|route| folded(&route.path)).collect();
         let mut by_path: HashMap<String, ByMethod> = HashMap::new();
         for route in &routes {
             by_path.entry(route.path.clone()).or_default().add(route);
         }
-        Self { by_path, other: [Arc::new(other)].into(), guards, enforcement }
+        Self { by_path, other: [Arc::new(other)].into(), guards, entrances, enforcement }
     }
 
     /// Finds the route of a request. Where paths are guarded its target is canonical from then on: what was matched is
@@ -187,7 +200,7 @@ impl Routes {
         });
         match found {
             Ok(candidates) => Ok(Routed { request, candidates: Arc::clone(candidates), observed: None }),
-            Err(refusal) if self.enforcement == Enforcement::Observe => {
+            Err(refusal) if self.enforcement == Enforcement::Observe && !lies_below(&path.matched, &self.entrances) => {
                 Ok(Routed { request, candidates: Arc::clone(&self.other), observed: Some(refusal) })
             }
             Err(refusal) => Err(refusal),
@@ -224,11 +237,15 @@ impl Routes {
 
     /// Whether the path is, or lies below, a guarded one in the view of the most forgiving server: folded to deny.
     fn is_guarded(&self, path: &str) -> bool {
-        self.guards.iter().any(|guard| {
-            let mut path = segments(path);
-            guard.iter().all(|segment| path.next().is_some_and(|own| is_alike(own, segment)))
-        })
+        lies_below(path, &self.guards)
     }
+}
+
+fn lies_below(path: &str, guards: &[Vec<String>]) -> bool {
+    guards.iter().any(|guard| {
+        let mut path = segments(path);
+        guard.iter().all(|segment| path.next().is_some_and(|own| is_alike(own, segment)))
+    })
 }
 
 /// Whether some server takes a segment for a guarded one.
@@ -290,12 +307,14 @@ mod tests {
             transaction: None,
             token: None,
             payee: None,
+            login_id: None,
             parameters: Vec::new(),
         };
         let markers = Markers { success: None, failure: Vec::new(), charset: Charset::Utf8, max_page: 1 };
         let rules = InspectionRules {
             rules: BodyRules::new(settings).unwrap(),
             max_body: 1,
+            login: None,
             act: Act::Commit { entered: None, is_atomic: false, has_token: false, number: None },
             markers,
         };

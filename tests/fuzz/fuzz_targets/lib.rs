@@ -54,6 +54,7 @@ fn inspect(
         transaction: Some("txn".to_owned()),
         token: Some("token".to_owned()),
         payee: None,
+            login_id: None,
         parameters: vec![("do".to_owned(), ParameterValue::Is("go".to_owned()))],
     });
     let rules = rules.expect("the rules are fixed");
