@@ -225,6 +225,7 @@ impl Pipeline {
         if let Some(refusal) = reserved.observed {
             self.note_observed(refusal, &reserved);
         }
+        let exempt = reserved.exempt.map(|amount| (reserved.route.class, amount));
         let sealed = rules.sealer.seal(reserved, id, self.clock.unix_seconds())?;
         self.metrics.identity_headers_removed.inc_by(sealed.identities_removed);
         let forward = Forward {
@@ -235,7 +236,11 @@ impl Pipeline {
             body_timeout: rules.limits.body_timeout,
             metrics: &self.metrics,
         };
-        forward.send(sealed).await?.settle().await
+        let answered = forward.send(sealed).await?;
+        if let Some((class, amount)) = exempt {
+            self.metrics.count_exempt(class.word(), amount);
+        }
+        answered.settle().await
     }
 
     /// The same, on its own: a client that hangs up, or a connection that ends, must not stop what moves money (LIM-16).
@@ -289,6 +294,7 @@ impl Pipeline {
         self.audit.record(Record {
             reason: Some(refusal.code().into()),
             login_id: customer.map(|who| who.login_id().clone()),
+            certificate: customer.and_then(|who| who.certificate_serial().cloned()),
             client: Some(visit.client()),
             request: Some(id.clone()),
             path: target.map(|target| UrlPath::of(target.as_str())),

@@ -55,6 +55,8 @@ pub struct Metrics {
     pub limit_notices: IntCounter,
     transfers: IntCounterVec,
     transfer_yen: IntCounterVec,
+    exempt_orders: IntCounterVec,
+    exempt_yen: IntCounterVec,
     /// `sekisho_upstream_duration_seconds`: until the head of the application's answer.
     pub upstream_duration: Histogram,
     /// `sekisho_refusals_total{reason}`
@@ -212,6 +214,16 @@ impl Metrics {
                 .counter("limit_notices_total", "Pages that told customers to lower an own limit above the ceiling.")?,
             transfers: register.counters("transfers_total", "Transfers that came into a state.", &["state"])?,
             transfer_yen: register.counters("transfer_yen_total", "The same in yen.", &["state"])?,
+            exempt_orders: register.counters(
+                "exempt_orders_total",
+                "Answered orders of classes that count against no ceiling.",
+                &["class"],
+            )?,
+            exempt_yen: register.counters(
+                "exempt_yen_total",
+                "The same in yen, as far as their forms say how much.",
+                &["class"],
+            )?,
             upstream_duration: upstream_duration.with_label_values(no_labels),
             refusals: register.counters(
                 "refusals_total",
@@ -320,6 +332,12 @@ impl Metrics {
     pub fn count_transfer(&self, state: &str, amount: Yen) {
         self.transfers.with_label_values(&[state]).inc();
         self.transfer_yen.with_label_values(&[state]).inc_by(amount.get());
+    }
+
+    /// Counts an order that counts against no ceiling.
+    pub fn count_exempt(&self, class: &str, amount: Yen) {
+        self.exempt_orders.with_label_values(&[class]).inc();
+        self.exempt_yen.with_label_values(&[class]).inc_by(amount.get());
     }
 
     /// The counters of a listener.

@@ -35,3 +35,20 @@ impl LogQuota {
         allowed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_write_no_more_than_their_lines_and_the_rest_is_counted() {
+        let suppressed = IntCounter::new("suppressed", "lines").unwrap();
+        let quota = LogQuota::new(suppressed.clone());
+        let began = Instant::now();
+        let asked = 1_000;
+        let written = (0..asked).filter(|_| quota.allows_line()).count() as u64;
+        let most = u64::from(LINES_PER_SECOND) * (began.elapsed().as_secs() + 2);
+        assert!((u64::from(LINES_PER_SECOND)..=most).contains(&written), "{written}");
+        assert_eq!(suppressed.get(), asked - written);
+    }
+}

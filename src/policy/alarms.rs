@@ -151,7 +151,7 @@ fn cases(treasury: &Treasury, inspected: &Inspected) -> Vec<Alarm> {
         now.duration_since(since) < SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX)
     };
     let moves_money = match inspected.demand {
-        Demand::Commit { .. } => true,
+        Demand::Commit(_) => true,
         Demand::Nothing
         | Demand::Enter { .. }
         | Demand::EnterAnswered { .. }

@@ -2,6 +2,7 @@
 //!
 //! Whatever becomes of a [`Reservation`] on the way, it ends: released while nothing has left, unknown afterwards.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -10,7 +11,7 @@ use super::inspect::{told_number, told_order_key};
 use super::reserve::{Treasury, refusal_of};
 use super::route::Route;
 use super::treatment::NumberInAnswer;
-use crate::domain::{ContractId, LoginId, TransferId, Yen};
+use crate::domain::{ContractId, LoginId, Serial, TransferId, Yen};
 use crate::operator::audit::{Action, Record, StoreMark, TransferState};
 use crate::refusal::{BodyRefusal, Refusal, TransferRefusal};
 use crate::store::ledger::{CANCELLED, Grant, Holder, Lines, OrderNumber, Outcome, Settlement, Term};
@@ -36,6 +37,8 @@ pub struct Reservation {
     pub(super) treasury: Arc<Treasury>,
     pub(super) id: TransferId,
     pub(super) holder: Holder,
+    pub(super) certificate: Option<Serial>,
+    pub(super) client: IpAddr,
     pub(super) route: Arc<Route>,
     pub(super) grant: Grant,
     pub(super) reserved_at: Timestamp,
@@ -139,11 +142,13 @@ impl Reservation {
 
     fn conclude(&mut self, outcome: Outcome, why: &'static str) {
         self.progress = Progress::Settled;
-        let Self { treasury, id, holder, route, grant, .. } = &*self;
+        let Self { treasury, id, holder, certificate, client, route, grant, .. } = &*self;
         let at = treasury.clock.now();
         treasury.audit.record(Record {
             reason: Some(why.into()),
             login_id: Some(holder.login_id.clone()),
+            certificate: certificate.clone(),
+            client: Some(*client),
             contract: Some(holder.contract.clone()),
             route: Some(Arc::clone(&route.name)),
             amount: Some(grant.amount),

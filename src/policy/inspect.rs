@@ -33,6 +33,8 @@ pub struct Inspected {
     pub(super) demand: Demand,
     /// Whom it pays, where its route names the field.
     pub(super) payee: Option<Payee>,
+    /// What it moves that counts against no ceiling, as far as its form says.
+    pub(super) exempt: Option<Yen>,
     /// What would have been refused, were it enforced.
     pub observed: Option<Refusal>,
     pub(super) room: Option<Room>,
@@ -63,18 +65,7 @@ pub enum Demand {
         term: Term,
     },
     /// To move money.
-    Commit {
-        /// How much.
-        claim: Claim,
-        /// On which day, where the customer said.
-        date: Option<JstDate>,
-        /// What makes two commits the same.
-        token: Option<EntryKey>,
-        /// Whether a failure means that nothing of it was executed.
-        fails_whole: bool,
-        /// Where the answer tells the number by which it can be cancelled.
-        number: Option<NumberInAnswer>,
-    },
+    Commit(Commit),
     /// To free what was counted for the order with a number of the application's.
     Cancel {
         /// The number.
@@ -87,12 +78,27 @@ pub enum Demand {
     },
 }
 
+/// An order that moves money.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// How much.
+    pub claim: Claim,
+    /// On which day, where the customer said.
+    pub date: Option<JstDate>,
+    /// What makes two commits the same.
+    pub token: Option<EntryKey>,
+    /// Whether a failure means that nothing of it was executed.
+    pub fails_whole: bool,
+    /// Where the answer tells the number by which it can be cancelled.
+    pub number: Option<NumberInAnswer>,
+}
+
 impl Demand {
     /// What it would move, if it moves money: zero where only an earlier screen said that.
     pub fn moves(&self) -> Option<Yen> {
         match self {
-            Self::Commit { claim: Claim::Stated(amount), .. } => Some(*amount),
-            Self::Commit { claim: Claim::Entered { repeated, .. }, .. } => {
+            Self::Commit(Commit { claim: Claim::Stated(amount), .. }) => Some(*amount),
+            Self::Commit(Commit { claim: Claim::Entered { repeated, .. }, .. }) => {
                 Some(repeated.as_ref().map_or(Yen::ZERO, Lines::total))
             }
             Self::Nothing
@@ -173,7 +179,17 @@ pub async fn inspect(
         Treatment::Streamed { max_body, .. } => {
             request.limit_body(*max_body)?;
             let route = Arc::clone(first);
-            Ok(Inspected { request, route, demand: Demand::Nothing, payee: None, observed, room: None, on_trial })
+            let exempt = route.is_exempt.then_some(Yen::ZERO);
+            Ok(Inspected {
+                request,
+                route,
+                demand: Demand::Nothing,
+                payee: None,
+                exempt,
+                observed,
+                room: None,
+                on_trial,
+            })
         }
         // On the heap: most requests carry no room for it.
         Treatment::Inspected(rules) => {
@@ -202,15 +218,18 @@ async fn read(
     let room = Some(buffers.room_for(&request, rules.max_body)?);
     let body = collect(&mut request, rules.max_body, time).await?;
     let understood = understand(&request, rules.rules.format(), candidates, &body, login_id.as_ref());
-    let (route, demand, payee, body, observed) = match (understood, candidates.first()) {
-        (Ok((route, demand, payee, body)), _) => (route, demand, payee, body, observed),
+    let (read, observed) = match (understood, candidates.first()) {
+        (Ok(read), _) => (read, observed),
         (Err(refusal), Some(first)) if enforcement == Enforcement::Observe => {
-            (Arc::clone(first), Demand::Nothing, None, body, Some(refusal))
+            let route = Arc::clone(first);
+            (Read { route, demand: Demand::Nothing, payee: None, amount: None, body }, Some(refusal))
         }
         (Err(refusal), _) => return Err(refusal),
     };
+    let Read { route, demand, payee, amount, body } = read;
     request.replace_body(body);
-    Ok(Inspected { request, route, demand, payee, observed, room, on_trial: OnTrial::default() })
+    let exempt = route.is_exempt.then(|| amount.unwrap_or_default());
+    Ok(Inspected { request, route, demand, payee, exempt, observed, room, on_trial: OnTrial::default() })
 }
 
 async fn collect(request: &mut Understood, max: usize, time: Time) -> Result<Bytes, Refusal> {
@@ -226,6 +245,15 @@ async fn collect(request: &mut Understood, max: usize, time: Time) -> Result<Byt
     }
 }
 
+/// What a body says, and to which route it belongs.
+struct Read {
+    route: Arc<Route>,
+    demand: Demand,
+    payee: Option<Payee>,
+    amount: Option<Yen>,
+    body: Bytes,
+}
+
 /// Finds the one route of those it may be, and what the body demands by its rules.
 fn understand(
     request: &Understood,
@@ -233,7 +261,7 @@ fn understand(
     candidates: &[Arc<Route>],
     body: &Bytes,
     login_id: Option<&LoginId>,
-) -> Result<(Arc<Route>, Demand, Option<Payee>, Bytes), Refusal> {
+) -> Result<Read, Refusal> {
     let target = request.target();
     let path = CanonicalPath::of(target.path()).map_err(|_| Refusal::AmbiguousPath)?;
     let head = Head { headers: &request.parts.headers, query: target.query(), path_parameters: &path.parameters };
@@ -259,7 +287,8 @@ fn understand(
     }
     let demand = demand_of(rules, &inspection, login_id)?;
     let payee = inspection.payee.as_deref().map(Payee::of);
-    Ok((Arc::clone(route), demand, payee, inspection.body))
+    let Inspection { amount, body, .. } = inspection;
+    Ok(Read { route: Arc::clone(route), demand, payee, amount, body })
 }
 
 fn demand_of(rules: &InspectionRules, inspection: &Inspection, login_id: Option<&LoginId>) -> Result<Demand, Refusal> {
@@ -302,13 +331,13 @@ fn demand_of(rules: &InspectionRules, inspection: &Inspection, login_id: Option<
             if token.is_none() && *has_token {
                 return Err(missing);
             }
-            Ok(Demand::Commit {
+            Ok(Demand::Commit(Commit {
                 claim,
                 date: inspection.date,
                 token: token.map(|token| EntryKey::of(&["token", login_id.as_str(), token])),
                 fails_whole: *is_atomic || (entered.is_none() && inspection.amounts.len() <= 1),
                 number: number.clone(),
-            })
+            }))
         }
         Act::Cancel => Ok(Demand::Cancel { number: inspection.transaction.clone().ok_or(missing)? }),
         Act::ChangeLimit => {

@@ -9,7 +9,7 @@ use super::alarms::{self, Watched};
 use super::buffers::Room;
 use super::ceiling;
 use super::consequence::{Cancelling, Consequence, Keeping, Learning, Progress, Reservation};
-use super::inspect::{Demand, Inspected};
+use super::inspect::{Commit, Demand, Inspected};
 use super::limit_notice::Shown;
 use super::rate_limit::OnTrial;
 use super::route::{Enforcement, Route};
@@ -59,6 +59,8 @@ pub struct Reserved {
     pub(crate) consequence: Consequence,
     /// What its answer will decide about rates.
     pub(crate) on_trial: OnTrial,
+    /// What it moves that counts against no ceiling.
+    pub(crate) exempt: Option<Yen>,
     /// What would have been refused, were it enforced.
     pub observed: Option<Refusal>,
     /// The memory that its body takes, until it has left.
@@ -70,21 +72,22 @@ pub struct Reserved {
 /// # Errors
 /// The ceiling, an order in flight, a limit above the ceiling; 503 where ledger or audit log cannot take part.
 pub async fn reserve(treasury: Option<&Arc<Treasury>>, watched: Watched, id: &RequestId) -> Result<Reserved, Refusal> {
-    let Inspected { request, route, demand, observed, on_trial, room, .. } = watched.0;
+    let Inspected { request, route, demand, exempt, observed, on_trial, room, .. } = watched.0;
     if let Some(treasury) = treasury {
         treasury.renew(&request);
     }
     if demand == Demand::Nothing {
-        return Ok(Reserved { request, route, consequence: Consequence::Nothing, on_trial, observed, room });
+        return Ok(Reserved { request, route, consequence: Consequence::Nothing, on_trial, exempt, observed, room });
     }
     let treasury = treasury.ok_or(Refusal::Transfer(TransferRefusal::StoreUnavailable))?;
     match Box::pin(treasury.grant(&request, &route, demand, id)).await {
         Ok((consequence, would_refuse)) => {
-            Ok(Reserved { request, route, consequence, on_trial, observed: observed.or(would_refuse), room })
+            let observed = observed.or(would_refuse);
+            Ok(Reserved { request, route, consequence, on_trial, exempt, observed, room })
         }
         Err(refusal) if treasury.settings.enforcement == Enforcement::Observe => {
             let observed = observed.or(Some(refusal));
-            Ok(Reserved { request, route, consequence: Consequence::Nothing, on_trial, observed, room })
+            Ok(Reserved { request, route, consequence: Consequence::Nothing, on_trial, exempt, observed, room })
         }
         Err(refusal) => Err(refusal),
     }
@@ -133,40 +136,58 @@ impl Treasury {
                 let (login_id, contract) = (owner(), ContractId::alone(customer.login_id()));
                 Ok((Consequence::Cancel(Cancelling { treasury, login_id, contract, number }), None))
             }
-            Demand::Commit { claim, date, token, fails_whole, number } => {
-                let holder = Holder::alone(customer.login_id());
-                let order = Order {
-                    id: id.transfer(),
-                    holder: holder.clone(),
-                    claim,
-                    debits: self.settings.debits(now, date)?,
-                    route: Arc::clone(&route.name),
-                    at: now,
-                    token,
-                    bounds: self.settings.bounds(),
-                    mode: match self.settings.enforcement {
-                        Enforcement::Enforce => Mode::Enforce,
-                        Enforcement::Observe => Mode::Observe,
-                    },
-                };
-                let decision = self.ledger.reserve(order).await.map_err(refusal_of)?;
-                let grant = match decision {
-                    Decision::Granted(grant) => grant,
-                    Decision::Denied(denied) => return Err(denial(&denied)),
-                };
-                self.metrics.count_transfer(State::Reserved.word(), grant.amount);
-                let would_refuse = grant.would_deny.as_ref().map(denial);
-                let (id, route) = (id.transfer(), Arc::clone(route));
-                let (reserved_at, progress) = (now, Progress::Here);
-                let reservation =
-                    Reservation { treasury, id, holder, route, grant, reserved_at, fails_whole, number, progress };
-                // Several screens together may say more than each. Where it is refused, the reservation goes with it, as
-                // never sent.
-                match (self.may_be_moved(reservation.grant.amount), self.settings.enforcement) {
-                    (Err(refusal), Enforcement::Enforce) => Err(refusal),
-                    (moved, _) => Ok((Consequence::Settle(reservation), would_refuse.or(moved.err()))),
-                }
-            }
+            Demand::Commit(commit) => self.reserve(request, route, commit, id).await,
+        }
+    }
+
+    /// Counts what an order moves, before it leaves.
+    async fn reserve(
+        self: &Arc<Self>,
+        request: &Understood,
+        route: &Arc<Route>,
+        Commit { claim, date, token, fails_whole, number }: Commit,
+        id: &RequestId,
+    ) -> Result<(Consequence, Option<Refusal>), Refusal> {
+        let now = self.clock.now();
+        let customer = request.standing().customer().ok_or(Refusal::Transfer(TransferRefusal::NoIdentity))?;
+        let holder = Holder::alone(customer.login_id());
+        let order = Order {
+            id: id.transfer(),
+            holder: holder.clone(),
+            claim,
+            debits: self.settings.debits(now, date)?,
+            route: Arc::clone(&route.name),
+            at: now,
+            token,
+            bounds: self.settings.bounds(),
+            mode: match self.settings.enforcement {
+                Enforcement::Enforce => Mode::Enforce,
+                Enforcement::Observe => Mode::Observe,
+            },
+        };
+        let grant = match self.ledger.reserve(order).await.map_err(refusal_of)? {
+            Decision::Granted(grant) => grant,
+            Decision::Denied(denied) => return Err(denial(&denied)),
+        };
+        self.metrics.count_transfer(State::Reserved.word(), grant.amount);
+        let would_refuse = grant.would_deny.as_ref().map(denial);
+        let reservation = Reservation {
+            treasury: Arc::clone(self),
+            id: id.transfer(),
+            holder,
+            certificate: customer.certificate_serial().cloned(),
+            client: request.standing().visit().client(),
+            route: Arc::clone(route),
+            grant,
+            reserved_at: now,
+            fails_whole,
+            number,
+            progress: Progress::Here,
+        };
+        // Several screens together may say more than each. Where it is refused, the reservation goes with it, as never sent.
+        match (self.may_be_moved(reservation.grant.amount), self.settings.enforcement) {
+            (Err(refusal), Enforcement::Enforce) => Err(refusal),
+            (moved, _) => Ok((Consequence::Settle(reservation), would_refuse.or(moved.err()))),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Sends a sealed request to the application and brings back the head of its answer.
 //!
-//! Nothing is ever sent twice (DESIGN 4.7 will need this to stay true): a kept connection is looked at before it is used,
+//! Nothing is ever sent twice (DESIGN 4.7: what moves money leaves once): a kept connection is looked at before it is used,
 //! and what breaks after that may have been read.
 
 use std::future::poll_fn;

@@ -4,8 +4,8 @@ use std::fs;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use crate::support::TestGateway;
 use crate::support::desk::{records, sekisho, transfer};
+use crate::support::{MoneyStory, Said, TestGateway};
 
 /// What `cat FILE… | sha256sum` says.
 fn sha256(gateway: &TestGateway, files: &[&str]) -> String {
@@ -117,4 +117,22 @@ async fn a_rejected_reload_rotates_the_log_all_the_same() {
     gateway.write("layer-0.toml", "workers = 0");
     gateway.reload().await.unwrap_err();
     assert_eq!(records(&log, "rotated").len(), 1);
+}
+
+/// OPS-13: what cannot be told does not happen; what moves nothing goes on.
+#[tokio::test]
+async fn while_the_log_cannot_be_written_no_money_moves() {
+    let disk = rustix::fs::statvfs("/").unwrap();
+    // More than there is.
+    let reserve = ((disk.f_blocks * disk.f_frsize) >> 30) + 1;
+    let story = MoneyStory::with(format!("[audit]\nreserve = \"{reserve}GiB\"\n")).await;
+    let operator = &story.gateway.operator;
+    let ready = operator.get("/health/ready").await;
+    assert_eq!((ready.status, &ready.json()["degraded"]["audit"]), (200, &"audit_unavailable".into()));
+    for mut payer in [story.payer("hanakodt"), story.payer_over_http2("tarokodt")] {
+        assert_eq!(payer.transfer(1).await, Said::refused(503, "audit_unavailable"));
+        assert_eq!(payer.get("/ib/balance.do").await, Said::Screen("BPT001".into()));
+    }
+    assert!(story.executed().is_empty());
+    assert_eq!((story.transfers("reserved").await, story.transfers("refused").await), (0.0, 2.0));
 }

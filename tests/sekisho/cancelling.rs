@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use crate::approval::APPROVAL;
 use crate::support::bank::Plan;
 use crate::support::redis::RedisServer;
-use crate::support::{COMMIT, LIMIT, MoneyStory, Payer, Said, TestGateway};
+use crate::support::{COMMIT, LIMIT, MoneyStory, Payer, Reply, Said, TestGateway};
 use crate::wizard::WIZARD;
 
 /// Dated orders, whose answer tells their number, and the way to take them back.
@@ -235,4 +235,48 @@ async fn a_number_that_one_line_of_a_list_has_frees_nothing() {
     }
     let builder = one.iter().fold(TestGateway::builder(), |builder, layer| builder.layer(*layer));
     builder.try_spawn().await.unwrap().drain().await;
+}
+
+/// The same where the numbers stand on the pages of the answers, between pieces of markup that customers cannot write.
+#[tokio::test]
+async fn numbers_are_read_on_pages() {
+    let page = |name: &str, path: &str, step: &str, more: &str| {
+        format!(
+            "[[route]]\nname = \"{name}\"\nmethod = \"POST\"\npath = \"{path}\"\nclass = \"transfer\"\nstep = \"{step}\"\n\
+             charset = \"windows-31j\"\nsuccess = {{ status = 200, contains = \"<h1>OK</h1>\" }}\n{more}\n"
+        )
+    };
+    let request = page(
+        "request",
+        "/ib/approval/request.do",
+        "request",
+        "amount = [\"amount\"]\ntransaction = { between = [\"<b>\", \"</b>\"] }",
+    );
+    let order = "transaction = \"id\"\norder = { between = [\"<i class='r'>\", \"</i>\"] }";
+    let approve = page("approve", "/ib/approval/approve.do", "approve", order);
+    let cancel = page("cancel", "/ib/transfer/cancel.do", "cancel", "transaction = \"id\"");
+    let release = "[transfer]\nrelease-on-cancel = true\n";
+    let builder = TestGateway::builder().layer(release).layer(request).layer(approve).layer(cancel);
+    let gateway = builder.spawn().await;
+    let says = |page: &str| gateway.backend.next(Reply::Bytes(Reply::bytes_of("200 OK", &[], page.as_bytes())));
+    let mut payer = Payer::over_http1("hanakodt", gateway.enrol("hanakodt"));
+
+    says("<h1>OK</h1>&lt;b&gt;9&lt;/b&gt; <b>4711</b> <b>9</b>");
+    payer.submit("/ib/approval/request.do", "amount=60000000&payee=%3Cb%3E9%3C%2Fb%3E").await;
+    // On a page without a number, nothing is kept.
+    says("<h1>OK</h1>");
+    payer.submit("/ib/approval/request.do", "amount=1").await;
+    assert_eq!(payer.submit("/ib/approval/approve.do", "id=9").await, Said::refused(403, "no_entry"));
+    assert_eq!(payer.counted().await, 0);
+
+    says("<h1>OK</h1><i>X</i><i class='r'>R-1</i>");
+    payer.submit("/ib/approval/approve.do", "id=4711").await;
+    assert_eq!(payer.counted().await, 60_000_000);
+    says("<h1>OK</h1>");
+    payer.submit("/ib/transfer/cancel.do", "id=X").await;
+    assert_eq!(payer.counted().await, 60_000_000);
+    says("<h1>OK</h1>");
+    payer.submit("/ib/transfer/cancel.do", "id=R-1").await;
+    assert_eq!(payer.counted().await, 0);
+    gateway.drain().await;
 }

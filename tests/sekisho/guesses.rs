@@ -74,3 +74,38 @@ async fn who_hangs_up_is_counted() {
     assert_eq!(answer.status, 429);
     assert_eq!(gateway.backend.count(), 3);
 }
+
+/// A62: whoever guesses a victim's password on the password listener is slowed down, and the victim is not.
+#[tokio::test]
+async fn who_guesses_for_a_victim_locks_out_only_the_own_address() {
+    let entrance = r#"
+        [[listener]]
+        name = "password"
+        address = "127.0.0.2:0"
+        server-names = ["password.example"]
+        certificate = "certs/server.pem"
+        private-key = "certs/server.key"
+        authentication = "password"
+        proxy-protocol-from = ["127.0.0.0/8"]
+    "#;
+    let gateway = TestGateway::builder().layer(LIMIT).layer(entrance).spawn().await;
+    let from = |last: u8| {
+        let addresses = [[203, 0, 113, last], [192, 0, 2, 1]].concat();
+        let header = [b"\r\n\r\n\0\r\nQUIT\n", &[0x21, 0x11, 0, 12][..], &addresses, &[0x9c, 0x40, 1, 187]].concat();
+        gateway.stranger().at(gateway.address_of("password")).visiting("password.example").with_preamble(&header)
+    };
+    let form = "loginId=victim01&password=guess";
+    let mut guessing = from(7).connect().await;
+    for _ in 0..3 {
+        gateway.backend.next(wrong());
+        assert_eq!(guessing.submit("/ib/login.do", form).await.status, 200);
+    }
+    let heard = gateway.backend.count();
+    assert_eq!(guessing.submit("/ib/login.do", form).await.status, 429);
+    // Another ID from there neither.
+    assert_eq!(from(7).connect().await.submit("/ib/login.do", "loginId=victim02&password=guess").await.status, 429);
+    assert_eq!(gateway.backend.count(), heard);
+    gateway.backend.next(right());
+    let victim = from(8).connect().await.submit("/ib/login.do", "loginId=victim01&password=right").await;
+    assert_eq!(victim.status, 302, "who knows the password comes in");
+}

@@ -61,6 +61,7 @@ mod outcomes;
 // What operators do and see.
 mod adjust;
 mod audit;
+mod exempt;
 mod exit_codes;
 mod fleet;
 mod ledger_commands;

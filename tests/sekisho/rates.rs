@@ -138,6 +138,45 @@ async fn half_sent_bodies_take_only_their_own_customers_room() {
     story.close().await;
 }
 
+/// The room of all customers together is bounded too.
+#[tokio::test]
+async fn half_sent_bodies_of_many_take_no_more_than_the_room_of_all() {
+    let limits = "[limits]\nmax-inspected-bytes = \"8KiB\"\nmax-inspected-bytes-per-login-id = \"4KiB\"\n";
+    let story = MoneyStory::with(limits).await;
+    let head = format!(
+        "POST {COMMIT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\nContent-Length: 4000\r\n\r\namount=1"
+    );
+    let mut halves = Vec::new();
+    for login_id in ["hanakodt", "tarokodt"] {
+        let mut half = story.customer(login_id).connect().await;
+        half.send_raw(head.as_bytes()).await.unwrap();
+        halves.push(half);
+    }
+    let third =
+        || async { story.payer("jirokodt").submit(COMMIT, &format!("amount=1&memo={}", "x".repeat(200))).await };
+    let refused = Said::refused(503, "inspection_busy");
+    crate::support::eventually("the halves have their room", third, |said| *said == refused).await;
+    assert!(story.executed().is_empty());
+    halves.pop();
+    crate::support::eventually("there is room again", third, |said| *said == Said::done()).await;
+    story.close().await;
+}
+
+/// A body that comes a byte at a time ends with its time, however lively it is.
+#[tokio::test]
+async fn a_body_that_never_ends_has_its_time() {
+    let story = MoneyStory::with("[limits]\ninspection-timeout = \"1s\"\nbody-timeout = \"20s\"\n").await;
+    let mut slow = story.customer("hanakodt").connect().await;
+    let head =
+        format!("POST {COMMIT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {FORM}\r\nContent-Length: 4000\r\n\r\n");
+    slow.send_raw(head.as_bytes()).await.unwrap();
+    let answer = within(PATIENCE, "an answer", slow.read("POST")).await.unwrap();
+    assert_eq!(answer.status, 408);
+    story.assert_bank_untouched();
+    assert_eq!(story.payer("hanakodt").transfer(1).await, Said::done());
+    story.close().await;
+}
+
 const BULK: &str = r#"
     [[route]]
     name = "bulk"

@@ -5,7 +5,7 @@ mod marker;
 
 use http::Method;
 
-use self::act::{act_of, commits_alone, earlier_amounts, needs_success, warn_of_key, warn_of_lists};
+use self::act::{act_of, commits_alone, earlier_amounts, is_exempt, needs_success, warn_of_key, warn_of_lists};
 use self::marker::{read_failures, read_success};
 use super::table_name;
 use super::transfer::{Transfer, canonical_path};
@@ -302,7 +302,8 @@ fn build(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> R
     };
     let methods = if is_inspected { vec![Method::POST] } else { draft.methods.clone() };
     let (name, path) = (draft.name.as_str().into(), draft.path.clone());
-    Ok(Route { name, number: 0, methods, path, class: draft.class, treatment })
+    let is_exempt = is_exempt(draft, transfer);
+    Ok(Route { name, number: 0, methods, path, class: draft.class, is_exempt, treatment })
 }
 
 /// Whether bodies must be read: because they bring money, or only to tell which of the routes on the path is meant.

@@ -75,6 +75,11 @@ pub(in crate::config) fn read_transfer(
     let alarms = section
         .optional_table("alarms")
         .and_then(|table| table.map_or_else(|| Ok(alarms::Settings::default()), read_alarms));
+    if day_basis.as_ref().is_ok_and(|basis| *basis != DayBasis::Accepted) {
+        let text = "counts a dated order on the day that its form names: an application that moves what falls on a holiday to the \
+                    next business day executes more there";
+        section.warn("day-basis", text.into());
+    }
     if enforcement == Ok(Enforcement::Observe) {
         section.warn("mode", "\"observe\" refuses no transfer: the ceiling does not hold".into());
     }
@@ -191,7 +196,7 @@ pub(in crate::config) fn read_audit(root: &mut Section<'_>) -> Read<Option<audit
     let Some(mut section) = root.optional_table("audit")? else { return Ok(None) };
     let path = section.path();
     let file = section.required("file", path);
-    let reserve_bytes = section.or("reserve", 16 << 20, size(0..=1_u64 << 40));
+    let reserve_bytes = section.or("reserve", 16 << 20, size(0..=1_u64 << 50));
     let notices_per_second = section.or("max-notices-per-second", 100, integer(1..=1_000_000));
     section.finish();
     Ok(Some(audit::Settings {

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FallocateFlags;
 
+/// What `st_blocks` counts in, whatever the file system does.
+const BLOCK_BYTES: u64 = 512;
+
 /// What the writer asks of a disk. A trait because no test can fill a real one: the tests' own disk fails when told to.
 pub(super) trait Disk: Send {
     /// Appends bytes, perhaps not all of them; tells how many.
@@ -130,6 +133,12 @@ impl Disk for LogFile {
     }
 
     fn reserve(&mut self, offset: u64, bytes: u64) -> io::Result<()> {
+        // A disk that is too small for it would give all that it has, and to nobody else any more.
+        let disk = rustix::fs::fstatvfs(&self.file)?;
+        let set_aside = (self.file.metadata()?.blocks() * BLOCK_BYTES).saturating_sub(offset);
+        if bytes.saturating_sub(set_aside) > disk.f_bavail.saturating_mul(disk.f_frsize) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         Ok(rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, offset, bytes)?)
     }
 

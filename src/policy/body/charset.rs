@@ -63,12 +63,6 @@ impl Charset {
         }
     }
 
-    /// The bytes of a text; `None` where the charset lacks a character.
-    pub fn encode(self, text: &str) -> Option<Cow<'_, [u8]>> {
-        let (bytes, _, unmappable) = self.encoding().encode(text);
-        (!unmappable).then_some(bytes)
-    }
-
     fn encoding(self) -> &'static Encoding {
         match self {
             Self::Utf8 => UTF_8,
@@ -130,7 +124,5 @@ mod tests {
     #[test]
     fn a_backslash_can_be_the_second_half_of_a_character() {
         assert_eq!(decode(Charset::Windows31J, b"\x95\x5c\x83\x5c"), Some("表ソ".into()));
-        assert_eq!(Charset::Windows31J.encode("表ソ").as_deref(), Some(&b"\x95\x5c\x83\x5c"[..]));
-        assert_eq!(Charset::Windows31J.encode("🦀"), None);
     }
 }

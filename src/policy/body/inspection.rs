@@ -105,7 +105,7 @@ impl Submission<'_> {
         }
         let amount = reading.sum()?;
         let rewritten = !reading.respelt.is_empty();
-        let came = self.body.cloned().unwrap_or_default();
+        let came = self.body.clone();
         let body = if rewritten { replaced(&came, &reading.respelt) } else { came };
         Ok(Inspection { amount, amounts: reading.amounts, date, transaction, token, payee, login_id, body, rewritten })
     }

@@ -25,7 +25,7 @@ pub struct Head<'a> {
 #[derive(Debug)]
 pub struct Submission<'a> {
     pub(super) format: BodyFormat,
-    pub(super) body: Option<&'a Bytes>,
+    pub(super) body: &'a Bytes,
     fields: Vec<Field<'a>>,
     outside: Vec<Outside<'a>>,
 }
@@ -68,22 +68,13 @@ impl<'a> Submission<'a> {
             (MediaType::Json, Charset::Utf8) => json::fields(body, format.max_fields)?,
             (MediaType::Json, Charset::Windows31J | Charset::EucJp) => return Err(Fault::UnsupportedCharset),
         };
-        Self::with_fields(format, head, Some(body), fields)
-    }
-
-    /// A request without a body: only its query and path are taken apart. The caller answers for the absence of the body.
-    ///
-    /// # Errors
-    ///
-    /// [`Fault::MalformedBody`] or [`Fault::TooManyFields`].
-    pub fn without_body(format: &BodyFormat, head: Head<'a>) -> Result<Self, Fault> {
-        Self::with_fields(format, head, None, Vec::new())
+        Self::with_fields(format, head, body, fields)
     }
 
     fn with_fields(
         format: &BodyFormat,
         head: Head<'a>,
-        body: Option<&'a Bytes>,
+        body: &'a Bytes,
         fields: Vec<Field<'a>>,
     ) -> Result<Self, Fault> {
         let mut others = head.query.map_or_else(|| Ok(Vec::new()), |query| outside(query, Place::Query))?;

@@ -269,18 +269,6 @@ fn routes_on_one_path_are_told_apart_by_parameters_that_have_one_meaning() {
 }
 
 #[test]
-fn a_request_without_a_body_is_told_apart_too() {
-    let headers = HeaderMap::new();
-    let head = Head { headers: &headers, query: Some("method=commit"), path_parameters: &[] };
-    let submission = Submission::without_body(&form().format, head).unwrap();
-    let dispatch =
-        |value: &str| Dispatch::new(MediaType::Form, vec![("method".into(), ParameterValue::Is(value.into()))]);
-    assert_eq!(submission.carries(&dispatch("commit").unwrap()), Ok(true));
-    assert_eq!(submission.carries(&dispatch("show").unwrap()), Ok(false));
-    assert_eq!(submission.inspect(&BodyRules::new(form()).unwrap()), Err(Fault::MissingField));
-}
-
-#[test]
 fn parts_are_fields_and_files_never_are() {
     let multipart = Settings { amount_format: AmountFormat::Ja, ..settings(MediaType::Multipart) };
     let part = |name: &str, more: &str, value: &str| {

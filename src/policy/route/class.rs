@@ -91,7 +91,7 @@ pub enum Step {
     Approve,
     /// Data of an exempt class becomes an ordinary transfer (LIM-04).
     Switch,
-    /// An order is taken back; this frees nothing (LIM-21).
+    /// An order is taken back, which frees nothing unless the institution says so (LIM-21).
     Cancel,
 }
 

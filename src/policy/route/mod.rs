@@ -39,6 +39,8 @@ pub struct Route {
     pub path: String,
     /// What it is for.
     pub class: Class,
+    /// Whether it moves money that counts against no ceiling (LIM-03).
+    pub is_exempt: bool,
     /// What happens to a request on it.
     pub treatment: Treatment,
 }
@@ -146,6 +148,7 @@ impl Routes {
             methods: Vec::new(),
             path: String::new(),
             class: Class::Other,
+            is_exempt: false,
             treatment: Treatment::Streamed { max_body: None, markers: None },
         };
         let routes: Vec<Arc<Route>> = routes.into_iter().map(Arc::new).collect();
@@ -328,6 +331,7 @@ mod tests {
             methods: methods.to_vec(),
             path: path.into(),
             class: Class::Other,
+            is_exempt: false,
             treatment,
         }
     }

@@ -209,7 +209,7 @@ impl Link {
         Ok(None)
     }
 
-    /// A store that makes room by forgetting must not hold money (A45).
+    /// A store that makes room by forgetting must not hold money (A44).
     pub async fn check_eviction(&mut self) -> Result<(), Failure> {
         let mut pipeline = Pipeline::new();
         pipeline.cmd("INFO").arg("memory");

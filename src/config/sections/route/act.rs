@@ -175,6 +175,12 @@ fn counts(draft: &Draft<'_>, transfer: &Transfer) -> bool {
     draft.class.moves_money() && (transfer.counted.contains(&draft.class) || draft.step == Step::Switch)
 }
 
+/// Whether the route executes orders of a class that does not count (LIM-03).
+pub(super) fn is_exempt(draft: &Draft<'_>, transfer: Option<&Transfer>) -> bool {
+    let executes = matches!(draft.step, Step::Commit | Step::Approve);
+    draft.class.moves_money() && executes && !transfer.is_some_and(|transfer| counts(draft, transfer))
+}
+
 /// Whether the route is the screen of a wizard that brings an amount.
 fn enters(draft: &Draft<'_>, transfer: &Transfer) -> bool {
     counts(draft, transfer) && draft.step == Step::Entry

@@ -56,7 +56,7 @@ fn a_gateway_starts_without_redis_and_waits_for_it() {
     });
 }
 
-/// A45: a store that makes room by forgetting.
+/// A44: a store that makes room by forgetting.
 #[test]
 fn a_server_that_evicts_moves_no_money() {
     let site = Site::new();
