@@ -83,6 +83,8 @@ pub enum Demand {
 pub struct Commit {
     /// How much.
     pub claim: Claim,
+    /// What it leaves in a form that another request may commit.
+    pub leaves: Option<Left>,
     /// On which day, where the customer said.
     pub date: Option<JstDate>,
     /// What makes two commits the same.
@@ -91,6 +93,17 @@ pub struct Commit {
     pub fails_whole: bool,
     /// Where the answer tells the number by which it can be cancelled.
     pub number: Option<NumberInAnswer>,
+}
+
+/// What an order of one step leaves in a form of the application's session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Under which key a commit of that form looks.
+    pub key: EntryKey,
+    /// How much, on which lines.
+    pub lines: Lines,
+    /// How long.
+    pub term: Term,
 }
 
 impl Demand {
@@ -319,12 +332,16 @@ fn demand_of(rules: &InspectionRules, inspection: &Inspection, login_id: Option<
                 Key::LoginId | Key::Transaction | Key::Order => Demand::Enter { key: key(kept)?, lines, term },
             })
         }
-        Act::Commit { entered, is_atomic, has_token, number } => {
+        Act::Commit { entered, leaves, is_atomic, has_token, number } => {
             let claim = match entered {
                 Some((kept, filling)) => {
                     Claim::Entered { key: key(kept)?, repeated: lines(rules, inspection, *filling) }
                 }
                 None => Claim::Stated(inspection.amount.ok_or(missing)?),
+            };
+            let left = |lifetime: &Duration| {
+                let lines = lines(rules, inspection, Filling::ByLine)?;
+                Some(Left { key: key(&Key::LoginId).ok()?, lines, term: term_of(&Key::LoginId, *lifetime) })
             };
             let token = inspection.token.as_deref();
             // Without it, a repeated order would look like a new one.
@@ -333,6 +350,7 @@ fn demand_of(rules: &InspectionRules, inspection: &Inspection, login_id: Option<
             }
             Ok(Demand::Commit(Commit {
                 claim,
+                leaves: leaves.as_ref().and_then(left),
                 date: inspection.date,
                 token: token.map(|token| EntryKey::of(&["token", login_id.as_str(), token])),
                 fails_whole: *is_atomic || (entered.is_none() && inspection.amounts.len() <= 1),

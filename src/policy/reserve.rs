@@ -9,7 +9,7 @@ use super::alarms::{self, Watched};
 use super::buffers::Room;
 use super::ceiling;
 use super::consequence::{Cancelling, Consequence, Keeping, Learning, Progress, Reservation};
-use super::inspect::{Commit, Demand, Inspected};
+use super::inspect::{Commit, Demand, Inspected, Left};
 use super::limit_notice::Shown;
 use super::rate_limit::OnTrial;
 use super::route::{Enforcement, Route};
@@ -145,11 +145,14 @@ impl Treasury {
         self: &Arc<Self>,
         request: &Understood,
         route: &Arc<Route>,
-        Commit { claim, date, token, fails_whole, number }: Commit,
+        Commit { claim, leaves, date, token, fails_whole, number }: Commit,
         id: &RequestId,
     ) -> Result<(Consequence, Option<Refusal>), Refusal> {
         let now = self.clock.now();
         let customer = request.standing().customer().ok_or(Refusal::Transfer(TransferRefusal::NoIdentity))?;
+        if let Some(Left { key, lines, term }) = leaves {
+            self.enter(key, customer.login_id().clone(), lines, term).await?;
+        }
         let holder = Holder::alone(customer.login_id());
         let order = Order {
             id: id.transfer(),

@@ -91,6 +91,9 @@ pub enum Act {
     Commit {
         /// Where the amount stands; `None`: in its own fields.
         entered: Option<(Key, Filling)>,
+        /// How long what it says itself may stand in the form of a wizard that is filled by line, for whoever commits that;
+        /// `None` where there is none with such fields.
+        leaves: Option<Duration>,
         /// Whether the application executes all of it or nothing (LIM-31); known of an entered amount, which may be a sum.
         is_atomic: bool,
         /// Whether its form has a token that tells a repeated order from a new one (LIM-17).

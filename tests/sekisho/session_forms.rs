@@ -252,3 +252,60 @@ async fn lines_are_kept_in_redis() {
     assert_eq!((executed, payer.counted().await), (110, 110));
     gateway.drain().await;
 }
+
+/// Whatever is granted of these requests, the bank executes no more than is counted.
+async fn counts_no_less_than_is_executed(layers: &[&str], screens: &[(&str, &str)]) {
+    let story = plan(layers).without_ceiling().open().await;
+    let mut payer = story.payer("hanakodt");
+    for (path, form) in screens {
+        payer.submit(path, form).await;
+    }
+    let (executed, counted) = (story.executed_today("hanakodt"), payer.counted().await);
+    assert!(executed <= counted, "{executed} executed, {counted} counted: {screens:?}");
+    story.close().await;
+}
+
+/// One line on each screen: none of them brings several, and the form holds several.
+#[tokio::test]
+async fn screens_of_one_line_each_count_together() {
+    let entry = "[[route]]\nname = \"entry\"\namount = [\"kingaku1\"]\n";
+    let confirm = "[[route]]\nname = \"confirm\"\namount = [\"kingaku2\"]\n";
+    for layers in [&[entry, confirm][..], &[TIED, TIED_CONFIRM, entry, confirm]] {
+        let said = [
+            (ENTRY, "kingaku1=60&transaction=T1"),
+            (CONFIRM, "kingaku2=50&transaction=T1"),
+            (EXECUTE, "transaction=T1"),
+        ];
+        counts_no_less_than_is_executed(layers, &said).await;
+    }
+}
+
+/// The form of one entry with a field of the other's.
+#[tokio::test]
+async fn an_entry_brings_no_amount_of_another_screen() {
+    let other = r#"
+        [[route]]
+        name = "list"
+        method = "POST"
+        path = "/ib/wizard.do"
+        class = "transfer"
+        step = "entry"
+        charset = "windows-31j"
+        amount = ["kingaku*"]
+    "#;
+    counts_no_less_than_is_executed(&[other], &[(ENTRY, "amount=60&kingaku1=50"), (EXECUTE, "")]).await;
+}
+
+/// A line that only the confirmation declares.
+#[tokio::test]
+async fn a_commit_brings_no_amount_of_a_confirmation() {
+    counts_no_less_than_is_executed(&[LISTS_CONFIRM], &[(ENTRY, "amount=60"), (EXECUTE, "kingaku1=50")]).await;
+}
+
+/// What a list of one step leaves in the form of a wizard.
+#[tokio::test]
+async fn a_wizard_counts_what_a_list_of_one_step_left_in_its_form() {
+    let complete = format!("{MULTI}{COMPLETE}");
+    let said = [(MULTI_PATH, "kingaku1=60&kingaku2=&kingaku3="), (ENTRY, "kingaku2=50"), (EXECUTE, "")];
+    counts_no_less_than_is_executed(&[LISTS, &complete], &said).await;
+}

@@ -318,7 +318,7 @@ mod tests {
             rules: BodyRules::new(settings).unwrap(),
             max_body: 1,
             login: None,
-            act: Act::Commit { entered: None, is_atomic: false, has_token: false, number: None },
+            act: Act::Commit { entered: None, leaves: None, is_atomic: false, has_token: false, number: None },
             markers,
         };
         let treatment = match is_inspected {

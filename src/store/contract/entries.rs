@@ -246,3 +246,28 @@ fn a_commit_that_makes_a_form_hold_more_is_denied() {
         assert_eq!((grant.amount, grant.would_deny), (yen(50), Some(Denied::MoreThanEntered)));
     });
 }
+
+/// Each line is an amount: one login ID that enters long lists leaves room for the others.
+#[test]
+fn the_lines_of_one_login_id_are_bounded() {
+    each_store(async |mut stand| {
+        let all = [("kingaku1", 1), ("kingaku2", 2), ("kingaku3", 3)];
+        assert_eq!(fill(&stand, "hanakodt", "T1", &all[..2]).await, Entered::Kept(yen(3)));
+        assert_eq!(fill(&stand, "hanakodt", "T2", &all[..2]).await, Entered::TooMany);
+        assert_eq!(fill(&stand, "hanakodt", "T1", &all).await, Entered::Kept(yen(6)));
+        assert_eq!(fill(&stand, "hanakodt", "T1", &[("kingaku4", 4)]).await, Entered::TooMany);
+        assert_eq!(fill(&stand, "hanakodt", "T1", &[("kingaku1", 9)]).await, Entered::Kept(yen(14)), "raised");
+        assert_eq!(enter(&stand, "hanakodt", "T2", 1).await, Entered::TooMany);
+        assert_eq!(fill(&stand, "tarokdt", "T1", &[("kingaku4", 1)]).await, Entered::Kept(yen(15)));
+        // Each kind has a number of its own.
+        assert_eq!(stand.enter(key("order"), 5, 1000).await, Entered::Kept(yen(5)));
+        stand.restart().await;
+        assert_eq!(enter(&stand, "hanakodt", "T2", 1).await, Entered::TooMany);
+        stand.pass(101);
+        for round in ["T3", "T1"] {
+            assert_eq!(fill(&stand, "hanakodt", round, &all).await, Entered::Kept(yen(6)), "{round}");
+            assert_eq!(fill(&stand, "hanakodt", "T9", &all[..1]).await, Entered::TooMany);
+            stand.pass(101);
+        }
+    });
+}

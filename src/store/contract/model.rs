@@ -166,7 +166,7 @@ impl Customer {
             Step::Enter { second_member, line, amount } => {
                 let owner = LoginId::parse(&self.members()[usize::from(*second_member)]).unwrap();
                 let term = Term::WhileActive(Duration::from_hours(100_000));
-                let entry = Entry { key: self.key(), owner, lines: lines([(line, amount)]), at: now, term, most: 1 };
+                let entry = Entry { key: self.key(), owner, lines: lines([(line, amount)]), at: now, term, most: 2 };
                 let expected = if self.entry_is_locked() {
                     Entered::InUse
                 } else {

@@ -49,17 +49,20 @@ impl Entries {
         let known = self.kept.get(&(entry.owner.clone(), entry.key));
         let before = known.filter(|known| known.lives(entry.at)).cloned();
         let new = Kept::of(entry);
-        if before.is_none() {
-            let same_kind = |kept: &&Kept| kept.lives(entry.at) && kept.outlives.is_some() == new.outlives.is_some();
-            let count = self.of(&entry.owner).filter(|(_, kept)| same_kind(kept)).count();
-            if u32::try_from(count).is_ok_and(|count| count >= entry.most) {
-                return Ok(Ok(Entered::TooMany));
-            }
-        }
         let kept = match &before {
             Some(before) => new.or_before(before),
             None => new,
         };
+        let had = before.as_ref().map_or(0, |before| before.lines.count());
+        if kept.lines.count() > had {
+            let same_kind =
+                |kept: &&Kept, of: &Kept| kept.lives(entry.at) && kept.outlives.is_some() == of.outlives.is_some();
+            let others = self.of(&entry.owner).filter(|(key, other)| *key != entry.key && same_kind(other, &kept));
+            let amounts = others.map(|(_, other)| other.lines.count()).sum::<usize>() + kept.lines.count();
+            if u32::try_from(amounts).is_ok_and(|amounts| amounts > entry.most) {
+                return Ok(Ok(Entered::TooMany));
+            }
+        }
         let replaced = known.map_or(0, |known| known.lines.count());
         let (total, count) = (kept.lines.total(), kept.lines.count());
         if count > replaced && self.lines - replaced + count > MOST {

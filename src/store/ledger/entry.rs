@@ -63,7 +63,7 @@ pub struct Entry {
     pub at: Timestamp,
     /// How long it is kept.
     pub term: Term,
-    /// How many of its kind its owner may have at once; what is kept already may always be raised.
+    /// How many amounts of its kind its owner may have at once, each line being one; what is kept already may always be raised.
     pub most: u32,
 }
 

@@ -391,8 +391,11 @@ fn key(text: &str) -> Result<Option<EntryKey>, Failure> {
     bytes.map(|bytes| Some(EntryKey::from_bytes(bytes))).ok_or(NONSENSE)
 }
 
-/// As a call writes them.
+/// As a call writes them; a number alone is what the version before wrote.
 fn lines(text: &str) -> Result<Lines, Failure> {
+    if let Ok(whole) = yen(text) {
+        return Ok(Lines::whole(whole));
+    }
     let line = |written: &str| {
         let (line, amount) = written.split_once('=').ok_or(NONSENSE)?;
         let line = u64::from_str_radix(line, 16).map_err(|_| NONSENSE)?;

@@ -1,6 +1,7 @@
 //! What a request on a route means for the ledger, beside the other routes: what it moves, or enters for another to move.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::{Draft, Transaction, is_inspected};
 use crate::config::mistake::{Noted, Read};
@@ -58,7 +59,10 @@ fn act_of_step(draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Transfer) -> Rea
         (Step::Confirm | Step::Cancel, true, _) => Ok(Act::Nothing),
 
         (Step::Commit, false, _) => commit_entered(by_number, draft, all, transfer),
-        (Step::Commit | Step::Switch, true, false) => Ok(commit(None, draft.is_atomic, draft)),
+        (Step::Commit | Step::Switch, true, false) => {
+            let leaves = fills_a_wizard(draft, all, transfer).then_some(transfer.entry_lifetime);
+            Ok(commit(None, leaves, draft.is_atomic, draft))
+        }
         // Beside a number, the amount is one that was entered, and is said again.
         (Step::Commit, true, true) => commit_entered(by_number, draft, all, transfer),
         (Step::Switch, true, true) => {
@@ -82,9 +86,9 @@ fn missing(draft: &Draft<'_>, key: &str) -> Noted {
     draft.section.mistake(key, "is missing".into())
 }
 
-fn commit(entered: Option<(Key, Filling)>, is_atomic: bool, draft: &Draft<'_>) -> Act {
+fn commit(entered: Option<(Key, Filling)>, leaves: Option<Duration>, is_atomic: bool, draft: &Draft<'_>) -> Act {
     let number = draft.order.clone();
-    Act::Commit { entered, is_atomic, has_token: draft.body.token.is_some(), number }
+    Act::Commit { entered, leaves, is_atomic, has_token: draft.body.token.is_some(), number }
 }
 
 /// Only what is executed has a number to be cancelled by, and only where that frees something. Of several amounts the bank
@@ -112,9 +116,10 @@ fn commit_entered(key: Key, draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Tra
         return Err(draft.section.mistake("step", text.into()));
     }
     // How many lines a screen before summed, nobody knows here.
-    let is_one_order = !brings_several(draft) && !all.iter().any(enters_several);
+    let beside = |other: &&Draft<'_>| counts(other, transfer) && fills_the_same(draft, other, transfer);
+    let is_one_order = !together_bring_several(all.iter().filter(beside));
     let filling = filling_of(draft, all, transfer);
-    Ok(commit(Some((key, filling)), draft.is_atomic || is_one_order, draft))
+    Ok(commit(Some((key, filling)), None, draft.is_atomic || is_one_order, draft))
 }
 
 /// Says what the institution must know of the key under which a route's amounts are kept.
@@ -153,7 +158,37 @@ fn filling_of(draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Transfer) -> Fill
     let amounts = |screen: &Draft<'_>| screen.body.amount.iter().cloned().collect::<BTreeSet<_>>();
     let expected = screens().next().map(amounts);
     let says_all = |screen: &Draft<'_>| screen.body.is_complete && Some(amounts(screen)) == expected;
-    if !screens().any(brings_several) || screens().all(says_all) { Filling::Whole } else { Filling::ByLine }
+    if !together_bring_several(screens()) || screens().all(says_all) { Filling::Whole } else { Filling::ByLine }
+}
+
+/// Whether the form that these screens fill has several lines, if only one on each of them.
+fn together_bring_several<'d, 'a: 'd>(screens: impl Iterator<Item = &'d Draft<'a>> + Clone) -> bool {
+    let names = screens.clone().flat_map(|screen| &screen.body.amount).map(|name| last_name(name));
+    names.collect::<BTreeSet<_>>().len() > 1 || screens.into_iter().any(brings_several)
+}
+
+/// Whether what an order of one step says may stand afterwards in the form of a wizard that is filled by line, and is found by
+/// its login ID. One with a number has a form of its own.
+fn fills_a_wizard(draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Transfer) -> bool {
+    let stems = |screen: &Draft<'_>| screen.body.amount.iter().map(|name| stem(name)).collect::<BTreeSet<_>>();
+    let own = stems(draft);
+    let is_shared = |other: &&Draft<'_>| {
+        enters(other, transfer)
+            && other.transaction.is_none()
+            && filling_of(other, all, transfer) == Filling::ByLine
+            && !own.is_disjoint(&stems(other))
+    };
+    all.iter().any(|other| is_shared(&other))
+}
+
+/// A name without the number of its line.
+fn stem(name: &str) -> String {
+    last_name(name).trim_end_matches(|last: char| last == '*' || last.is_ascii_digit()).to_owned()
+}
+
+/// What a JSON pointer leads to; elsewhere the name itself.
+fn last_name(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
 }
 
 /// Says what the institution must know of several amounts that nothing ties to those of other requests: what one does not bring
@@ -191,17 +226,32 @@ fn enters(draft: &Draft<'_>, transfer: &Transfer) -> bool {
 pub(super) fn earlier_amounts(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Option<&Transfer>) -> Vec<String> {
     let Some(transfer) = transfer.filter(|transfer| counts(draft, transfer)) else { return Vec::new() };
     let step = match draft.step {
-        Step::Confirm | Step::Cancel => Step::Entry,
+        Step::Entry | Step::Confirm | Step::Cancel => Step::Entry,
         Step::Commit if commits_entered(draft, transfer) => Step::Entry,
-        Step::Approve => Step::Request,
-        Step::Commit | Step::Entry | Step::Request | Step::Switch => return Vec::new(),
+        Step::Request | Step::Approve => Step::Request,
+        Step::Commit | Step::Switch => return Vec::new(),
     };
-    let screens = all.iter().filter(|other| counts(other, transfer) && other.step == step);
-    let amounts = screens.flat_map(|screen| &screen.body.amount);
-    let mut names: Vec<String> = amounts.filter(|name| !draft.body.amount.contains(name)).cloned().collect();
+    let counted = || all.iter().filter(|other| counts(other, transfer));
+    let is_later = draft.step != step;
+    let amounts = counted().filter(|other| is_later && other.step == step).flat_map(|screen| &screen.body.amount);
+    let earlier = amounts.filter(|name| !draft.body.amount.contains(name));
+    // Those of screens beside it, and of later ones; a name that is nearly its own is refused without that.
+    let own: BTreeSet<String> = draft.body.amount.iter().map(|name| stem(name)).collect();
+    let others =
+        counted().filter(|other| fills_the_same(draft, other, transfer)).flat_map(|screen| &screen.body.amount);
+    let mut names: Vec<String> = earlier.chain(others.filter(|name| !own.contains(&stem(name)))).cloned().collect();
     names.sort();
     names.dedup();
     names
+}
+
+/// Whether two routes are screens of wizards, or both of request and approval: the session may keep one form for them.
+fn fills_the_same(draft: &Draft<'_>, other: &Draft<'_>, transfer: &Transfer) -> bool {
+    let is_of_approval = |draft: &Draft<'_>| matches!(draft.step, Step::Request | Step::Approve);
+    let is_one_step = |draft: &Draft<'_>| {
+        draft.step == Step::Switch || draft.step == Step::Commit && !commits_entered(draft, transfer)
+    };
+    is_of_approval(draft) == is_of_approval(other) && !is_one_step(draft) && !is_one_step(other)
 }
 
 /// Whether the route commits what was entered on a screen before, also where its form says that amount again.

@@ -16,6 +16,7 @@
 --   held            how many open transfers hold on to a token, an entry, a place in flight
 --   entry:KEY       LOGIN -> lines, end, for how long it outlives the last activity ('' where that does not matter):
 --                   what earlier screens entered; entry-ends: end -> KEY LOGIN
+--   entry-amounts   how many amounts stand in entries: entries:LOGIN, requests:LOGIN, all
 --   entries-of:LOGIN, requests-of:LOGIN   end -> KEY, of those that live on while their owner is active and of the others
 --   own             contract -> when it was learned, and the customer's own limit
 

@@ -1,7 +1,10 @@
 //! Redis forgets (LIM-24, A44): whatever it acknowledged is counted again before money moves.
 
+use std::time::Duration;
+
 use jiff::ToSpan as _;
 
+use super::super::Settings;
 use super::server::{self, RunningServer};
 use super::site::{
     Site, available, granted, order, over, refused, renewal, settlement, state, today, unavailable, used,
@@ -10,8 +13,8 @@ use crate::domain::Yen;
 use crate::store::Ledger;
 use crate::store::contract::stand::{noon, run, yen};
 use crate::store::ledger::{
-    Addition, Basis, Claim, Decision, Denied, Entered, Entry, EntryKey, Lines, Order, OrderNumber, Outcome, State,
-    Verdict,
+    Addition, Basis, Claim, Decision, Denied, Entered, Entry, EntryKey, Line, Lines, Order, OrderNumber, Outcome,
+    State, Verdict,
 };
 
 /// Forty committed, thirty on their way, twenty unknown, and ten that were released.
@@ -327,5 +330,57 @@ fn a_renewal_outlives_redis() {
             Order { claim: Claim::Entered { key: entry.key, repeated: None }, at: noon() + 190.seconds(), ..order(1) };
         let Ok(Decision::Granted(grant)) = gateway.reserve(commit).await else { panic!("it was denied") };
         assert_eq!(grant.amount, yen(70));
+    });
+}
+
+/// What a gateway of the version before has written in Redis is what was entered, without lines.
+#[test]
+fn an_entry_of_the_version_before_counts() {
+    let site = Site::new();
+    run(async {
+        let gateway = site.gateway("a");
+        let key = EntryKey::of(&["T1"]);
+        assert_eq!(gateway.enter(super::site::entry(key, 60)).await, Ok(Entered::Kept(yen(60))));
+        let place = format!("{{{}}}:entry:{}", site.prefix, data_encoding::HEXLOWER.encode(key.as_bytes()));
+        let redis::Value::BulkString(kept) = site.server.ask(&["HGET", &place, "hanakodt"]) else { panic!("{place}") };
+        let kept = String::from_utf8(kept).unwrap();
+        let (_, rest) = kept.split_once(' ').unwrap();
+        site.server.ask(&["HSET", &place, "hanakodt", &format!("60 {rest}")]);
+        let claim = Claim::Entered { key, repeated: None };
+        let commit = Order { claim, ..order(1) };
+        let decision = gateway.reserve(commit.clone()).await;
+        assert!(matches!(&decision, Ok(Decision::Granted(grant)) if grant.amount == yen(60)), "{decision:?}");
+        gateway.settle_and_wait(settlement(commit.id, Outcome::Released)).await.unwrap();
+        for seconds in [50, 90] {
+            gateway.renew(renewal(seconds));
+            granted(&gateway, 1).await;
+        }
+        assert!(gateway.is_available());
+    });
+}
+
+/// Redis is everybody's: whoever has entered as much as one login ID may, and comes again on a few connections, holds up nobody.
+#[test]
+fn renewals_of_many_lines_do_not_hold_up_the_store() {
+    const CONNECTIONS: u64 = 5;
+    let site = Site::new();
+    run(async {
+        let gateway = site.gateway("a");
+        // As many as a form of max-fields = 200 brings beside its number.
+        let lines = Lines::of((1..=199).map(|at| (Line::named(&format!("kingaku{at}")), yen(1)))).unwrap();
+        for number in 0..1000 {
+            let key = EntryKey::of(&["T", &number.to_string()]);
+            let entry = Entry { lines: lines.clone(), most: 199_000, ..super::site::entry(key, 2) };
+            assert_eq!(gateway.enter(entry).await, Ok(Entered::Kept(yen(199))));
+        }
+        gateway.close().await;
+        // As shipped.
+        let settings = Settings { response_timeout: Duration::from_millis(500), ..site.settings("a") };
+        let gateway = server::open(&settings, noon()).ledger;
+        available(&gateway).await;
+        for seconds in 1..=CONNECTIONS {
+            gateway.renew(renewal(seconds));
+        }
+        granted(&gateway, 1).await;
     });
 }

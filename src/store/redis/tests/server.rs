@@ -125,10 +125,10 @@ fn kept_directory() -> PathBuf {
 pub(crate) fn plain() -> &'static RunningServer {
     static SERVER: OnceLock<RunningServer> = OnceLock::new();
     SERVER.get_or_init(|| {
-        let directory = kept_directory();
-        let gone = directory.to_str().unwrap();
         RunningServer::start_somewhere(|port| {
-            RunningServer::start_with(port, &directory, &["--appendonly", "yes"], gone)
+            // The keeper of one that did not start has removed its own.
+            let directory = kept_directory();
+            RunningServer::start_with(port, &directory, &["--appendonly", "yes"], directory.to_str().unwrap())
         })
     })
 }
@@ -138,13 +138,13 @@ pub(crate) fn cluster() -> &'static [RunningServer; 2] {
     static SERVERS: OnceLock<[RunningServer; 2]> = OnceLock::new();
     SERVERS.get_or_init(|| {
         let [(holder, bus), (other, _)] = [(); 2].map(|()| {
-            let (directory, bus) = (kept_directory(), Cell::new(0));
-            let gone = directory.to_str().unwrap();
+            let bus = Cell::new(0);
             let server = RunningServer::start_somewhere(|port| {
+                let directory = kept_directory();
                 bus.set(free_port());
                 let bus = bus.get().to_string();
                 let arguments = ["--appendonly", "yes", "--cluster-enabled", "yes", "--cluster-port", &bus];
-                RunningServer::start_with(port, &directory, &arguments, gone)
+                RunningServer::start_with(port, &directory, &arguments, directory.to_str().unwrap())
             });
             (server, bus.get().to_string())
         });
