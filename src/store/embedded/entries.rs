@@ -129,3 +129,40 @@ impl Entries {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::ToSpan as _;
+    use redb::{Database, backends::InMemoryBackend};
+
+    use super::*;
+    use crate::domain::Yen;
+    use crate::store::ledger::{Line, Lines, Term};
+
+    /// What is forgotten takes no room, in memory nor in the file.
+    #[test]
+    fn lines_that_have_gone_are_gone_everywhere() {
+        let database = Database::builder().create_with_backend(InMemoryBackend::new()).unwrap();
+        let transaction = database.begin_write().unwrap();
+        let (mut shelf, _) = Shelf::open(&transaction).unwrap();
+        let (mut entries, begun) = (Entries::default(), Timestamp::UNIX_EPOCH);
+        let list = Lines::of((1..=5).map(|line| (Line::from_number(line), Yen::new(1).unwrap()))).unwrap();
+        let whole = Lines::whole(Yen::new(1).unwrap());
+        let mut enter = |key: &str, lines: &Lines, seconds: i64| {
+            let (owner, at) = (LoginId::parse("hanakodt").unwrap(), begun + seconds.seconds());
+            let (key, term) = (EntryKey::of(&[key]), Term::Fixed(Duration::from_secs(10)));
+            let entry = Entry { key, owner, lines: lines.clone(), at, term, most: 100 };
+            assert!(matches!(entries.keep(&mut shelf, &entry), Ok(Ok(Entered::Kept(_)))));
+            (entries.lines, shelf.rows_of_lines().unwrap())
+        };
+        assert_eq!(enter("T1", &list, 0), (5, 1));
+        assert_eq!(enter("T2", &list, 0), (10, 2));
+        assert_eq!(enter("T2", &list, 1), (10, 2));
+        // Both have ended: one goes because it does, the other because it is entered anew.
+        assert_eq!(enter("T1", &whole, 20), (1, 0));
+        assert_eq!(enter("T3", &list, 20), (6, 1));
+        assert_eq!(enter("T4", &whole, 40), (1, 0));
+    }
+}

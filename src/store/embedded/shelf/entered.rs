@@ -56,6 +56,13 @@ impl Shelf<'_> {
         Ok(())
     }
 
+    /// How many entries have a row of their own for their lines.
+    #[cfg(test)]
+    pub fn rows_of_lines(&self) -> Result<u64, Failure> {
+        use redb::ReadableTableMetadata as _;
+        Ok(self.transaction.open_table(LINES)?.len()?)
+    }
+
     /// Forgets what was entered.
     pub fn remove_entry(&mut self, owner: &LoginId, key: &EntryKey) -> Result<(), Failure> {
         self.changed = true;
