@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use redis::Pipeline;
 
+use super::super::Settings;
 use super::super::rates::{self, SCRIPT, SharedBucket, SharedBuckets, Taken};
-use super::super::{Password, Settings};
 use super::server::{self, RunningServer, told};
 use super::site::Site;
 use crate::operator::metrics::Metrics;
@@ -220,17 +220,8 @@ fn any_node_of_a_cluster_leads_to_the_buckets() {
 #[test]
 fn a_user_of_few_rights_may_share_limits() {
     let site = Site::new();
-    let readme = include_str!("../../../../README.md");
-    let (_, rights) = readme.split_once("`~{sekisho/rates}:* ").unwrap();
-    let (rights, _) = rights.split_once('`').unwrap();
-    let keys = format!("~{{{}/rates}}:*", site.prefix);
-    let common = ["+@hash", "+eval", "+evalsha", "+script|load", "+info", "+time"];
-    let words = ["ACL", "SETUSER", "gateway", "on", ">hunter2", &keys];
-    let words: Vec<&str> = words.into_iter().chain(common).chain(rights.split_whitespace()).collect();
-    site.server.ask(&words);
     run(async {
-        let mut settings = site.settings("a");
-        (settings.username, settings.password) = (Some("gateway".into()), Some(Password::new("hunter2".into())));
+        let settings = site.settings_of_few_rights("a", &format!("{}/rates", site.prefix));
         let (allowed, _) = gateway(&settings);
         reachable(&allowed).await;
         assert_eq!(take(&allowed, hourly("hanakodt", 2)).await, Some(Taken::Conforms(1)));

@@ -164,6 +164,11 @@ pub(crate) fn told(answer: &redis::Value) -> String {
     redis::from_redis_value_ref(answer).unwrap()
 }
 
+/// An answer as a list.
+pub(crate) fn list(answer: &redis::Value) -> Vec<redis::Value> {
+    redis::from_redis_value_ref(answer).unwrap()
+}
+
 /// A prefix that no other test has.
 pub(crate) fn some_prefix() -> String {
     uuid::Uuid::now_v7().simple().to_string()

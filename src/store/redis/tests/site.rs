@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::super::{Opened, Settings};
+use super::super::{Opened, Password, Settings};
 use super::server::{self, RunningServer};
 use crate::domain::{ContractId, JstDate, LoginId, RequestId, TransferId};
 use crate::store::Ledger;
@@ -64,6 +64,19 @@ impl Site {
 
     pub fn settings(&self, gateway: &str) -> Settings {
         server::settings(&[&self.server], &self.prefix, &self.path(gateway))
+    }
+
+    /// The settings of a gateway that Redis knows as a user with no more rights than the README lists, on the keys that begin
+    /// with this.
+    pub fn settings_of_few_rights(&self, gateway: &str, prefix: &str) -> Settings {
+        let readme = include_str!("../../../../README.md");
+        let (_, rights) = readme.split_once("`~{sekisho}:* ").unwrap();
+        let (rights, _) = rights.split_once('`').unwrap();
+        let keys = format!("~{{{prefix}}}:*");
+        let words = ["ACL", "SETUSER", "gateway", "on", ">hunter2", &keys];
+        self.server.ask(&words.into_iter().chain(rights.split_whitespace()).collect::<Vec<_>>());
+        let (username, password) = (Some("gateway".into()), Some(Password::new("hunter2".into())));
+        Settings { username, password, ..self.settings(gateway) }
     }
 
     /// A gateway with a journal of this name.
