@@ -2,7 +2,9 @@
 
 mod adjust;
 mod cancel;
+pub(super) mod disk;
 mod entries;
+pub(super) mod history;
 mod model;
 mod rules;
 mod story;

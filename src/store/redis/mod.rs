@@ -64,7 +64,8 @@ use self::clerk::{Clerk, Habits};
 use self::journal::{Change, Journal};
 use self::link::Way;
 pub use self::rates::{Courier, SharedBucket, SharedBuckets, Taken};
-use super::embedded::{self, desk};
+use super::embedded;
+use super::embedded::desk::{self, OpenDatabase};
 use super::gauges::Gauges;
 use super::inbox::Inbox;
 use super::ledger::{Counts, Known};
@@ -188,9 +189,18 @@ pub enum OpenError {
 /// # Errors
 /// When another process uses the journal, or it cannot be read or written.
 pub fn open(settings: &Settings, around: Surroundings, at: Timestamp) -> Result<Opened, OpenError> {
+    open_with(settings, around, desk::in_file(settings.journal.clone()), at)
+}
+
+fn open_with(
+    settings: &Settings,
+    around: Surroundings,
+    open_journal: OpenDatabase,
+    at: Timestamp,
+) -> Result<Opened, OpenError> {
     let path = || settings.journal.clone();
     let way = Way::to_ledger(settings).map_err(|failure| OpenError::Tls(failure.to_string()))?;
-    let (mut journal, found) = Journal::open(desk::in_file(path()), at, around.settled_since)
+    let (mut journal, found) = Journal::open(open_journal, at, around.settled_since)
         .map_err(|failure| embedded::OpenError::of(failure, path()))?;
     let journal::Found { recovered, settled, is_new } = found;
     let mark = journal.mark();

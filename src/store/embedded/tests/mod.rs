@@ -1,5 +1,4 @@
 //! What only a file can suffer: failing writes, a full disk, lost power, a second process, damage.
 
-mod disk;
 mod faults;
 mod files;

@@ -3,6 +3,7 @@
 mod chaos;
 mod clocks;
 mod fleet;
+mod journal;
 mod losses;
 pub(crate) mod rates;
 mod reaching;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use redb::StorageBackend;
 
-use super::super::desk::{OpenDatabase, builder};
+use crate::store::embedded::desk::{OpenDatabase, builder};
 
 /// Power is lost in blocks of this size: of a write that was not synced, some blocks may arrive and others not.
 const BLOCK: usize = 512;
@@ -28,7 +28,7 @@ struct Content {
 
 /// A disk in memory. Copies are the same disk.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Disk(Arc<Mutex<Content>>);
+pub(crate) struct Disk(Arc<Mutex<Content>>);
 
 impl Disk {
     fn content(&self) -> MutexGuard<'_, Content> {
