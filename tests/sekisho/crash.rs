@@ -13,11 +13,16 @@ use crate::support::bank::read_audit;
 use crate::support::desk::{lose, records, transfer};
 use crate::support::program::Program;
 use crate::support::redis::RedisServer;
-use crate::support::{Backend, Customer, LIMIT, Payer, Pki, Said, TestGateway};
+use crate::support::{Backend, Customer, LIMIT, Payer, Pki, Said, TestGateway, eventually, settled};
+
+/// No rate is limited: the ledger alone decides.
+const UNLIMITED: &str = "[[rate-limit]]\nname = \"per-customer\"\nrate = \"100000/s\"\nburst = 100000\n";
 
 /// Everything that outlives the program.
 struct Surroundings {
     bank: Arc<Bank>,
+    /// Where the ledger is not a file of the program's own.
+    redis: Option<RedisServer>,
     pki: Pki,
     directory: Arc<tempfile::TempDir>,
     files: Vec<PathBuf>,
@@ -34,11 +39,21 @@ impl Surroundings {
         let pki = Pki::fresh();
         let builder = TestGateway::builder().pki(&pki).upstream(format!("http://{}", bank.address())).layer(layer);
         let (directory, files) = builder.write(&Backend::start().await);
-        Self { bank, pki, directory, files }
+        Self { bank, redis: None, pki, directory, files }
     }
 
+    /// With the ledger in a Redis.
+    async fn prepare_beside_redis() -> Self {
+        let redis = RedisServer::start_used();
+        let around = Self::prepare_with(&format!("workers = 1\n{UNLIMITED}{}", redis.store())).await;
+        Self { redis: Some(redis), ..around }
+    }
+
+    /// Starts the program; when this returns, money may move.
     async fn start(&self) -> Program {
-        Program::start(&self.files).await
+        let program = Program::start(&self.files).await;
+        program.operator.wait_for("sekisho_ledger_available", &[], 1.0).await;
+        program
     }
 
     fn customer(&self, program: &Program, login_id: &str) -> Customer {
@@ -68,7 +83,16 @@ impl Surroundings {
 
 #[tokio::test]
 async fn a_transfer_under_way_when_the_program_is_killed_counts_as_unknown() {
-    let around = Surroundings::prepare().await;
+    kill_while_the_bank_works(Surroundings::prepare().await).await;
+}
+
+/// Granted in Redis, in the journal, and with the bank.
+#[tokio::test]
+async fn a_transfer_under_way_when_a_program_with_redis_is_killed_counts_as_unknown() {
+    kill_while_the_bank_works(Surroundings::prepare_beside_redis().await).await;
+}
+
+async fn kill_while_the_bank_works(around: Surroundings) {
     let program = around.start().await;
     assert_eq!(around.payer(&program, "hanakodt").transfer(1_000).await, Said::done());
     let gate = Gate::shut();
@@ -193,6 +217,51 @@ async fn what_was_executed_is_told_however_soon_the_program_dies() {
     let told = around.end(program);
     assert_eq!(told.len(), 12);
     assert!(told.iter().all(|(_, states)| !states.is_empty()), "{told:?}");
+}
+
+/// Customers in a hurry, and a program that dies again and again among them, wherever each of them is: what the bank executed
+/// counts in Redis, and after Redis has lost everything too.
+#[tokio::test]
+async fn whenever_a_program_with_redis_dies_no_less_is_counted_than_the_bank_executed() {
+    let around = Surroundings::prepare_beside_redis().await;
+    let names: Vec<String> = (0..6).map(|number| format!("hanako{number}")).collect();
+    for more in [1, 23, 8, 36] {
+        let program = around.start().await;
+        let before = around.bank.executed().len();
+        let hurrying: Vec<_> = names.iter().map(|name| tokio::spawn(hurry(around.payer(&program, name)))).collect();
+        around.bank.until_executed(before + more).await;
+        program.kill();
+        for hurrying in hurrying {
+            assert!(hurrying.await.is_err(), "it ends with the program");
+        }
+    }
+    // Dead or not, the bank executes what it has.
+    settled(|| around.bank.executed().len()).await;
+
+    let program = around.start().await;
+    let today = JstDate::of(Timestamp::now());
+    for has_lost_everything in [false, true] {
+        if has_lost_everything {
+            around.redis.as_ref().unwrap().flush();
+        }
+        for name in &names {
+            let mut payer = around.payer(&program, name);
+            let answer = async || payer.transfer(LIMIT + 1).await;
+            eventually("the ledger", answer, |said| *said == Said::refused(403, "over_ceiling")).await;
+            let counted = payer.counted().await;
+            let executed: u64 = [-1, 0].iter().map(|days| around.bank.executed_sum(name, today.plus_days(*days))).sum();
+            assert!(executed > 0 && executed <= counted, "{name}: {executed} executed, {counted} counted");
+        }
+    }
+    let told = around.end(program);
+    assert!(told.iter().all(|(_, states)| !states.is_empty()), "{told:?}");
+}
+
+/// Moves a little more each time, until nobody answers.
+async fn hurry(mut payer: Payer) {
+    for yen in 1.. {
+        assert_eq!(payer.transfer(yen).await, Said::done());
+    }
 }
 
 /// What a process that is killed takes with it: the end of its audit log, from the first line on that says this.

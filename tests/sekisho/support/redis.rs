@@ -39,6 +39,13 @@ impl RedisServer {
         (0..5).fold(start(), |started, _| started.or_else(|_| start())).expect("redis-server does not start")
     }
 
+    /// One that gateways have used before: an empty one would first wait for gateways that nobody knows.
+    pub fn start_used() -> Self {
+        let server = Self::start();
+        assert_eq!(server.ask("HSET {sekisho}:meta epoch earlier"), ":1\r\n");
+        server
+    }
+
     /// The directory comes back where it does not start.
     fn try_start(port: u16, directory: tempfile::TempDir) -> Result<Self, tempfile::TempDir> {
         let mut keeper = Command::new("sh")
@@ -66,11 +73,16 @@ impl RedisServer {
 
     /// It forgets everything.
     pub fn flush(&self) {
+        assert_eq!(self.ask("FLUSHALL"), "+OK\r\n");
+    }
+
+    /// Asks what is answered in a line.
+    fn ask(&self, command: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.write_all(b"FLUSHALL\r\n").unwrap();
+        stream.write_all(format!("{command}\r\n").as_bytes()).unwrap();
         let mut answer = String::new();
         BufReader::new(stream).read_line(&mut answer).unwrap();
-        assert_eq!(answer, "+OK\r\n");
+        answer
     }
 
     /// It does not answer any more, and its connections stay open.
