@@ -168,14 +168,12 @@ fn a_settlement_outlives_redis_and_the_process() {
 /// LIM-39: what the replica never heard of is put back before money moves on the new primary.
 #[test]
 fn a_replica_that_lagged_is_told_what_it_missed() {
-    let site = Site::new();
+    let site = Site::with(&server::AT_ONCE);
     let place = site.path("replica");
     std::fs::create_dir(&place).unwrap();
     let primary = site.server.port.to_string();
     let replica = RunningServer::start(&place, &["--appendonly", "yes", "--replicaof", "127.0.0.1", &primary]);
-    while !server::told(&replica.ask(&["INFO", "replication"])).contains("master_link_status:up") {
-        std::thread::yield_now();
-    }
+    replica.until(&["INFO", "replication"], "master_link_status:up");
     run(async {
         // The gateway is never sent to the replica while there is a primary.
         let settings = server::settings(&[&replica, &site.server], &site.prefix, &site.path("a"));

@@ -2,6 +2,7 @@
 
 mod chaos;
 mod clocks;
+mod cluster;
 mod fleet;
 mod journal;
 mod losses;

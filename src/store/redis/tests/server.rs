@@ -29,6 +29,9 @@ kill $watcher
 rm -rf "$GONE_AFTERWARDS"
 "#;
 
+/// A replica that comes is served without waiting for others.
+pub(crate) const AT_ONCE: [&str; 2] = ["--repl-diskless-sync-delay", "0"];
+
 /// A running server.
 pub(crate) struct RunningServer {
     keeper: Child,
@@ -100,6 +103,13 @@ impl RunningServer {
         command.arg(&words[1..]).query(&mut connection).unwrap()
     }
 
+    /// Waits until its answer says this.
+    pub fn until(&self, words: &[&str], said: &str) {
+        while !told(&self.ask(words)).contains(said) {
+            std::thread::yield_now();
+        }
+    }
+
     fn address(&self) -> Server {
         Server { host: "127.0.0.1".into(), port: self.port }
     }
@@ -133,30 +143,34 @@ pub(crate) fn plain() -> &'static RunningServer {
     })
 }
 
+/// A node of a cluster that is yet to be formed, and the port of its bus.
+fn start_node() -> (RunningServer, String) {
+    let (directory, bus) = (kept_directory(), Cell::new(0));
+    let gone = directory.to_str().unwrap();
+    let server = RunningServer::start_somewhere(|port| {
+        bus.set(free_port());
+        let bus = bus.get().to_string();
+        let arguments = ["--appendonly", "yes", "--cluster-enabled", "yes", "--cluster-port", &bus];
+        RunningServer::start_with(port, &directory, &[&arguments[..], &AT_ONCE].concat(), gone)
+    });
+    (server, bus.get().to_string())
+}
+
 /// A cluster of one server that holds every slot, and beside it one that holds none and sends everybody there.
+pub(crate) fn new_cluster() -> [RunningServer; 2] {
+    let [(holder, bus), (other, _)] = [(); 2].map(|()| start_node());
+    holder.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    other.ask(&["CLUSTER", "MEET", "127.0.0.1", &holder.port.to_string(), &bus]);
+    for server in [&holder, &other] {
+        server.until(&["CLUSTER", "INFO"], "cluster_state:ok");
+    }
+    [holder, other]
+}
+
+/// The one that the tests of this process share.
 pub(crate) fn cluster() -> &'static [RunningServer; 2] {
     static SERVERS: OnceLock<[RunningServer; 2]> = OnceLock::new();
-    SERVERS.get_or_init(|| {
-        let [(holder, bus), (other, _)] = [(); 2].map(|()| {
-            let bus = Cell::new(0);
-            let server = RunningServer::start_somewhere(|port| {
-                let directory = kept_directory();
-                bus.set(free_port());
-                let bus = bus.get().to_string();
-                let arguments = ["--appendonly", "yes", "--cluster-enabled", "yes", "--cluster-port", &bus];
-                RunningServer::start_with(port, &directory, &arguments, directory.to_str().unwrap())
-            });
-            (server, bus.get().to_string())
-        });
-        holder.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-        other.ask(&["CLUSTER", "MEET", "127.0.0.1", &holder.port.to_string(), &bus]);
-        for server in [&holder, &other] {
-            while !told(&server.ask(&["CLUSTER", "INFO"])).contains("cluster_state:ok") {
-                std::thread::yield_now();
-            }
-        }
-        [holder, other]
-    })
+    SERVERS.get_or_init(new_cluster)
 }
 
 /// An answer as text.
