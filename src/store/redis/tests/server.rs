@@ -145,13 +145,14 @@ pub(crate) fn plain() -> &'static RunningServer {
 
 /// A node of a cluster that is yet to be formed, and the port of its bus.
 fn start_node() -> (RunningServer, String) {
-    let (directory, bus) = (kept_directory(), Cell::new(0));
-    let gone = directory.to_str().unwrap();
+    let bus = Cell::new(0);
     let server = RunningServer::start_somewhere(|port| {
+        let directory = kept_directory();
         bus.set(free_port());
         let bus = bus.get().to_string();
         let arguments = ["--appendonly", "yes", "--cluster-enabled", "yes", "--cluster-port", &bus];
-        RunningServer::start_with(port, &directory, &[&arguments[..], &AT_ONCE].concat(), gone)
+        let arguments = [&arguments[..], &AT_ONCE].concat();
+        RunningServer::start_with(port, &directory, &arguments, directory.to_str().unwrap())
     });
     (server, bus.get().to_string())
 }
