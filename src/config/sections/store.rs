@@ -12,6 +12,7 @@ use crate::config::mistake::Read;
 use crate::config::section::Section;
 use crate::config::units::{Given, choice, duration, integer, text};
 use crate::store::Settings;
+use crate::store::ledger::LEAST_RETENTION_DAYS;
 use crate::store::redis::{self, Password, Server};
 
 const RETENTION_DAYS: u16 = 400;
@@ -32,7 +33,7 @@ pub(in crate::config) fn read_store(root: &mut Section<'_>, state_directory: &Pa
         return Ok(Settings::Embedded { path: default, retention_days: RETENTION_DAYS });
     };
     let kind = section.required("kind", choice(&[("embedded", Kind::Embedded), ("redis", Kind::Redis)]));
-    let retention_days = section.or("retention-days", RETENTION_DAYS, integer(40..=36_500));
+    let retention_days = section.or("retention-days", RETENTION_DAYS, integer(LEAST_RETENTION_DAYS..=36_500));
     match kind? {
         Kind::Embedded => {
             let path = section.path();

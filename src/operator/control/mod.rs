@@ -208,9 +208,7 @@ impl Verb {
         let [] = target::parameters(query, [])?;
         Ok(verb)
     }
-}
 
-impl Verb {
     fn max_body(&self) -> usize {
         match self {
             Self::Ledger(verb) if verb.is_import() => MAX_IMPORT_BYTES,

@@ -42,11 +42,9 @@ use self::shelf::Failure;
 use self::writer::Writer;
 use super::gauges::Gauges;
 use super::inbox::Inbox;
+use super::ledger::LEAST_RETENTION_DAYS;
 use super::{Ledger, Opened, Shared};
 use crate::operator::metrics::Metrics;
-
-/// Sums go back at least so far, whatever is configured (LIM-22).
-const LEAST_RETENTION_DAYS: u16 = 40;
 
 /// `[store]` of kind `embedded`, as values.
 #[derive(Debug, Clone)]

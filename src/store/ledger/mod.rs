@@ -40,6 +40,9 @@ use std::sync::Arc;
 
 use crate::domain::TransferId;
 
+/// Sums go back at least so many days, whatever is configured (LIM-22); what lies before counts nowhere.
+pub const LEAST_RETENTION_DAYS: u16 = 40;
+
 /// Why the ledger cannot answer. Money is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {

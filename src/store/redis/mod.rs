@@ -68,13 +68,10 @@ use super::embedded;
 use super::embedded::desk::{self, OpenDatabase};
 use super::gauges::Gauges;
 use super::inbox::Inbox;
-use super::ledger::{Counts, Known};
+use super::ledger::{Counts, Known, LEAST_RETENTION_DAYS};
 use super::{Ledger, Opened, Shared};
 use crate::domain::Clock;
 use crate::operator::metrics::Metrics;
-
-/// Sums go back at least so far, whatever is configured (LIM-22).
-const LEAST_RETENTION_DAYS: u16 = 40;
 
 /// A server's place in the network.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,10 +8,9 @@ use crate::operator::audit::{OperatorAct, Outcome, Record, TransferState};
 use crate::operator::control::order::{Add, Reconcile};
 use crate::operator::control::{Refused, view};
 use crate::policy::ceiling;
-use crate::store::ledger::{Addition, Basis, CorrectError, ReconcileError, StoreError, Transfer, Verdict};
-
-/// Sums go back at least so far, whatever is configured (LIM-22); what lies before counts nowhere.
-const DAYS_BACK: i32 = 40;
+use crate::store::ledger::{
+    Addition, Basis, CorrectError, LEAST_RETENTION_DAYS, ReconcileError, StoreError, Transfer, Verdict,
+};
 
 /// Why a transfer stays as it is.
 enum Stays {
@@ -132,10 +131,10 @@ impl Desk {
 /// The day of an addition: today where none is named. What is to come cannot have been executed.
 fn day_of_addition(day: Option<JstDate>, today: JstDate) -> Result<JstDate, Refused> {
     let day = day.unwrap_or(today);
-    if (today.plus_days(-DAYS_BACK)..=today).contains(&day) {
+    if (today.plus_days(-i32::from(LEAST_RETENTION_DAYS))..=today).contains(&day) {
         Ok(day)
     } else {
-        Err(Refused::Malformed(format!("{day} is not one of the last {DAYS_BACK} days")))
+        Err(Refused::Malformed(format!("{day} is not one of the last {LEAST_RETENTION_DAYS} days")))
     }
 }
 
