@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::super::{Opened, Settings, open_with};
+use super::super::{Opened, Settings, Surroundings, open_with};
 use super::server::{self, told};
-use super::site::{Site, available, granted, order, over, refused, settlement, state, used};
+use super::site::{Site, available, granted, order, over, refused, settlement, state, until_refused_because, used};
 use crate::store::Ledger;
 use crate::store::contract::disk::Disk;
 use crate::store::contract::history::{Told, check, check_in_the_same_process, history};
 use crate::store::contract::stand::{noon, run};
 use crate::store::embedded::desk::OpenDatabase;
-use crate::store::ledger::{Outcome, State, StoreError};
+use crate::store::ledger::{Outcome, State, StoreError, Verdict};
 
 fn open_on(settings: &Settings, opening: OpenDatabase) -> Opened {
     open_with(settings, server::surroundings(noon()), opening, noon()).unwrap()
@@ -66,6 +66,35 @@ fn a_grant_that_the_journal_did_not_take_is_heard_by_nobody_and_taken_back() {
         assert_eq!(state(&gateway, before.id).await, Some(State::Unknown));
         assert_eq!(state(&gateway, later.id).await, Some(State::Reserved));
         over(&gateway, 11, 90).await;
+    });
+}
+
+/// Neither the journal nor Redis hears of its end: it counts until an operator has looked.
+#[test]
+fn a_grant_that_could_not_be_taken_back_is_unknown_at_the_next_start() {
+    let (mut site, disk) = (Site::with(&["--appendfsync", "always"]), Disk::default());
+    run(async {
+        // It does not come back to Redis before that has died.
+        let around = Surroundings { retry: Duration::from_secs(3_600), ..server::surroundings(noon()) };
+        let gateway = open_with(&site.settings("none"), around, disk.opening(), noon()).unwrap().ledger;
+        disk.fail_after(0);
+        let order = order(40);
+        assert!(gateway.reserve(order.clone()).await.is_err());
+        site.kill();
+        gateway.close().await;
+        drop(gateway);
+        disk.mend();
+        site.start_again();
+        let opened = open_on(&site.settings("none"), disk.opening());
+        let recovered: Vec<_> = opened.recovered.iter().map(|transfer| (transfer.id, transfer.state)).collect();
+        assert_eq!(recovered, [(order.id, State::Unknown)]);
+        let gateway = opened.ledger;
+        available(&gateway).await;
+        over(&gateway, 61, 40).await;
+        from_the_journal_alone(&site, &gateway).await;
+        over(&gateway, 61, 40).await;
+        gateway.reconcile(order.id, Verdict::Released, "it was never sent".into(), noon()).await.unwrap();
+        granted(&gateway, 100).await;
     });
 }
 
@@ -168,10 +197,4 @@ fn another_journal_in_the_place_of_this_one_moves_no_money() {
         from_the_journal_alone(&site, &gateway).await;
         over(&gateway, 1, 100).await;
     });
-}
-
-async fn until_refused_because(gateway: &Ledger, reason: &str) {
-    while !refused(gateway).await.contains(reason) {
-        tokio::task::yield_now().await;
-    }
 }

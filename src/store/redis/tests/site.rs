@@ -141,6 +141,13 @@ pub(in crate::store) async fn refused(gateway: &Ledger) -> String {
     }
 }
 
+/// Money must not move, and before long for this reason.
+pub(in crate::store) async fn until_refused_because(gateway: &Ledger, reason: &str) {
+    while !refused(gateway).await.contains(reason) {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// An order that must be granted, now.
 pub(in crate::store) async fn granted(gateway: &Ledger, amount: u64) -> Order {
     let order = order(amount);
