@@ -7,14 +7,19 @@ use jiff::SignedDuration;
 use super::book::Book;
 use super::shelf::{Failure, Shelf};
 use crate::domain::{JstDate, Yen};
-use crate::store::ledger::{Basis, Claim, Denied, Order, OverLimit, Whose};
+use crate::store::ledger::{Basis, Claim, Denied, Mode, Order, OverLimit, Whose};
 
 impl Book {
     /// What an order moves; `None` where nothing is known, and nothing is not an amount.
     pub(super) fn amount(&self, order: &Order) -> Option<Yen> {
         let amount = match &order.claim {
             Claim::Stated(amount) => Some(*amount),
-            Claim::Entered { key, .. } => self.entries.lines(key, order.at).map(|lines| lines.total()),
+            Claim::Entered { key, repeated } => {
+                let entered = self.entries.lines(key, order.at);
+                // What is only observed leaves all the same, with what it says more.
+                let said = repeated.as_ref().filter(|_| order.mode == Mode::Observe);
+                entered.map(|lines| said.map_or_else(|| lines.total(), |said| lines.joined(said).total()))
+            }
         };
         amount.filter(|amount| *amount != Yen::ZERO)
     }

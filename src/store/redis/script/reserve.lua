@@ -39,14 +39,17 @@ local function amount_of(order)
   if order.entry ~= '' then
     local lines = entered(order.entry, order.at)
     if not lines then return nil end
+    -- What is only observed leaves all the same, with what it says more.
+    if order.mode == 'observe' then join_lines(lines, lines_out_of(order.repeated)) end
     amount = total(lines)
   end
   return amount > 0 and amount or nil
 end
 
 -- What the order says once more would make the form hold more than was entered.
-local function says_more(order, amount)
+local function says_more(order)
   local lines = entered(order.entry, order.at)
+  local amount = total(lines)
   join_lines(lines, lines_out_of(order.repeated))
   return total(lines) > amount
 end
@@ -104,7 +107,7 @@ local function denial(order, amount)
   end
   if not amount then return { 'no_entry' } end
   if order.entry ~= '' and holding('entry:' .. order.entry) > 0 then return { 'in_use' } end
-  if order.entry ~= '' and says_more(order, amount) then return { 'more_than_entered' } end
+  if order.entry ~= '' and says_more(order) then return { 'more_than_entered' } end
   return over_limit(order, amount)
 end
 
