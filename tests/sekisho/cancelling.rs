@@ -223,11 +223,14 @@ async fn a_number_that_one_line_of_a_list_has_frees_nothing() {
          amount = [\"kingaku*\"]\n{answer}order = {{ location-parameter = \"id\" }}\n"
     );
     let listed = "[[route]]\nname = \"entry\"\namount = [\"amount\", \"kingaku*\"]\n";
+    let one_on_each = "[[route]]\nname = \"entry\"\namount = [\"kingaku1\"]\n\
+                       [[route]]\nname = \"confirm\"\namount = [\"kingaku2\"]\n";
     let told = "[[route]]\nname = \"execute\"\norder = { location-parameter = \"id\" }\n";
     let one = [RELEASE, CANCEL, WIZARD, told];
     for (layers, key) in [
         ([&one[..2], &[lines.as_str()]].concat(), "route.lines.order"),
         ([&one[..], &[listed]].concat(), "route.execute.order"),
+        ([&one[..], &[one_on_each]].concat(), "route.execute.order"),
     ] {
         let builder = layers.iter().fold(TestGateway::builder(), |builder, layer| builder.layer(*layer));
         let mistake = builder.try_spawn().await.err().unwrap_or_else(|| panic!("accepted: {layers:?}"));

@@ -98,7 +98,7 @@ fn tells_a_number_where_it_matters(draft: &Draft<'_>, all: &[Draft<'_>], transfe
     let text = match draft.step {
         _ if draft.order.is_none() => return Ok(()),
         Step::Commit | Step::Switch | Step::Approve
-            if brings_several(draft) || entered && all.iter().any(enters_several) =>
+            if brings_several(draft) || entered && together_bring_several(screens_of(draft, all, transfer)) =>
         {
             "tells one number, and this moves several amounts: to cancel one of them would free all"
         }
@@ -116,8 +116,7 @@ fn commit_entered(key: Key, draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Tra
         return Err(draft.section.mistake("step", text.into()));
     }
     // How many lines a screen before summed, nobody knows here.
-    let beside = |other: &&Draft<'_>| counts(other, transfer) && fills_the_same(draft, other, transfer);
-    let is_one_order = !together_bring_several(all.iter().filter(beside));
+    let is_one_order = !together_bring_several(screens_of(draft, all, transfer));
     let filling = filling_of(draft, all, transfer);
     Ok(commit(Some((key, filling)), None, draft.is_atomic || is_one_order, draft))
 }
@@ -149,16 +148,20 @@ pub(super) fn warn_of_key(draft: &Draft<'_>, act: &Act) {
 /// How the screens of a wizard, or those of request and approval, fill the form that the application keeps. Where one of them
 /// brings several amounts, a later one may leave some out; unless all of them bring the same ones, and each all of these.
 fn filling_of(draft: &Draft<'_>, all: &[Draft<'_>], transfer: &Transfer) -> Filling {
-    let is_of_approval = |draft: &Draft<'_>| matches!(draft.step, Step::Request | Step::Approve);
-    let is_screen = |other: &&Draft<'_>| {
-        let is_one_step = other.step == Step::Commit && !commits_entered(other, transfer) || other.step == Step::Switch;
-        counts(other, transfer) && other.has_amount() && !is_one_step
-    };
-    let screens = || all.iter().filter(is_screen).filter(|other| is_of_approval(other) == is_of_approval(draft));
+    let screens = || screens_of(draft, all, transfer).filter(|screen| screen.has_amount());
     let amounts = |screen: &Draft<'_>| screen.body.amount.iter().cloned().collect::<BTreeSet<_>>();
     let expected = screens().next().map(amounts);
     let says_all = |screen: &Draft<'_>| screen.body.is_complete && Some(amounts(screen)) == expected;
     if !together_bring_several(screens()) || screens().all(says_all) { Filling::Whole } else { Filling::ByLine }
+}
+
+/// The counted screens that fill the same form as this one.
+fn screens_of<'d, 'a>(
+    draft: &'d Draft<'a>,
+    all: &'d [Draft<'a>],
+    transfer: &'d Transfer,
+) -> impl Iterator<Item = &'d Draft<'a>> + Clone {
+    all.iter().filter(move |other| counts(other, transfer) && fills_the_same(draft, other, transfer))
 }
 
 /// Whether the form that these screens fill has several lines, if only one on each of them.
@@ -231,14 +234,12 @@ pub(super) fn earlier_amounts(draft: &Draft<'_>, all: &[Draft<'_>], transfer: Op
         Step::Request | Step::Approve => Step::Request,
         Step::Commit | Step::Switch => return Vec::new(),
     };
-    let counted = || all.iter().filter(|other| counts(other, transfer));
-    let is_later = draft.step != step;
-    let amounts = counted().filter(|other| is_later && other.step == step).flat_map(|screen| &screen.body.amount);
+    let is_earlier = |other: &&Draft<'_>| counts(other, transfer) && draft.step != step && other.step == step;
+    let amounts = all.iter().filter(is_earlier).flat_map(|screen| &screen.body.amount);
     let earlier = amounts.filter(|name| !draft.body.amount.contains(name));
     // Those of screens beside it, and of later ones; a name that is nearly its own is refused without that.
     let own: BTreeSet<String> = draft.body.amount.iter().map(|name| stem(name)).collect();
-    let others =
-        counted().filter(|other| fills_the_same(draft, other, transfer)).flat_map(|screen| &screen.body.amount);
+    let others = screens_of(draft, all, transfer).flat_map(|screen| &screen.body.amount);
     let mut names: Vec<String> = earlier.chain(others.filter(|name| !own.contains(&stem(name)))).cloned().collect();
     names.sort();
     names.dedup();
@@ -331,11 +332,6 @@ pub(super) fn commits_alone(draft: &Draft<'_>, act: &Act, all: &[Draft<'_>], tra
         }
     }
     Ok(())
-}
-
-/// Whether a screen brings several amounts for another one to commit together.
-fn enters_several(draft: &Draft<'_>) -> bool {
-    brings_several(draft) && matches!(draft.step, Step::Entry | Step::Confirm | Step::Cancel | Step::Request)
 }
 
 fn brings_several(draft: &Draft<'_>) -> bool {
