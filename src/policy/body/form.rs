@@ -6,19 +6,25 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{Charset, Fault, Field, Value, clean_name, clean_value};
+use super::{Charset, Fault, Field, Value, clean_name, clean_value, is_visible_ascii};
 
 /// The fields of a body.
 pub(super) fn fields(body: &[u8], charset: Charset, max_fields: usize) -> Result<Vec<Field<'_>>, Fault> {
     let mut fields = Vec::with_capacity(16.min(max_fields));
+    // Then what is not encoded is the same text in every charset.
+    let visible = Some(body).filter(|body| is_visible_ascii(body)).and_then(|body| str::from_utf8(body).ok());
+    let text = |span: Range<usize>| match visible.and_then(|text| text.get(span.clone())) {
+        Some(text) if !is_encoded(text.as_bytes()) => Ok(Cow::Borrowed(text)),
+        _ => charset.decode(percent_decoded(&body[span])?).ok_or(Fault::MalformedBody("not in the charset")),
+    };
     for pair in pairs(body)? {
-        let (name, span) = pair?;
+        let (name, value) = pair?;
         if fields.len() == max_fields {
             return Err(Fault::TooManyFields);
         }
-        let text = |raw| charset.decode(percent_decoded(raw)?).ok_or(Fault::MalformedBody("not in the charset"));
         let name = clean_name(text(name)?)?;
-        let value = Value::Text(clean_value(text(&body[span.clone()])?)?);
+        let span = value.clone();
+        let value = Value::Text(clean_value(text(value)?)?);
         fields.push(Field { name: not_encoded_twice(name)?, value, span });
     }
     Ok(fields)
@@ -46,8 +52,9 @@ pub(super) enum Place {
 pub(super) fn outside(text: &str, place: Place) -> Result<Vec<Outside<'_>>, Fault> {
     pairs(text.as_bytes())?
         .map(|pair| {
-            let (name, span) = pair?;
-            let (name, value) = (percent_decoded(name)?, percent_decoded(&text.as_bytes()[span])?);
+            let (name, value) = pair?;
+            let raw = text.as_bytes();
+            let (name, value) = (percent_decoded(&raw[name])?, percent_decoded(&raw[value])?);
             if [&name, &value].iter().any(|bytes| bytes.iter().any(u8::is_ascii_control)) {
                 return Err(Fault::MalformedBody("a control character in the query"));
             }
@@ -59,11 +66,11 @@ pub(super) fn outside(text: &str, place: Place) -> Result<Vec<Outside<'_>>, Faul
         .collect()
 }
 
-/// A raw name and the place of its raw value.
-type Pair<'a> = (&'a [u8], Range<usize>);
+/// Where a name and its value stand, undecoded.
+type Pair = (Range<usize>, Range<usize>);
 
 /// The pairs one by one. Empty pairs (`a=1&&b=2`) are nothing to every parser.
-fn pairs(raw: &[u8]) -> Result<impl Iterator<Item = Result<Pair<'_>, Fault>>, Fault> {
+fn pairs(raw: &[u8]) -> Result<impl Iterator<Item = Result<Pair, Fault>>, Fault> {
     if memchr::memchr(b';', raw).is_some() {
         return Err(Fault::MalformedBody("a semicolon between fields"));
     }
@@ -73,7 +80,7 @@ fn pairs(raw: &[u8]) -> Result<impl Iterator<Item = Result<Pair<'_>, Fault>>, Fa
         let begin = std::mem::replace(&mut start, end + 1);
         let pair = &raw[begin..end];
         let equals = memchr::memchr(b'=', pair);
-        let name = &pair[..equals.unwrap_or(pair.len())];
+        let name = begin..equals.map_or(end, |at| begin + at);
         if name.is_empty() {
             return equals.map(|_| Err(Fault::MalformedBody("a value without a name")));
         }
@@ -116,6 +123,11 @@ fn percent_decoded(raw: &[u8]) -> Result<Cow<'_, [u8]>, Fault> {
         };
     }
     Ok(Cow::Owned(decoded))
+}
+
+/// Whether percent-decoding changes it.
+fn is_encoded(raw: &[u8]) -> bool {
+    raw.iter().fold(false, |encoded, byte| encoded | matches!(byte, b'%' | b'+'))
 }
 
 fn hexadecimal(digit: u8) -> Option<u8> {

@@ -9,8 +9,8 @@
 pub(super) fn fold(name: &str, folded: &mut String) {
     folded.clear();
     if name.is_ascii() {
-        let kept = without_index(name).bytes().filter(|byte| !is_dropped(char::from(*byte)));
-        folded.extend(kept.map(|byte| char::from(byte.to_ascii_lowercase())));
+        let kept = without_index(name).bytes().map(|byte| ASCII[usize::from(byte & 0x7f)]);
+        folded.extend(kept.filter(|byte| *byte != DROPPED).map(char::from));
         return;
     }
     let narrow: String = name.chars().map(narrow).collect();
@@ -18,6 +18,20 @@ pub(super) fn fold(name: &str, folded: &mut String) {
         folded.extend(without_case(character).filter(|lower| !is_dropped(*lower)));
     }
 }
+
+/// What is left of each ASCII character: every name of every form is folded, and most names are ASCII.
+const ASCII: [u8; 128] = {
+    let mut table = [DROPPED; 128];
+    let mut byte = 0;
+    while byte < 128 {
+        if !is_dropped_ascii(byte) {
+            table[byte as usize] = byte.to_ascii_lowercase();
+        }
+        byte += 1;
+    }
+    table
+};
+const DROPPED: u8 = 0;
 
 /// A character of normal width and in lower case, as the most careless reader compares it.
 pub(in crate::policy) fn plain(character: char) -> impl Iterator<Item = char> {
@@ -54,12 +68,16 @@ fn is_dropped_but_bracket(character: char) -> bool {
 /// and `!`, and `-`, which naming conventions take for `_`.
 fn is_dropped(character: char) -> bool {
     match character {
-        '_' | '-' | '.' | '!' | '[' | ']' => true,
+        '\0'..='\x7f' => is_dropped_ascii(character as u8),
         '\u{ad}' | '\u{307}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180b}'..='\u{180f}' => true,
         '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' => true,
         '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}' => true,
         other => other.is_whitespace() || other.is_control(),
     }
+}
+
+const fn is_dropped_ascii(byte: u8) -> bool {
+    matches!(byte, b'_' | b'-' | b'.' | b'!' | b'[' | b']' | b' ') || byte.is_ascii_control()
 }
 
 /// A name that frameworks obey wherever it stands: `_charset_` for the whole form, `_method` for the request.
