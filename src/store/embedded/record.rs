@@ -2,16 +2,25 @@
 //!
 //! Numbers are big-endian, texts are preceded by their length. The first octet is the layout's version; a record of
 //! another version, a cut one or one with something left over is damage, never half a transfer.
+//!
+//! A transfer is as long when it is settled as when it is reserved: the database changes it in place then, where a longer
+//! one would split the page that ascending places have filled.
 
 use jiff::Timestamp;
 
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::store::ledger::{Basis, Claim, EntryKey, Order, State, Transfer};
 
-/// What nobody has corrected is written as ever, so that an earlier version of this program can read it.
-const VERSION: u8 = 1;
-/// The same, followed by the number of corrections.
+/// With the number of corrections, and room for a settlement. The only one that is written.
+const VERSION: u8 = 3;
+/// As it was before: without either.
+const VERSION_PLAIN: u8 = 1;
+/// With the number of corrections, and no room.
 const VERSION_CORRECTED: u8 = 2;
+
+/// Octets that are kept for the moment of a settlement and the reason for it; a longer reason makes a longer record.
+const ROOM: usize = 32;
+const MOMENT: usize = 12;
 
 /// A transfer with what the ledger must know again after a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +71,7 @@ impl Record {
     pub fn encode(&self) -> Vec<u8> {
         let transfer = &self.transfer;
         let mut out = Vec::with_capacity(192);
-        out.push(if self.revision == 0 { VERSION } else { VERSION_CORRECTED });
+        out.push(VERSION);
         out.push(state_octet(transfer.state));
         out.extend(transfer.id.as_bytes());
         out.extend(transfer.amount.get().to_be_bytes());
@@ -79,9 +88,8 @@ impl Record {
         for key in [self.entry, self.token] {
             put_option(&mut out, key, |out, key| out.extend(key.as_bytes()));
         }
-        if self.revision != 0 {
-            out.extend(self.revision.to_be_bytes());
-        }
+        out.extend(self.revision.to_be_bytes());
+        out.resize(out.len() + room_in(transfer), 0);
         out
     }
 
@@ -92,7 +100,7 @@ impl Record {
     pub fn decode(stored: &[u8]) -> Result<Self, Damage> {
         let mut from = Reader(stored);
         let version = from.octet()?;
-        if ![VERSION, VERSION_CORRECTED].contains(&version) {
+        if ![VERSION, VERSION_PLAIN, VERSION_CORRECTED].contains(&version) {
             return Err(Damage("a transfer of an unknown version"));
         }
         let state = state_of(from.octet()?)?;
@@ -110,13 +118,20 @@ impl Record {
             .collect::<Result<_, Damage>>()?;
         let entry = from.option(|from| from.octets().map(EntryKey::from_bytes))?;
         let token = from.option(|from| from.octets().map(EntryKey::from_bytes))?;
-        let revision = if version == VERSION_CORRECTED { u32::from_be_bytes(from.octets()?) } else { 0 };
-        if !from.0.is_empty() {
+        let revision = if version == VERSION_PLAIN { 0 } else { u32::from_be_bytes(from.octets()?) };
+        let transfer = Transfer { id, contract, login_id, route, amount, debits, state, why, reserved_at, settled_at };
+        let room = if version == VERSION { from.take(room_in(&transfer))? } else { &[] };
+        if !from.0.is_empty() || room.iter().any(|octet| *octet != 0) {
             return Err(Damage("a transfer with something behind it"));
         }
-        let transfer = Transfer { id, contract, login_id, route, amount, debits, state, why, reserved_at, settled_at };
         Ok(Self { transfer, entry, token, revision })
     }
+}
+
+/// How much of its room a transfer leaves empty.
+fn room_in(transfer: &Transfer) -> usize {
+    let moment = if transfer.settled_at.is_some() { MOMENT } else { 0 };
+    ROOM.saturating_sub(moment + transfer.why.len())
 }
 
 /// A moment as numbers: seconds since 1970 and nanoseconds.
@@ -270,6 +285,28 @@ mod tests {
                 assert_eq!(Record::decode(&record.encode()), Ok(record));
             }
         }
+    }
+
+    #[test]
+    fn a_settlement_makes_no_record_longer() {
+        let settled = Record { transfer: Transfer { why: "success_marker".into(), ..record().transfer }, ..record() };
+        let reserved = Transfer { state: State::Reserved, why: String::new(), settled_at: None, ..record().transfer };
+        let reserved = Record { transfer: reserved, ..record() };
+        assert_eq!(reserved.encode().len(), settled.encode().len());
+        let reason = "x".repeat(1_000);
+        let told = Record { transfer: Transfer { why: reason, ..record().transfer }, ..record() };
+        assert_eq!(Record::decode(&told.encode()), Ok(told));
+    }
+
+    #[test]
+    fn records_of_earlier_versions_are_read() {
+        let record = record();
+        let written = record.encode();
+        let mut plain = written[..written.len() - room_in(&record.transfer) - 4].to_vec();
+        plain[0] = VERSION_PLAIN;
+        assert_eq!(Record::decode(&plain), Ok(record.clone()));
+        let corrected = [&[VERSION_CORRECTED], &plain[1..], &7_u32.to_be_bytes()].concat();
+        assert_eq!(Record::decode(&corrected), Ok(Record { revision: 7, ..record }));
     }
 
     #[test]
