@@ -9,7 +9,8 @@
 //! | [`Understood`](crate::connection::request::Understood) | the head has one meaning | `request::understand` |
 //! | [`Routed`](crate::policy::route::Routed) | what it is for | `Routes::find` |
 //! | [`Admitted`](crate::policy::rate_limit::Admitted) | not too often | `RateLimits::admit` |
-//! | [`Inspected`] | its body has one meaning, where that matters | `inspect` |
+//! | [`Inspected`](crate::policy::inspect::Inspected) | its body has one meaning, where that matters | `inspect` |
+//! | [`Bound`] | its session is the visitor's own | `bind` |
 //! | [`Watched`](crate::policy::alarms::Watched) | looked at for alarms | `watch` |
 //! | [`Reserved`] | the ledger grants it, where it moves money | `reserve` |
 //! | [`Sealed`](crate::upstream::seal::Sealed) | scrubbed, told who sends it, signed | `Sealer::seal` |
@@ -38,9 +39,18 @@
 //! nor has one that the alarms did not see:
 //!
 //! ```compile_fail,E0308
-//! use sekisho::policy::{inspect::Inspected, reserve::reserve};
-//! async fn skip_the_alarms(inspected: Inspected) {
-//!     let _ = reserve(None, inspected, &sekisho::domain::RequestId::new()).await;
+//! use sekisho::policy::{reserve::reserve, session::Bound};
+//! async fn skip_the_alarms(bound: Bound) {
+//!     let _ = reserve(None, bound, &sekisho::domain::RequestId::new()).await;
+//! }
+//! ```
+//!
+//! nor one whose session may be another's:
+//!
+//! ```compile_fail,E0308
+//! use sekisho::policy::{alarms::watch, inspect::Inspected};
+//! fn skip_the_session(inspected: Inspected) {
+//!     let _ = watch(None, inspected, &sekisho::domain::RequestId::new());
 //! }
 //! ```
 //!
@@ -71,11 +81,12 @@ use crate::operator::audit::{Action, Audit, Record, TransferState, UrlPath};
 use crate::operator::metrics::{CountedRoute, ListenerMetrics, Metrics, OTHER_ROUTE};
 use crate::policy::alarms::watch;
 use crate::policy::buffers::Buffers;
-use crate::policy::inspect::{Inspected, Time, inspect};
+use crate::policy::inspect::{Time, inspect};
 use crate::policy::limit_notice::limit_notice;
 use crate::policy::rate_limit::{Admission, RateLimits, Told};
 use crate::policy::reserve::{Reserved, Treasury, reserve};
 use crate::policy::route::{Class, Route, Routes};
+use crate::policy::session::{Bound, Sessions, bind};
 use crate::refusal::{Guide, HelpDesk, Reader, Refusal, TransferRefusal};
 use crate::upstream;
 use crate::upstream::body::AnswerBody;
@@ -97,6 +108,8 @@ pub struct Rules {
     pub rates: RateLimits,
     /// Memory for bodies that are read.
     pub buffers: Arc<Buffers>,
+    /// Whose the application's sessions are; without `[session]` nobody asks.
+    pub sessions: Option<Arc<Sessions>>,
     /// Who asks the ledger; without `[transfer]` no route does.
     pub treasury: Option<Arc<Treasury>>,
     /// Scrubs and signs.
@@ -130,7 +143,8 @@ impl Rules {
     /// What the pages can point to.
     fn guide(&self) -> Guide<'_> {
         let limit_screen = self.treasury.as_ref().and_then(|treasury| treasury.limit_screen.as_ref());
-        Guide { help_desk: &self.help_desk, limit_screen }
+        let login_page = self.sessions.as_ref().map(|sessions| &sessions.settings.login_page);
+        Guide { help_desk: &self.help_desk, limit_screen, login_page }
     }
 }
 
@@ -200,27 +214,24 @@ impl Pipeline {
         let inspected = inspect(admitted, &rules.buffers, Time::of(&rules.limits), rules.routes.enforcement()).await?;
         trace.route = Some(Arc::clone(inspected.route()));
         trace.moves = inspected.moves();
+        let bound = bind(rules.sessions.as_ref(), inspected)?;
+        let inspected = bound.inspected();
         if inspected.route().class == Class::Top
-            && let Some(notice) = Box::pin(limit_notice(rules.treasury.as_ref(), &inspected, id)).await
+            && let Some(notice) = Box::pin(limit_notice(rules.treasury.as_ref(), inspected, id)).await
         {
-            inspected.answered_here();
+            bound.answered_here();
             return Ok(notice.into_response(id.as_str(), &rules.help_desk).map(AnswerBody::Whole));
         }
         if inspected.concerns_the_ledger() {
             // On the heap, as all that only some requests need.
-            return Box::pin(self.conclude_detached(rules, inspected, id)).await;
+            return Box::pin(self.conclude_detached(rules, bound, id)).await;
         }
-        self.conclude(rules, inspected, id).await
+        self.conclude(rules, bound, id).await
     }
 
     /// From the ledger to the bank's answer.
-    async fn conclude(
-        &self,
-        rules: &Rules,
-        inspected: Inspected,
-        id: &RequestId,
-    ) -> Result<Response<AnswerBody>, Refusal> {
-        let watched = watch(rules.treasury.as_ref(), inspected, id)?;
+    async fn conclude(&self, rules: &Rules, bound: Bound, id: &RequestId) -> Result<Response<AnswerBody>, Refusal> {
+        let watched = watch(rules.treasury.as_ref(), bound, id)?;
         let reserved = reserve(rules.treasury.as_ref(), watched, id).await?;
         if let Some(refusal) = reserved.observed {
             self.note_observed(refusal, &reserved);
@@ -247,7 +258,7 @@ impl Pipeline {
     async fn conclude_detached(
         self: &Arc<Self>,
         rules: &Arc<Rules>,
-        inspected: Inspected,
+        bound: Bound,
         id: &RequestId,
     ) -> Result<Response<AnswerBody>, Refusal> {
         let (pipeline, rules, id) = (Arc::clone(self), Arc::clone(rules), id.clone());
@@ -255,7 +266,7 @@ impl Pipeline {
         let concluded = tokio::spawn(async move {
             let _detached = detached;
             // On the heap from the beginning: a task is moved when it is made.
-            Box::pin(pipeline.conclude(&rules, inspected, &id)).await
+            Box::pin(pipeline.conclude(&rules, bound, &id)).await
         });
         // What panicked had left, or not: its reservation says so.
         concluded.await.unwrap_or(Err(Refusal::Transfer(TransferRefusal::OutcomeUnknown)))

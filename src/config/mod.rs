@@ -31,7 +31,7 @@ pub use self::mistake::{Mistake, Mistakes, Place};
 use self::mistake::{Read, Report};
 use self::section::{Context, Section};
 pub use self::sections::transfer::Transfer;
-use self::sections::{LATER, assertion, limits, listener, process, rate_limit, route, transfer, trust};
+use self::sections::{LATER, assertion, limits, listener, process, rate_limit, route, session, transfer, trust};
 pub use self::version::Versions;
 use crate::connection::listener::Authentication;
 use crate::domain::Clock;
@@ -78,6 +78,8 @@ pub struct Config {
     pub routes: Vec<policy::route::Route>,
     /// How often a customer may ask.
     pub rate_limits: Vec<policy::rate_limit::Settings>,
+    /// Whose the application's sessions are.
+    pub session: Option<policy::session::Settings>,
     /// The ceiling.
     pub transfer: Option<Transfer>,
     /// Where sums are kept.
@@ -149,6 +151,7 @@ fn read(layers: &Layers, versions: Versions, report: &Report, clock: &dyn Clock)
         (Some(_) | None, _) => Ok(()),
     };
     let store = sections::store::read_store(&mut root, state_directory);
+    let session = session::read_session(&mut root, store.as_ref().ok());
     let known_routes = routes.as_deref().unwrap_or_default();
     let rate_limits = rate_limit::read_rate_limits(&mut root, known_routes, store.as_ref().ok());
     let audit = transfer::read_audit(&mut root);
@@ -177,6 +180,7 @@ fn read(layers: &Layers, versions: Versions, report: &Report, clock: &dyn Clock)
         limits: limits?,
         routes: routes?,
         rate_limits: rate_limits?,
+        session: session?,
         transfer: transfer?,
         store: store?,
         audit: audit?,

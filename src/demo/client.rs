@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use encoding_rs::{SHIFT_JIS, UTF_8};
-use http::header::{CONTENT_TYPE, HOST};
+use http::header::{CONTENT_TYPE, HOST, LOCATION, SET_COOKIE};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
@@ -61,6 +61,10 @@ impl<E: Error + 'static> From<E> for Ended {
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) page: String,
+    /// The session that it begins, as a browser sends it back.
+    pub(super) session: Option<String>,
+    /// Where it leads.
+    pub(super) location: Option<String>,
 }
 
 /// Somebody who comes to the gateway.
@@ -162,11 +166,14 @@ impl Connection {
         self.sender.ready().await?;
         let response = self.sender.send_request(request).await?;
         let status = response.status();
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let session = header(SET_COOKIE).and_then(|cookie| cookie.split(';').next()).map(str::to_owned);
+        let location = header(LOCATION).map(str::to_owned);
         let is_legacy = |kind: &http::HeaderValue| kind.as_bytes().to_ascii_lowercase().ends_with(b"windows-31j");
         let charset = if response.headers().get(CONTENT_TYPE).is_some_and(is_legacy) { SHIFT_JIS } else { UTF_8 };
         let body =
             Limited::new(response.into_body(), MAX_PAGE_BYTES).collect().await.map_err(|e| Ended::because(&*e))?;
-        Ok(Answer { status, page: charset.decode(&body.to_bytes()).0.into_owned() })
+        Ok(Answer { status, session, location, page: charset.decode(&body.to_bytes()).0.into_owned() })
     }
 }
 

@@ -76,6 +76,12 @@ impl<'a> Tour<'a> {
         let title = "Hanakodt knows taroykdt's password: with her certificate it opens nothing";
         narrator.tell(title, stolen, &self.curl_as_it_is(Some("hanakodt"), &form, LOGIN))?;
 
+        let (session, hijacked) = self.stolen_session().await;
+        let cookie = format!(" -i -H 'Cookie: {session}'");
+        let title =
+            "Hanakodt has taroykdt's session, as it stands in his browser: with her certificate it opens nothing";
+        narrator.tell(title, hijacked, &self.curl_as_it_is(Some("hanakodt"), &cookie, MENU))?;
+
         let others = self.greeted("taroykdt").await;
         narrator.tell("Nobody else noticed: taroykdt is greeted", others, &self.curl(Some("taroykdt"), "", MENU))?;
 
@@ -132,6 +138,34 @@ impl<'a> Tour<'a> {
                 Ok(format!("{}; the page says why (login_id_mismatch). Nothing reached the bank.", answer.status))
             }
             status => Err(format!("The gateway answered {status}.")),
+        }
+    }
+
+    /// Another customer's session under a certificate of the own; and which one that is.
+    async fn stolen_session(&self) -> (String, Happened) {
+        let session = match self.session_of("taroykdt").await {
+            Ok(session) => session,
+            Err(otherwise) => return (String::new(), Err(otherwise)),
+        };
+        let happened = self.led_to_login("hanakodt", &session).await;
+        (session, happened)
+    }
+
+    async fn session_of(&self, login_id: &str) -> Result<String, String> {
+        let answer = self.visitor(Some(login_id))?.get(MENU, &[]).await.map_err(not_refused)?;
+        greeting(&answer, login_id)?;
+        answer.session.ok_or_else(|| "The bank began no session.".to_owned())
+    }
+
+    async fn led_to_login(&self, login_id: &str, session: &str) -> Happened {
+        let before = self.stage.bank.received();
+        let answer = self.visitor(Some(login_id))?.get(MENU, &[("Cookie", session)]).await.map_err(not_refused)?;
+        self.bank_unchanged_since(before)?;
+        match (answer.status, answer.location) {
+            (StatusCode::SEE_OTHER, Some(to)) if to == LOGIN => {
+                Ok(format!("{}: she is led to {to}. Nothing reached the bank.", answer.status))
+            }
+            (status, to) => Err(format!("The gateway answered {status} {}.", to.unwrap_or_default())),
         }
     }
 

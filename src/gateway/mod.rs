@@ -33,6 +33,7 @@ use crate::pipeline::Rules;
 use crate::policy::buffers::Buffers;
 use crate::policy::rate_limit::RateLimits;
 use crate::policy::route::{Enforcement, Route, Routes};
+use crate::policy::session::{Memory, Sessions};
 use crate::store;
 use crate::store::redis::{self, Courier, SharedBuckets};
 use crate::upstream::seal::Sealer;
@@ -290,9 +291,23 @@ fn rules_of(
         routes: Routes::new(numbered.collect(), prefixes, enforcement),
         rates: RateLimits::new(&config.rate_limits, metrics, buckets, before.map(|before| &before.rates)),
         buffers: known.unwrap_or_else(|| Buffers::new(room.0, room.1)),
+        sessions: sessions(config, metrics, clock, before),
         treasury: money.treasury(config, metrics, clock),
         sealer: Arc::new(sealer),
         upstream: Arc::new(upstream.clone()),
         help_desk: config.help_desk.clone(),
     })
+}
+
+/// Whose sessions are whose, by the rules of a configuration; what is known of them outlives a reload.
+fn sessions(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    clock: &Arc<dyn Clock>,
+    before: Option<&Rules>,
+) -> Option<Arc<Sessions>> {
+    let settings = config.session.as_ref().filter(|settings| !settings.names.is_empty())?.clone();
+    let known = before.and_then(|before| before.sessions.as_ref()).map(|sessions| Arc::clone(&sessions.memory));
+    let memory = known.unwrap_or_else(|| Arc::new(Memory::new(settings.max_sessions)));
+    Some(Arc::new(Sessions { settings, memory, clock: Arc::clone(clock), metrics: Arc::clone(metrics) }))
 }

@@ -183,6 +183,8 @@ fn refuse_what_needs_a_restart(running: &Config, new: &Config) -> Result<(), Rel
     let places = |config: &Config| -> Vec<_> {
         config.listeners.iter().map(|listener| (Arc::clone(&listener.name), listener.address)).collect()
     };
+    let max_sessions = |config: &Config| config.session.as_ref().map(|session| session.max_sessions);
+    let same_sessions = max_sessions(running).zip(max_sessions(new)).is_none_or(|(running, new)| running == new);
     let rules = [
         (running.process == new.process, "workers, state-directory or drain-timeout"),
         (places(running) == places(new), "the listeners' names and addresses"),
@@ -190,6 +192,7 @@ fn refuse_what_needs_a_restart(running: &Config, new: &Config) -> Result<(), Rel
         (running.store == new.store, "[store]"),
         (running.audit == new.audit, "[audit]"),
         (running.transfer.is_some() == new.transfer.is_some(), "whether there is [transfer]"),
+        (same_sessions, "session.max-sessions"),
         (running.limits.max_handshakes == new.limits.max_handshakes, "limits.max-handshakes"),
     ];
     match rules.into_iter().find(|(same, _)| !same) {

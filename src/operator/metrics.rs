@@ -53,6 +53,9 @@ pub struct Metrics {
     pub transfer_alarms: IntCounterVec,
     /// `sekisho_limit_notices_total`
     pub limit_notices: IntCounter,
+    sessions: IntGauge,
+    /// `sekisho_sessions_ended_total{reason}`: `logout`, `idle`, `lifetime`
+    pub sessions_ended: IntCounterVec,
     transfers: IntCounterVec,
     transfer_yen: IntCounterVec,
     exempt_orders: IntCounterVec,
@@ -212,6 +215,12 @@ impl Metrics {
             )?,
             limit_notices: register
                 .counter("limit_notices_total", "Pages that told customers to lower an own limit above the ceiling.")?,
+            sessions: register.gauge("sessions", "Sessions of the application whose owner is known, about.")?,
+            sessions_ended: register.counters(
+                "sessions_ended_total",
+                "Sessions of the application that the gateway ended.",
+                &["reason"],
+            )?,
             transfers: register.counters("transfers_total", "Transfers that came into a state.", &["state"])?,
             transfer_yen: register.counters("transfer_yen_total", "The same in yen.", &["state"])?,
             exempt_orders: register.counters(
@@ -332,6 +341,11 @@ impl Metrics {
     pub fn count_transfer(&self, state: &str, amount: Yen) {
         self.transfers.with_label_values(&[state]).inc();
         self.transfer_yen.with_label_values(&[state]).inc_by(amount.get());
+    }
+
+    /// Shows how many sessions of the application have an owner.
+    pub fn show_sessions(&self, count: u64) {
+        self.sessions.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Counts an order that counts against no ceiling.

@@ -12,6 +12,7 @@ use moka::sync::Cache;
 use super::inspect::{Demand, Inspected};
 use super::reserve::Treasury;
 use super::route::Enforcement;
+use super::session::{Bound, Expected};
 use crate::domain::{ContractId, JstDate, LoginId, RequestId, Yen};
 use crate::operator::audit::{Action as Audited, Outcome, Record};
 use crate::refusal::{Alarm, Refusal, TransferRefusal};
@@ -118,15 +119,20 @@ impl Memory {
 
 /// A request that was looked at for alarms. Only [`watch`] makes one.
 #[derive(Debug)]
-pub struct Watched(pub(super) Inspected);
+pub struct Watched {
+    pub(super) inspected: Inspected,
+    pub(super) answer: Expected,
+}
 
 /// Raises the alarms that a request is a case for.
 ///
 /// # Errors
 /// 403 where alarms hold a transfer.
-pub fn watch(treasury: Option<&Arc<Treasury>>, inspected: Inspected, id: &RequestId) -> Result<Watched, Refusal> {
-    let mut inspected = inspected;
-    let Some(treasury) = treasury.filter(|_| inspected.concerns_the_ledger()) else { return Ok(Watched(inspected)) };
+pub fn watch(treasury: Option<&Arc<Treasury>>, bound: Bound, id: &RequestId) -> Result<Watched, Refusal> {
+    let Bound { mut inspected, answer } = bound;
+    let Some(treasury) = treasury.filter(|_| inspected.concerns_the_ledger()) else {
+        return Ok(Watched { inspected, answer });
+    };
     let found = cases(treasury, &inspected);
     let held = found.first().filter(|_| treasury.alarms.action == Action::Refuse);
     let held = held.map(|alarm| Refusal::Transfer(TransferRefusal::Held(*alarm)));
@@ -138,7 +144,7 @@ pub fn watch(treasury: Option<&Arc<Treasury>>, inspected: Inspected, id: &Reques
         Some(refusal) if is_refused => Err(refusal),
         Some(_) | None => {
             inspected.observed = inspected.observed.or(held);
-            Ok(Watched(inspected))
+            Ok(Watched { inspected, answer })
         }
     }
 }

@@ -13,6 +13,7 @@ use super::inspect::{Commit, Demand, Inspected, Left};
 use super::limit_notice::Shown;
 use super::rate_limit::OnTrial;
 use super::route::{Enforcement, Route};
+use super::session::Expected;
 use crate::connection::request::Understood;
 use crate::domain::{Clock, ContractId, JstDate, LoginId, RequestId, Yen};
 use crate::operator::audit::Audit;
@@ -59,6 +60,8 @@ pub struct Reserved {
     pub(crate) consequence: Consequence,
     /// What its answer will decide about rates.
     pub(crate) on_trial: OnTrial,
+    /// Whose the sessions are that its answer begins.
+    pub(crate) answer: Expected,
     /// What it moves that counts against no ceiling.
     pub(crate) exempt: Option<Yen>,
     /// What would have been refused, were it enforced.
@@ -72,22 +75,32 @@ pub struct Reserved {
 /// # Errors
 /// The ceiling, an order in flight, a limit above the ceiling; 503 where ledger or audit log cannot take part.
 pub async fn reserve(treasury: Option<&Arc<Treasury>>, watched: Watched, id: &RequestId) -> Result<Reserved, Refusal> {
-    let Inspected { request, route, demand, exempt, observed, on_trial, room, .. } = watched.0;
+    let Watched { inspected, answer } = watched;
+    let Inspected { request, route, demand, exempt, observed, on_trial, room, .. } = inspected;
     if let Some(treasury) = treasury {
         treasury.renew(&request);
     }
     if demand == Demand::Nothing {
-        return Ok(Reserved { request, route, consequence: Consequence::Nothing, on_trial, exempt, observed, room });
+        return Ok(Reserved {
+            request,
+            route,
+            consequence: Consequence::Nothing,
+            on_trial,
+            answer,
+            exempt,
+            observed,
+            room,
+        });
     }
     let treasury = treasury.ok_or(Refusal::Transfer(TransferRefusal::StoreUnavailable))?;
     match Box::pin(treasury.grant(&request, &route, demand, id)).await {
         Ok((consequence, would_refuse)) => {
             let observed = observed.or(would_refuse);
-            Ok(Reserved { request, route, consequence, on_trial, exempt, observed, room })
+            Ok(Reserved { request, route, consequence, on_trial, answer, exempt, observed, room })
         }
         Err(refusal) if treasury.settings.enforcement == Enforcement::Observe => {
             let observed = observed.or(Some(refusal));
-            Ok(Reserved { request, route, consequence: Consequence::Nothing, on_trial, exempt, observed, room })
+            Ok(Reserved { request, route, consequence: Consequence::Nothing, on_trial, answer, exempt, observed, room })
         }
         Err(refusal) => Err(refusal),
     }

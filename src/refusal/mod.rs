@@ -8,11 +8,13 @@
 mod body;
 mod notice;
 mod page;
+mod session;
 mod transfer;
 
 pub use body::BodyRefusal;
 pub use notice::{LimitNotice, LocalLink, OverCeiling};
 pub use page::{Guide, HelpDesk, Language, Reader};
+pub use session::SessionRefusal;
 pub use transfer::{Alarm, TransferRefusal};
 
 use http::StatusCode;
@@ -111,6 +113,8 @@ pub enum Refusal {
     InspectionBusy,
     /// The body does not have one meaning.
     Body(BodyRefusal),
+    /// The application's session is not the visitor's own.
+    Session(SessionRefusal),
     /// A transfer may not leave.
     Transfer(TransferRefusal),
     /// The listener was changed by a reload: what the visitor came in by is no longer so (TLS-17).
@@ -156,6 +160,7 @@ impl Refusal {
     pub fn all() -> Vec<Self> {
         let mut all: Vec<Self> = CertificateRefusal::ALL.into_iter().map(Self::Certificate).collect();
         all.extend(BodyRefusal::ALL.into_iter().map(Self::Body));
+        all.extend(SessionRefusal::ALL.into_iter().map(Self::Session));
         all.extend(TransferRefusal::ALL.into_iter().map(Self::Transfer));
         all.extend([
             Self::AmbiguousPath,
@@ -195,6 +200,7 @@ impl Refusal {
             Self::BodyTooLarge => "body_too_large",
             Self::InspectionBusy => "inspection_busy",
             Self::Body(reason) => reason.code(),
+            Self::Session(reason) => reason.code(),
             Self::Transfer(reason) => reason.code(),
             Self::ListenerChanged => "listener_changed",
             Self::MisdirectedRequest => "misdirected_request",
@@ -224,6 +230,7 @@ impl Refusal {
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(reason) => reason.status(),
+            Self::Session(reason) => reason.status(),
             Self::Transfer(reason) => reason.status(),
             Self::ListenerChanged | Self::MisdirectedRequest => StatusCode::MISDIRECTED_REQUEST,
             Self::BadFraming
@@ -264,6 +271,7 @@ impl Refusal {
             | Self::BodyTooLarge
             | Self::InspectionBusy
             | Self::Body(_)
+            | Self::Session(_)
             | Self::Transfer(_)
             | Self::MisdirectedRequest
             | Self::MethodNotAllowed

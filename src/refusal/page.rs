@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_LANGUAGE, CACHE_CONTROL, CONNECTION, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-    HeaderName, HeaderValue, RETRY_AFTER,
+    HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
 };
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
@@ -19,6 +19,8 @@ pub struct Guide<'a> {
     pub help_desk: &'a HelpDesk,
     /// Where the application lets customers change their own limit (LIM-08).
     pub limit_screen: Option<&'a LocalLink>,
+    /// The application's login page, where its sessions are watched (BND-12).
+    pub login_page: Option<&'a LocalLink>,
 }
 
 /// `[help-desk]`: whom a refused customer can ask; shown on every refusal page, in the page's language.
@@ -170,6 +172,11 @@ impl Refusal {
             headers
                 .insert(http::header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         }
+        if let Some(login_page) = self.leads_to(reader, guide) {
+            *response.status_mut() = StatusCode::SEE_OTHER;
+            response.headers_mut().insert(LOCATION, login_page);
+        }
+        let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after() {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -181,6 +188,13 @@ impl Refusal {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+
+    /// Where a browser goes by itself: to log in, where that is what helps.
+    fn leads_to(self, reader: Reader, guide: Guide<'_>) -> Option<HeaderValue> {
+        let helps = matches!(self, Self::Session(reason) if reason.leads_to_login());
+        let login_page = guide.login_page.filter(|_| helps && reader.language().is_some())?;
+        HeaderValue::from_str(login_page.as_str()).ok()
     }
 
     /// Seconds after which asking again makes sense; everything that is answered 429 says so.
@@ -253,6 +267,7 @@ impl Refusal {
             ),
             Self::BodyTooLarge => ("送信されたデータが大きすぎます。", "The request body is too large."),
             Self::Body(reason) => reason.sentences(),
+            Self::Session(reason) => reason.sentences(),
             Self::Transfer(reason) => reason.sentences(),
             Self::BodyTimeout => {
                 ("データの送信が時間内に完了しませんでした。", "The request body did not arrive in time.")

@@ -46,8 +46,20 @@ impl Forward<'_> {
     /// 502, 503 or 504, the client's failure to send its body, or the visitor's loss of standing, or the end of the day,
     /// while a connection was waited for.
     pub async fn send(&self, sealed: Sealed) -> Result<Answered, Refusal> {
-        let Sealed { standing, head, host, body, length, max_body, route, mut consequence, on_trial, room, .. } =
-            sealed;
+        let Sealed {
+            standing,
+            head,
+            host,
+            body,
+            length,
+            max_body,
+            route,
+            mut consequence,
+            on_trial,
+            answer: expected,
+            room,
+            ..
+        } = sealed;
         // Held until the application has answered: so long its body may be in memory.
         let _room = room;
         let lease = self.pool.take().await.inspect_err(|refusal| self.count(*refusal))?;
@@ -68,7 +80,7 @@ impl Forward<'_> {
         match answered {
             Ok(answer) => {
                 self.metrics.upstream_duration.observe(began.elapsed().as_secs_f64());
-                Ok(Answered { response: self.receive(answer, exchange), consequence, on_trial, route })
+                Ok(Answered { response: self.receive(answer, exchange), consequence, on_trial, expected, route })
             }
             Err(failure) => {
                 exchange.lease().count(&failure);

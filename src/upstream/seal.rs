@@ -25,6 +25,7 @@ use crate::policy::consequence::Consequence;
 use crate::policy::rate_limit::OnTrial;
 use crate::policy::reserve::Reserved;
 use crate::policy::route::Route;
+use crate::policy::session::Expected;
 use crate::refusal::Refusal;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -59,6 +60,8 @@ pub struct Sealed {
     /// What the answer will decide.
     pub(super) consequence: Consequence,
     pub(super) on_trial: OnTrial,
+    /// Whose the sessions are that the answer begins.
+    pub(super) answer: Expected,
     /// The memory that an inspected body takes.
     pub(super) room: Option<Room>,
     /// Inbound fields that claimed an identity.
@@ -89,7 +92,7 @@ impl Sealer {
     /// # Errors
     /// A header name that the configuration refuses, or no randomness to sign with.
     pub fn seal(&self, reserved: Reserved, id: &RequestId, now: i64) -> Result<Sealed, Refusal> {
-        let Reserved { request, route, consequence, on_trial, room, .. } = reserved;
+        let Reserved { request, route, consequence, on_trial, answer, room, .. } = reserved;
         let (length, max_body) = (request.length, request.max_body);
         let (standing, mut parts, body, target, host) = request.into_inner();
         let digest = inspected_digest(&body);
@@ -128,6 +131,7 @@ impl Sealer {
             route,
             consequence,
             on_trial,
+            answer,
             room,
             identities_removed,
         })

@@ -9,6 +9,7 @@ use super::outcome::{Page, Reading, Said, needs_page};
 use crate::policy::consequence::Consequence;
 use crate::policy::rate_limit::OnTrial;
 use crate::policy::route::Route;
+use crate::policy::session::Expected;
 use crate::policy::treatment::NumberInAnswer;
 use crate::refusal::{Refusal, TransferRefusal};
 use crate::store::ledger::Outcome;
@@ -19,15 +20,23 @@ pub struct Answered {
     pub(super) response: Response<AnswerBody>,
     pub(super) consequence: Consequence,
     pub(super) on_trial: OnTrial,
+    pub(super) expected: Expected,
     pub(super) route: Arc<Route>,
 }
 
 impl Answered {
-    /// Settles what the answer decides, and passes it on.
+    /// Settles what the answer decides, keeps the sessions that it begins, and passes it on.
     ///
     /// # Errors
-    /// The answer broke off before it could be understood: the outcome is unknown.
-    pub async fn settle(self) -> Result<Response<AnswerBody>, Refusal> {
+    /// The answer broke off before it could be understood: the outcome is unknown. Or it hands out somebody else's session.
+    pub async fn settle(mut self) -> Result<Response<AnswerBody>, Refusal> {
+        let expected = std::mem::take(&mut self.expected);
+        let response = self.settled().await?;
+        expected.learn(&response)?;
+        Ok(response)
+    }
+
+    async fn settled(self) -> Result<Response<AnswerBody>, Refusal> {
         let is_nothing = matches!(self.consequence, Consequence::Nothing) && !self.on_trial.is_awaited();
         match self.route.treatment.markers() {
             Some(_) if !is_nothing => {}
@@ -38,7 +47,7 @@ impl Answered {
     }
 
     async fn decide(self) -> Result<Response<AnswerBody>, Refusal> {
-        let Self { response, consequence, on_trial, route } = self;
+        let Self { response, consequence, on_trial, route, .. } = self;
         let Some(markers) = route.treatment.markers() else { return Ok(response) };
         let number_is_in_page = matches!(consequence.number_in_answer(), Some(NumberInAnswer::Between(..)));
         let (head, mut body) = response.into_parts();

@@ -29,7 +29,7 @@ fn last_token(gateway: &TestGateway) -> String {
 
 #[tokio::test]
 async fn the_assertion_says_who_asks_for_what() {
-    let gateway = TestGateway::spawn().await;
+    let gateway = TestGateway::builder().unbound().spawn().await;
     let identity = gateway.pki.issuing.customer("hanakodt");
     let mut connection = gateway.customer(&identity).connect().await;
     let mut seen_before = HashSet::new();

@@ -8,7 +8,7 @@ use crate::support::{Reply, TestGateway};
 
 #[tokio::test]
 async fn requests_arrive_as_they_were_meant() {
-    let gateway = TestGateway::spawn().await;
+    let gateway = TestGateway::builder().unbound().spawn().await;
     let customer = gateway.enrol("hanakodt");
     let body: &[u8] = b"payee=\x83\x5c\x83\x89&amount=1000";
     let headers =
@@ -147,7 +147,7 @@ async fn an_absolute_target_of_our_own_arrives_as_a_path() {
 /// Paths are the application's: nothing is decoded, joined or cut on the way.
 #[tokio::test]
 async fn paths_arrive_in_their_one_canonical_form() {
-    let gateway = TestGateway::spawn().await;
+    let gateway = TestGateway::builder().unbound().spawn().await;
     let customer = gateway.enrol("hanakodt");
     let (mut connection, mut streams) = (customer.connect().await, customer.connect_http2().await);
     for (path, arrives) in [

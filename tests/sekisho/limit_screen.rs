@@ -28,7 +28,7 @@ const MENU: &str = "/ib/menu.do";
 const ABOVE: u64 = 200_000_000;
 
 fn plan() -> Plan {
-    MoneyStory::plan().layer(SCREENS)
+    MoneyStory::plan().unbound().layer(SCREENS)
 }
 
 fn without_the_screen() -> String {

@@ -68,6 +68,7 @@ mod ledger_commands;
 mod limits_import;
 mod logging;
 mod login;
+mod session_binding;
 mod lost_stores;
 mod operator;
 mod reload;

@@ -53,7 +53,7 @@ async fn what_was_observed_counts_when_it_is_enforced() {
 #[tokio::test]
 async fn a_bank_finds_the_routes_that_it_has_not_declared() {
     let prefixes = "[transfer]\nmode = \"observe\"\nprefixes = [\"/ib/\"]\n";
-    let story = MoneyStory::plan().layer(prefixes).without_ceiling().open().await;
+    let story = MoneyStory::plan().unbound().layer(prefixes).without_ceiling().open().await;
     let mut hanako = story.payer("hanakodt");
     for path in ["/ib/news.do?password=himitsu", "/ib//news.do;jsessionid=himitsu", "/ib/news.do", "/ib/help.do"] {
         hanako.get(path).await;

@@ -93,7 +93,7 @@ async fn assert_fate(story: &MoneyStory, payer: &mut Payer, what: &str, said: Sa
 
 #[tokio::test]
 async fn every_spelling_of_the_path_is_counted_or_refused() {
-    let story = MoneyStory::begin().await;
+    let story = MoneyStory::plan().unbound().open().await;
     let mut sum = 0;
     for mut payer in story.payers("hanakodt") {
         for (path, fate) in PATHS {
@@ -306,7 +306,7 @@ async fn a_page_on_the_transfers_own_path_is_asked_for_without_parameters() {
         let form = format!(
             "[[route]]\nname = \"form\"\n{methods}path = \"{COMMIT}\"\nclass = \"other\"\ncharset = \"windows-31j\"\n"
         );
-        let plan = MoneyStory::plan().layer(form);
+        let plan = MoneyStory::plan().unbound().layer(form);
         let story = plan.bank(|bank| bank.path_parameters = PathParameters::Merged).open().await;
         for mut payer in story.payers("hanakodt") {
             for bare in [COMMIT.to_owned(), format!("{COMMIT};jsessionid=A!1.node"), format!("{COMMIT};JSESSIONID=B")] {

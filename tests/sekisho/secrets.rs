@@ -61,7 +61,7 @@ async fn talk(gateway: &TestGateway) {
 #[tokio::test]
 async fn the_log_holds_no_secrets() {
     let log = Log::of_this_process();
-    let gateway = TestGateway::spawn().await;
+    let gateway = TestGateway::builder().unbound().spawn().await;
     talk(&gateway).await;
     gateway.stranger().expect_refusal().await;
     gateway.wait_for_handshakes("no_certificate", 1.0).await;
@@ -74,7 +74,7 @@ async fn the_log_holds_no_secrets() {
 
 #[tokio::test]
 async fn metrics_hold_no_secrets() {
-    let gateway = TestGateway::spawn().await;
+    let gateway = TestGateway::builder().unbound().spawn().await;
     let identity = gateway.pki.issuing.customer("hanakodt");
     gateway.assert_served(&gateway.customer(&identity)).await;
     talk(&gateway).await;
@@ -87,7 +87,7 @@ async fn metrics_hold_no_secrets() {
 /// A63: random hosts, paths, methods and names must not become series.
 #[tokio::test]
 async fn metrics_do_not_grow_with_what_clients_make_up() {
-    let gateway = TestGateway::spawn().await;
+    let gateway = TestGateway::builder().unbound().spawn().await;
     let customer = gateway.enrol("hanakodt");
     let storm = async |from: usize, to: usize| {
         for number in from..to {

@@ -199,7 +199,7 @@ async fn an_amount_cannot_be_changed_while_it_is_being_executed() {
 /// Entries outlive a restart as the bank's sessions do, and end when those have ended: a quarter of the lifetime later.
 #[tokio::test]
 async fn entries_live_as_long_as_the_banks_sessions_and_no_longer() {
-    let story = MoneyStory::plan().layer(WIZARD).at("01:00:00").open().await;
+    let story = MoneyStory::plan().unbound().layer(WIZARD).at("01:00:00").open().await;
     let mut hanako = story.payer("hanakodt");
     assert_eq!(enter(&mut hanako, 70_000_000).await, entered());
     let story = story.restart().await;
@@ -218,7 +218,7 @@ async fn entries_live_as_long_as_the_banks_sessions_and_no_longer() {
 #[tokio::test]
 async fn what_was_entered_lives_as_long_as_its_session_is_looked_at() {
     for tied in [false, true] {
-        let plan = MoneyStory::plan().layer(WIZARD).at("01:00:00");
+        let plan = MoneyStory::plan().unbound().layer(WIZARD).at("01:00:00");
         let story = if tied { plan.layer(TIED) } else { plan }.open().await;
         let number = if tied { "transaction=4711" } else { "" };
         let mut sessions = Vec::new();
@@ -253,7 +253,7 @@ async fn what_was_entered_lives_as_long_as_its_session_is_looked_at() {
 /// Where the gateway was started again, where it is not the one that the amount was entered at, it is the same.
 #[tokio::test]
 async fn a_session_that_is_looked_at_after_a_restart_keeps_its_amount() {
-    let story = MoneyStory::plan().layer(WIZARD).at("01:00:00").open().await;
+    let story = MoneyStory::plan().unbound().layer(WIZARD).at("01:00:00").open().await;
     let mut hanako = story.payer("hanakodt");
     assert_eq!(enter(&mut hanako, 99_999_999).await, entered());
     story.advance(11 * HOUR);
@@ -272,7 +272,7 @@ async fn a_session_that_is_looked_at_after_a_restart_keeps_its_amount() {
 #[tokio::test]
 async fn a_customer_who_enters_too_much_is_refused_alone() {
     let few = "[transfer]\nmax-entries-per-login-id = 3\n";
-    let story = MoneyStory::plan().layer(WIZARD).layer(TIED).layer(few).at("01:00:00").open().await;
+    let story = MoneyStory::plan().unbound().layer(WIZARD).layer(TIED).layer(few).at("01:00:00").open().await;
     let mut hanako = story.payer("hanakodt");
     for number in ["T1", "T2", "T3"] {
         assert_eq!(enter_as(&mut hanako, number, 10).await, entered());
@@ -335,7 +335,7 @@ async fn a_wizard_cannot_count_on_the_day_that_was_entered() {
 /// One yen is entered; later screens bring the rest, and the bank fills the same form again.
 #[tokio::test]
 async fn a_later_screen_brings_no_amount_unless_it_says_so() {
-    let plan = MoneyStory::plan().layer(WIZARD);
+    let plan = MoneyStory::plan().unbound().layer(WIZARD);
     let story = plan.bank(|bank| bank.forms = Forms::FilledAgain).open().await;
     for mut payer in [story.payer("hanakodt"), story.payer_over_http2("tarokodt")] {
         assert_eq!(enter(&mut payer, 1).await, entered());

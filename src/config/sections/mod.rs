@@ -6,6 +6,7 @@ pub(super) mod listener;
 pub(super) mod process;
 pub(super) mod rate_limit;
 pub(super) mod route;
+pub(super) mod session;
 pub(super) mod store;
 pub(super) mod transfer;
 pub(super) mod trust;
@@ -29,7 +30,7 @@ use super::units::{Given, text};
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
 
 /// The sections of features that are still to come. Accepting one would promise what nobody enforces.
-pub(super) const LATER: [&str; 2] = ["session", "access-log"];
+pub(super) const LATER: [&str; 1] = ["access-log"];
 
 /// Loads the keys `certificate` and `private-key` of a section, and matches them.
 fn key_pair(

@@ -89,7 +89,7 @@ fn a_bad_variable_is_a_mistake_under_its_own_name() {
         ("SEKISHO_LIMITS__max_streams", "8"),
         ("SEKISHO_UPSTREAM__SERVERS", "http://127.0.0.1:1"),
         ("SEKISHO_ASSERTION__KEYS__0__FILE", "x"),
-        ("SEKISHO_SESSION__LIFETIME", "1h"),
+        ("SEKISHO_ACCESS_LOG__FILE", "x"),
         ("SEKISHO_COLOUR", "red"),
         ("SEKISHO_", "x"),
     ];
@@ -97,12 +97,12 @@ fn a_bad_variable_is_a_mistake_under_its_own_name() {
         site.told(site.load(&["config.toml"], &bad)),
         [
             "SEKISHO_: names no setting",
+            "SEKISHO_ACCESS_LOG__FILE: access-log: not supported yet",
             "SEKISHO_ASSERTION__KEYS__0__FILE: assertion.keys: is a list, which a variable cannot set",
             "SEKISHO_COLOUR: colour: unknown key",
             "SEKISHO_LIMITS__MAX_STREAM: limits.max-stream: unknown key; did you mean max-streams?",
             "SEKISHO_LIMITS__max_streams: means the same as SEKISHO_LIMITS__MAX_STREAMS, which is set too",
             "SEKISHO_LISTENER__OTHER__ADDRESS: listener.other: no listener of this name stands in the files",
-            "SEKISHO_SESSION__LIFETIME: session: not supported yet",
             "SEKISHO_TRUST: trust: is \"x\", but must be a table, [trust]",
             "SEKISHO_UPSTREAM__SERVERS: upstream.servers: is a list, which a variable cannot set",
         ]

@@ -27,7 +27,7 @@ fn every_mistake_is_listed_at_once_in_the_order_of_the_file() {
         assert!(text.contains(old), "{old}");
         text = text.replacen(old, new, 1);
     }
-    text.push_str("[session]\ncookies = []\n[metrics]\n");
+    text.push_str("[access-log]\nfile = \"x\"\n[metrics]\n");
     site.file("config.toml", &text);
     let end = text.lines().count();
     let at = |number: usize, rest: &str| format!("config.toml line {number}: {rest}");
@@ -62,7 +62,7 @@ fn every_mistake_is_listed_at_once_in_the_order_of_the_file() {
                 "operator.address: not supported yet: \
                  an operator address that is not loopback needs TLS with client certificates"
             ),
-            at(end - 2, "session: not supported yet"),
+            at(end - 2, "access-log: not supported yet"),
             at(end, "metrics: unknown key"),
         ]
     );
@@ -199,7 +199,25 @@ const SINGLE: &[(&str, &str, &str)] = &[
         "operator.address: 127.0.0.1:8443 is the address of the listener certificate",
     ),
     ("text = \"\"", "text = 1", "help-desk.text: is the number 1, but must be text"),
-    ("[help-desk]", "[session]\ncookies = []\n[help-desk]", "session: not supported yet"),
+    ("[help-desk]", "[access-log]\nfile = \"x\"\n[help-desk]", "access-log: not supported yet"),
+    ("cookies = [\"JSESSIONID\"]", "", "session.cookies: is missing"),
+    (
+        "cookies = [\"JSESSIONID\"]",
+        "cookies = [\"a b\"]",
+        "session.cookies[0]: is \"a b\", but must be at most 64 letters",
+    ),
+    ("cookies = [\"JSESSIONID\"]", "cookies = []", "session.cookies: is empty: a session is learned from the cookie"),
+    (
+        "cookies = [\"JSESSIONID\"]",
+        "cookies = [\"SESSION_ID\", \"SessionId\"]",
+        "session.cookies: some readers take \"SessionId\" for another of them",
+    ),
+    ("login-page = \"/ib/login.do\"", "login-page = \"//evil.example/\"", "session.login-page: is \"//evil.example/\""),
+    (
+        "login-page = \"/ib/login.do\"",
+        "form-fields = [\"sid\"]\nlogin-page = \"/ib/login.do\"",
+        "session.form-fields: is not",
+    ),
     ("[help-desk]", "[help-dest]", "help-dest: unknown key; did you mean help-desk?"),
 ];
 

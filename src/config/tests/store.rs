@@ -66,3 +66,24 @@ fn a_rate_limit_is_shared_only_where_there_is_a_shared_store() {
     assert!(config.rate_limits[0].shared);
     assert!(!site.load(&["config.toml"], &[]).unwrap().rate_limits[0].shared);
 }
+
+/// Each gateway remembers its own; that is worth a word, and so is watching none.
+#[test]
+fn what_sessions_are_not_held_to_is_told() {
+    let site = Site::new();
+    let told = |text: &str| {
+        site.file("config.toml", text);
+        site.warned(&site.load(&["config.toml"], &[]).unwrap()).join("\n")
+    };
+    assert_eq!(told(SHIPPED), "");
+    assert!(
+        told(&with_store("kind = \"redis\"\nurl = \"redis://10.0.0.1\""))
+            .contains("session.cookies: each gateway knows")
+    );
+    let off =
+        SHIPPED.replace("cookies = [\"JSESSIONID\"]", "cookies = []").replace("url-parameters = [\"jsessionid\"]", "");
+    assert!(told(&off).contains("session.cookies: no session is watched"));
+    let (before, rest) = SHIPPED.split_once("[session]").unwrap();
+    let (_, after) = rest.split_once("\n[transfer]\n").unwrap();
+    assert!(told(&format!("{before}[transfer]\n{after}")).contains("session: no session is watched"));
+}

@@ -6,7 +6,7 @@
 
 /// Writes into `folded` what is left of a name for the most careless reader: letters, digits and a few signs, in lower
 /// case, of normal width, without an index at the end.
-pub(super) fn fold(name: &str, folded: &mut String) {
+pub(in crate::policy) fn fold(name: &str, folded: &mut String) {
     folded.clear();
     if name.is_ascii() {
         let kept = without_index(name).bytes().map(|byte| ASCII[usize::from(byte & 0x7f)]);

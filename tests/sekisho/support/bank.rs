@@ -12,7 +12,7 @@ use sekisho::operator::audit;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use super::gateway::Builder;
+use super::gateway::{Builder, UNBOUND};
 use super::payer::Payer;
 use super::{Answer, Customer, TestGateway};
 
@@ -44,6 +44,11 @@ impl Plan {
     pub fn layer(mut self, toml: impl Into<String>) -> Self {
         self.layers.push(toml.into());
         self
+    }
+
+    /// Sessions of the bank belong to nobody: where they are not the story, or live longer than one would.
+    pub fn unbound(self) -> Self {
+        self.layer(UNBOUND)
     }
 
     pub fn workers(mut self, workers: usize) -> Self {

@@ -19,6 +19,9 @@ use super::{Backend, PATIENCE, within};
 /// The bytes of the assertion's key.
 pub const ASSERTION_KEY: &[u8] = b"a key of the tests, thirty-two bytes and more";
 
+/// No session is watched.
+pub const UNBOUND: &str = "[session]\ncookies = []\nurl-parameters = []\n";
+
 /// How a gateway is to be started.
 #[derive(Debug)]
 pub struct Builder {
@@ -36,6 +39,11 @@ impl Builder {
     pub fn layer(mut self, toml: impl Into<String>) -> Self {
         self.layers.push(toml.into());
         self
+    }
+
+    /// Sessions of the application belong to nobody: where they are not the story, and come from nowhere.
+    pub fn unbound(self) -> Self {
+        self.layer(UNBOUND)
     }
 
     pub fn pki(mut self, pki: &Pki) -> Self {

@@ -55,6 +55,27 @@ impl Payer {
         self.cookie.clone_from(&other.cookie);
     }
 
+    /// Its own copy of another browser's session.
+    pub fn with(mut self, other: &Self) -> Self {
+        self.adopt_session(other);
+        self
+    }
+
+    /// The session's cookie, as it is sent.
+    pub fn session(&self) -> Option<String> {
+        self.cookie.clone()
+    }
+
+    /// Sends this cookie from now on.
+    pub fn take_session(&mut self, cookie: &str) {
+        self.cookie = Some(cookie.to_owned());
+    }
+
+    /// Who it is, without the browser.
+    pub fn customer(&self) -> &Customer {
+        &self.customer
+    }
+
     /// What becomes of a transfer of this amount.
     pub async fn transfer(&mut self, yen: u64) -> Said {
         self.submit(COMMIT, &format!("branch=001&account=7654321&payee=yamada&amount={yen}")).await
@@ -75,8 +96,20 @@ impl Payer {
         self.ask("POST", path, &headers, body).await
     }
 
-    /// One request, with the session's cookie, by a program: refusals come as problem details.
+    /// One request, with the session's cookie, by a program: refusals come as problem details. Where the session has ended,
+    /// it begins another one, as a browser that is led to the login page.
     pub async fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let answer = self.ask_once(method, path, headers, body).await;
+        let has_ended = answer.status == 403 && answer.text().contains("session_unknown");
+        if !has_ended {
+            return answer;
+        }
+        self.cookie = None;
+        self.ask_once(method, path, headers, body).await
+    }
+
+    /// The same, and whatever comes back is the answer.
+    pub async fn ask_once(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let cookie = self.cookie.clone();
         let cookie = cookie.as_deref().map(|cookie| ("Cookie", cookie));
         let accepts = headers.iter().all(|(name, _)| *name != "Accept").then_some(("Accept", "application/json"));

@@ -1,0 +1,334 @@
+//! Which sessions of the application a request names (BND-03, BND-10).
+//!
+//! Containers differ in which of two sessions they take, where they cut a `Cookie` field and which spellings of a name they
+//! know. So whatever one of them might take for a session is one, and what is not the one plain spelling is refused.
+
+use http::HeaderMap;
+use http::header::{COOKIE, HeaderValue};
+
+use super::SessionId;
+use crate::policy::body::name::fold;
+use crate::policy::route::CanonicalPath;
+use crate::refusal::SessionRefusal;
+
+/// Names under which the application looks for its sessions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Cookies. Each is a session of its own: a single sign-on has one beside the container's.
+    pub cookies: Vec<String>,
+    /// Path parameters: `;jsessionid=…`.
+    pub url_parameters: Vec<String>,
+    /// Parameters of the query.
+    pub query_parameters: Vec<String>,
+}
+
+/// The sessions that a request names.
+#[derive(Debug, Default)]
+pub(super) struct Carried {
+    /// Nearly always none or one.
+    pub ids: Vec<SessionId>,
+    /// Whether one of them stands in the target, from where it cannot be taken out.
+    pub in_target: bool,
+}
+
+impl Names {
+    /// Whether there is no place where a session could stand.
+    pub fn is_empty(&self) -> bool {
+        self.cookies.is_empty() && self.url_parameters.is_empty() && self.query_parameters.is_empty()
+    }
+
+    /// Finds them.
+    ///
+    /// # Errors
+    /// [`SessionRefusal::Ambiguous`].
+    pub(super) fn carried(
+        &self,
+        headers: &HeaderMap,
+        path: &str,
+        query: Option<&str>,
+    ) -> Result<Carried, SessionRefusal> {
+        let mut cookies: Vec<&[u8]> = Vec::new();
+        if headers.contains_key(COOKIE) {
+            for name in &self.cookies {
+                cookies.extend(cookie(name, headers)?);
+            }
+        }
+        let mut in_target = self.in_path(path)?;
+        in_target.extend(self.in_query(query)?);
+        let mut carried = Carried { ids: Vec::with_capacity(cookies.len()), in_target: !in_target.is_empty() };
+        // Of a cookie and a URL that differ, one container takes the first, another the one that it knows.
+        let agrees = |value: &&str| cookies.contains(&value.as_bytes());
+        let all_alike = in_target.windows(2).all(|pair| pair[0] == pair[1]);
+        if !all_alike || (!cookies.is_empty() && !in_target.iter().all(agrees)) {
+            return Err(SessionRefusal::Ambiguous);
+        }
+        carried.ids.extend(cookies.iter().map(|value| SessionId::of(value)));
+        if cookies.is_empty() {
+            carried.ids.extend(in_target.first().map(|value| SessionId::of(value.as_bytes())));
+        }
+        Ok(carried)
+    }
+
+    fn in_path<'t>(&self, path: &'t str) -> Result<Vec<&'t str>, SessionRefusal> {
+        // Some servers decode before they cut; a semicolon that is encoded, once or twice, has no one reading.
+        let is_encoded = || path.contains("%3b") || path.contains("%3B") || path.contains("%25");
+        if self.url_parameters.is_empty() || !(path.contains(';') || is_encoded()) {
+            return Ok(Vec::new());
+        }
+        let path = CanonicalPath::of(path).map_err(|_| SessionRefusal::Ambiguous)?;
+        values(&self.url_parameters, path.parameters.into_iter(), Spelling::AnyCase)
+    }
+
+    fn in_query<'t>(&self, query: Option<&'t str>) -> Result<Vec<&'t str>, SessionRefusal> {
+        match query {
+            Some(query) if !self.query_parameters.is_empty() => {
+                values(&self.query_parameters, query.split(['&', ';']), Spelling::Exact)
+            }
+            Some(_) | None => Ok(Vec::new()),
+        }
+    }
+
+    /// Takes the cookies that are sessions out of a request's head; the others stay as they are.
+    pub(super) fn take_out(&self, headers: &mut HeaderMap) {
+        let is_ours = |piece: &&[u8]| {
+            let name = piece.split(|byte| *byte == b'=').next().unwrap_or_default();
+            !self.cookies.iter().any(|cookie| cookie.as_bytes() == name.trim_ascii())
+        };
+        let lines: Vec<HeaderValue> = headers.get_all(COOKIE).iter().cloned().collect();
+        headers.remove(COOKIE);
+        for line in lines {
+            let kept: Vec<&[u8]> = line.as_bytes().split(|byte| *byte == b';').filter(is_ours).collect();
+            if let Ok(value) = HeaderValue::from_bytes(kept.join(&b';').trim_ascii())
+                && !value.is_empty()
+            {
+                headers.append(COOKIE, value);
+            }
+        }
+    }
+}
+
+/// The value of a session's cookie, where there is one.
+fn cookie<'h>(name: &str, headers: &'h HeaderMap) -> Result<Option<&'h [u8]>, SessionRefusal> {
+    let mut folded = String::new();
+    fold(name, &mut folded);
+    let (mut found, mut written) = (None, 0);
+    for line in headers.get_all(COOKIE) {
+        let line = line.as_bytes();
+        written += occurrences(name, line);
+        for piece in line.split(|byte| *byte == b';') {
+            let piece = piece.trim_ascii();
+            let Some(equals) = piece.iter().position(|byte| *byte == b'=') else {
+                if reads_as(&folded, piece) {
+                    return Err(SessionRefusal::Ambiguous);
+                }
+                continue;
+            };
+            let (own, value) = (&piece[..equals], &piece[equals + 1..]);
+            if own == name.as_bytes() {
+                let is_second = found.replace(value).is_some();
+                if is_second || !value.iter().all(|byte| is_cookie_octet(*byte)) {
+                    return Err(SessionRefusal::Ambiguous);
+                }
+            } else if reads_as(&folded, own) {
+                return Err(SessionRefusal::Ambiguous);
+            }
+        }
+    }
+    // Behind a comma, in quotes, in another case: somebody splits there.
+    if written == usize::from(found.is_some()) { Ok(found) } else { Err(SessionRefusal::Ambiguous) }
+}
+
+/// How often a name stands in a `Cookie` field where some parser could begin a cookie, in any case.
+fn occurrences(name: &str, line: &[u8]) -> usize {
+    let begins = |at: usize| at == 0 || line.get(at - 1).is_some_and(|before| !is_token_octet(*before));
+    let ends = |after: &[u8]| after.trim_ascii_start().first() == Some(&b'=');
+    let matches = line
+        .windows(name.len())
+        .enumerate()
+        .filter(|(at, own)| own.eq_ignore_ascii_case(name.as_bytes()) && begins(*at) && ends(&line[at + name.len()..]));
+    matches.count()
+}
+
+/// Whether some reader takes a cookie's name for another: decoded, in any case and width, with PHP's and Spring's liberties.
+fn reads_as(folded: &str, name: &[u8]) -> bool {
+    let is_plain = name.iter().all(|byte| byte.is_ascii_alphanumeric());
+    if is_plain {
+        return name.eq_ignore_ascii_case(folded.as_bytes());
+    }
+    let mut own = String::new();
+    fold(&String::from_utf8_lossy(&leniently_decoded(name)), &mut own);
+    own == folded
+}
+
+/// Percent-decoded as far as it goes.
+fn leniently_decoded(raw: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some((byte, after)) = rest.split_first() {
+        let digit = |at: usize| after.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+        let code = digit(0).zip(digit(1)).and_then(|(high, low)| u8::try_from(high << 4 | low).ok());
+        match (byte, code) {
+            (b'%', Some(code)) => {
+                decoded.push(code);
+                rest = &after[2..];
+            }
+            _ => {
+                decoded.push(*byte);
+                rest = after;
+            }
+        }
+    }
+    decoded
+}
+
+/// How a parameter's name must be written to be one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spelling {
+    Exact,
+    AnyCase,
+}
+
+/// The values of parameters that are sessions.
+fn values<'t>(
+    names: &[String],
+    parameters: impl Iterator<Item = &'t str>,
+    spelling: Spelling,
+) -> Result<Vec<&'t str>, SessionRefusal> {
+    let names: Vec<(&str, String)> = names
+        .iter()
+        .map(|name| {
+            let mut folded = String::new();
+            fold(name, &mut folded);
+            (name.as_str(), folded)
+        })
+        .collect();
+    let mut found = Vec::new();
+    for parameter in parameters {
+        let (own, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let Some((name, _)) = names.iter().find(|(_, folded)| reads_as(folded, own.as_bytes())) else { continue };
+        let is_plain = match spelling {
+            Spelling::Exact => own == *name,
+            Spelling::AnyCase => own.eq_ignore_ascii_case(name),
+        };
+        if !is_plain || !value.bytes().all(is_cookie_octet) {
+            return Err(SessionRefusal::Ambiguous);
+        }
+        found.push(value);
+    }
+    Ok(found)
+}
+
+/// RFC 6265 4.1.1.
+const fn is_cookie_octet(byte: u8) -> bool {
+    matches!(byte, 0x21 | 0x23..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e)
+}
+
+/// RFC 9110 5.6.2.
+const fn is_token_octet(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Names {
+        let one = |name: &str| vec![name.to_owned()];
+        Names {
+            cookies: vec!["JSESSIONID".into(), "LtpaToken2".into()],
+            url_parameters: one("jsessionid"),
+            query_parameters: one("sid"),
+        }
+    }
+
+    fn carried(cookies: &[&str], target: &str) -> Result<Vec<SessionId>, SessionRefusal> {
+        let mut headers = HeaderMap::new();
+        for line in cookies {
+            headers.append(COOKIE, HeaderValue::from_str(line).unwrap());
+        }
+        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        names().carried(&headers, path, query).map(|carried| carried.ids)
+    }
+
+    fn ids(values: &[&str]) -> Result<Vec<SessionId>, SessionRefusal> {
+        Ok(values.iter().map(|value| SessionId::of(value.as_bytes())).collect())
+    }
+
+    #[test]
+    fn one_session_is_found_wherever_it_is() {
+        for (cookies, target, expected) in [
+            (&[][..], "/ib/menu.do", &[][..]),
+            (&["a=1; b=\"2\""], "/ib/menu.do?x=1", &[]),
+            (&["JSESSIONID=A1!2.node"], "/", &["A1!2.node"]),
+            (&["a=1;JSESSIONID=A;b=2"], "/", &["A"]),
+            (&["a=1", "JSESSIONID=A"], "/", &["A"]),
+            (&["XJSESSIONID=B; JSESSIONID2=C; JSESSIONID=A"], "/", &["A"]),
+            (&["a=MYJSESSIONID=7; JSESSIONID=A"], "/", &["A"]),
+            (&["LtpaToken2=t/+=; JSESSIONID=A"], "/", &["A", "t/+="]),
+            (&[], "/ib/menu.do;jsessionid=A?x=1", &["A"]),
+            (&[], "/ib;x=1/menu.do;JSESSIONID=A", &["A"]),
+            (&["JSESSIONID=A"], "/ib/menu.do;jsessionid=A", &["A"]),
+            (&[], "/ib/menu.do?a=1&sid=A", &["A"]),
+            (&["JSESSIONID="], "/", &[""]),
+        ] {
+            assert_eq!(carried(cookies, target), ids(expected), "{cookies:?} {target}");
+        }
+    }
+
+    /// A04, A05, BND-10.
+    #[test]
+    fn what_containers_could_read_differently_is_refused() {
+        for (cookies, target) in [
+            (&["JSESSIONID=A; JSESSIONID=B"][..], "/"),
+            (&["JSESSIONID=A; JSESSIONID=A"], "/"),
+            (&["JSESSIONID=A", "JSESSIONID=B"], "/"),
+            (&["JSESSIONID=\"A\""], "/"),
+            (&["a=b,JSESSIONID=B"], "/"),
+            (&["a=b, JSESSIONID=B; JSESSIONID=A"], "/"),
+            (&["a=\"x; JSESSIONID=B\"; JSESSIONID=A"], "/"),
+            (&["JSESSIONID=A,b"], "/"),
+            (&["JSESSIONID=A b"], "/"),
+            (&["JSESSIONID =A"], "/"),
+            (&["JSESSIONID"], "/"),
+            (&["jsessionid=A"], "/"),
+            (&["JSESSIONID=A; jsessionid=B"], "/"),
+            (&["%4aSESSIONID=A"], "/"),
+            (&["%4ASESSIONID=B; JSESSIONID=A"], "/"),
+            (&["J_SESSIONID=B; JSESSIONID=A"], "/"),
+            (&["$Version=1, JSESSIONID=B"], "/"),
+            (&["JSESSIONID=A"], "/ib/menu.do;jsessionid=B"),
+            (&["JSESSIONID=A"], "/ib/menu.do?sid=B"),
+            (&["JSESSIONID="], "/ib/menu.do;jsessionid=B"),
+            (&[], "/ib/menu.do;jsessionid=A;jsessionid=B"),
+            (&[], "/ib;jsessionid=A/menu.do;jsessionid=B"),
+            (&[], "/ib/menu.do;%6asessionid=B"),
+            (&[], "/ib/menu.do%3bjsessionid=B"),
+            (&["JSESSIONID=A"], "/ib/menu.do%253Bjsessionid=B"),
+            (&[], "/ib/menu.do;jsession_id=B"),
+            (&[], "/ib/menu.do;jsessionid=A,B"),
+            (&[], "/ib/menu.do?sid=A&sid=B"),
+            (&[], "/ib/menu.do?SID=A"),
+            (&[], "/ib/menu.do;jsessionid=A?sid=B"),
+        ] {
+            assert_eq!(carried(cookies, target), Err(SessionRefusal::Ambiguous), "{cookies:?} {target}");
+        }
+    }
+
+    #[test]
+    fn a_session_is_taken_out_and_other_cookies_stay() {
+        for (before, after) in [
+            (&["JSESSIONID=A"][..], &[][..]),
+            (&["a=1; JSESSIONID=A; b=2"], &["a=1; b=2"]),
+            (&["JSESSIONID=A; b=2", "LtpaToken2=t", "c=3"], &["b=2", "c=3"]),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in before {
+                headers.append(COOKIE, HeaderValue::from_str(line).unwrap());
+            }
+            names().take_out(&mut headers);
+            let left: Vec<_> = headers.get_all(COOKIE).iter().collect();
+            assert_eq!(left, after.to_vec(), "{before:?}");
+        }
+    }
+}
