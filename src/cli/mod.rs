@@ -11,6 +11,7 @@ mod demo;
 mod ledger;
 mod logging;
 mod observed;
+mod orders;
 mod pki;
 mod reload;
 mod run;

@@ -11,6 +11,7 @@
 
 #[cfg(test)]
 mod contract;
+pub mod durable;
 pub mod embedded;
 mod gauges;
 mod inbox;

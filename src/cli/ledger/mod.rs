@@ -9,15 +9,10 @@ mod look;
 mod own_limit;
 mod print;
 
-use std::io::{self, Write};
-
-use anyhow::Context;
-use clap::{Args, Subcommand};
-use http::{Method, StatusCode};
-use serde_json::Value;
+use clap::Subcommand;
 
 use super::Failure;
-use super::control::{Control, RunningProcess};
+use super::orders::{By, acted, ordered, told, user_of_this_shell};
 use crate::domain::{Clock, ContractId, JstDate, TransferId, Yen};
 
 #[derive(Debug, Subcommand)]
@@ -34,17 +29,6 @@ pub(super) enum Command {
     WriteOff(act::WriteOff),
 }
 
-/// Who acts, and why: for the audit log.
-#[derive(Debug, Args)]
-struct By {
-    /// Why; it stands in the audit log
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
-    /// Who acts [default: the user of this shell]
-    #[arg(long, value_name = "NAME")]
-    operator: Option<String>,
-}
-
 pub(super) fn ledger(command: Command, clock: &dyn Clock) -> Result<(), Failure> {
     match command {
         Command::Show(command) => command.run(clock),
@@ -58,49 +42,6 @@ pub(super) fn ledger(command: Command, clock: &dyn Clock) -> Result<(), Failure>
         Command::Members(command) => command.run(clock),
         Command::WriteOff(command) => command.run(clock),
     }
-}
-
-type Print = fn(&Value, &mut dyn Write) -> io::Result<()>;
-
-/// Gives an order that changes something, and says what came of it.
-fn acted(
-    process: &RunningProcess,
-    clock: &dyn Clock,
-    target: &str,
-    order: Value,
-    by: By,
-    print: Print,
-) -> Result<(), Failure> {
-    ordered(&process.control(clock)?, target, order, by, print)
-}
-
-/// The same of a process that is known already.
-fn ordered(control: &Control, target: &str, mut order: Value, by: By, print: Print) -> Result<(), Failure> {
-    order["reason"] = by.reason.into();
-    order["operator"] = by.operator.unwrap_or_else(user_of_this_shell).into();
-    let answer = control.ask(Method::POST, target, Some(&order))?;
-    if answer.status == StatusCode::ACCEPTED {
-        return Err(Failure::Proposed(answer.text.trim_end().to_owned()));
-    }
-    told(&answer.followed()?, false, print)
-}
-
-/// Prints an answer as it came, or for people.
-fn told(answer: &str, as_json: bool, print: Print) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    if as_json {
-        out.write_all(answer.as_bytes())?;
-    } else {
-        let answer = serde_json::from_str(answer).context("the process answered what is no JSON")?;
-        print(&answer, &mut out)?;
-    }
-    Ok(out.flush()?)
-}
-
-/// The name that the record gets where none is given; the process adds the user that the kernel knows.
-fn user_of_this_shell() -> String {
-    let names = ["SUDO_USER", "LOGNAME", "USER"].into_iter().filter_map(|name| std::env::var(name).ok());
-    names.map(|name| name.trim().to_owned()).find(|name| !name.is_empty()).unwrap_or_else(|| "unnamed".to_owned())
 }
 
 fn contract(text: &str) -> Result<ContractId, String> {

@@ -1,7 +1,7 @@
 //! Revocation lists on disk: the configured sources, and the archive of accepted lists.
 
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use rustls::pki_types::CertificateRevocationListDer;
@@ -9,6 +9,7 @@ use rustls::pki_types::pem::PemObject;
 
 use super::{ListOutcome, ListReport};
 use crate::connection::issuing_ca::IssuerId;
+use crate::store::durable::write_atomically;
 
 /// A list larger than this is not read: a bound on memory, three times a list of a million entries in PEM.
 const MAX_FILE_BYTES: u64 = 192 << 20;
@@ -91,16 +92,4 @@ pub(super) fn read_lists(file: &Path) -> Result<Vec<Vec<u8>>, String> {
             }
         }
     }
-}
-
-/// Writes beside, syncs, renames: after a crash the file is the old one or the new one.
-fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(directory)?;
-    let beside = path.with_extension("new");
-    let mut file = fs::File::create(&beside)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    fs::File::open(directory)?.sync_all()
 }
