@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot be set up should end")]
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::signature::Ed25519KeyPair;
@@ -324,7 +325,7 @@ impl Authority {
         std::fs::write(&file, self.list(revoked)).unwrap();
         let authorities: Vec<CertificateDer<'static>> = vec![self.certificate.der().clone()];
         let settings = TrustSettings { authorities, crl_sources: vec![file], crl_grace: Duration::ZERO };
-        let (trust, _) = Trust::establish(&settings, rules(), directory.path(), &SystemClock).unwrap();
+        let (trust, _) = Trust::establish(&settings, rules(), directory.path(), &Arc::default(), &SystemClock).unwrap();
         assert_eq!(trust.revoked_count(), revoked);
         (trust, directory)
     }

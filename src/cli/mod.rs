@@ -5,6 +5,7 @@
 
 mod assertion;
 mod audit;
+mod certificate;
 mod check;
 mod control;
 mod demo;
@@ -74,6 +75,9 @@ enum Command {
     /// Look into the ledger of transfers, and correct it
     #[command(subcommand)]
     Ledger(ledger::Command),
+    /// Shut a certificate or a customer out at once, before the CA publishes a list
+    #[command(subcommand)]
+    Certificate(certificate::Command),
     Reload(reload::Arguments),
 }
 
@@ -142,6 +146,7 @@ pub fn run_command() -> ExitCode {
         Command::Assertion(command) => assertion::assertion(command, &*clock),
         Command::Audit(command) => audit::audit(&command, &*clock),
         Command::Ledger(command) => ledger::ledger(command, &*clock),
+        Command::Certificate(command) => certificate::certificate(command, &*clock),
         Command::Reload(arguments) => reload::reload(&arguments, &*clock),
     };
     match done {

@@ -63,6 +63,14 @@ fn help_and_version_are_no_mistakes_and_everything_unknown_is() {
         "sekisho ledger write-off 019ab1c2",
         "sekisho ledger write-off a/b --reason gone",
         "sekisho ledger members --control a.sock --config b.toml",
+        "sekisho certificate",
+        "sekisho certificate block --reason lost",
+        "sekisho certificate block --login-id hanakodt",
+        "sekisho certificate block --login-id hanakodt --serial 0a --reason lost",
+        "sekisho certificate block --serial 0x0a --reason lost",
+        "sekisho certificate block --login-id a\u{3042} --reason lost",
+        "sekisho certificate block --contract hanakodt --reason lost",
+        "sekisho certificate unblock --reason found",
     ] {
         assert!(parse(wrong).unwrap_err().use_stderr(), "{wrong}");
     }

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use super::Limits;
 use super::streams::{Streams, Turn};
-use super::trust::Trust;
+use super::trust::{Generation, Trust};
 use super::visit::Visit;
 use crate::refusal::Refusal;
 
@@ -64,7 +64,7 @@ pub struct Roll {
     tick: AtomicU64,
     next: AtomicU64,
     open: Mutex<HashMap<u64, Arc<OpenConnection>>>,
-    generation: AtomicU64,
+    generation: Mutex<Generation>,
 }
 
 /// One connection on the roll.
@@ -107,7 +107,7 @@ impl Roll {
             tick: AtomicU64::new(0),
             next: AtomicU64::new(0),
             open: Mutex::default(),
-            generation: AtomicU64::new(0),
+            generation: Mutex::default(),
         })
     }
 
@@ -156,7 +156,10 @@ impl Roll {
     pub fn sweep(&self, trust: &Trust, now: Timestamp) -> Swept {
         let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(NEVER - 1);
         self.tick.store(elapsed, Ordering::Relaxed);
-        let trust_changed = self.generation.swap(trust.generation(), Ordering::Relaxed) != trust.generation();
+        let generation = trust.generation();
+        let mut judged_by = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        let trust_changed = std::mem::replace(&mut *judged_by, generation) != generation;
+        drop(judged_by);
         let open: Vec<_> = self.connections().values().cloned().collect();
         let mut swept = Swept::default();
         for connection in open {

@@ -14,7 +14,7 @@ use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::StoresServerSessions;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, SignatureScheme};
 
 use super::identity::VerifiedIdentity;
 use super::listener::RefusalManner;
@@ -137,6 +137,8 @@ fn alert_for(refusal: CertificateRefusal) -> CertificateError {
         CertificateRefusal::Expired => CertificateError::Expired,
         CertificateRefusal::NotYetValid => CertificateError::NotValidYet,
         CertificateRefusal::Revoked => CertificateError::Revoked,
+        // certificate_unknown: what the bank itself decided is none of the CA's reasons.
+        CertificateRefusal::Blocked => CertificateError::Other(OtherError(Arc::new(refusal))),
         CertificateRefusal::WrongUsage => CertificateError::InvalidPurpose,
         CertificateRefusal::Malformed => CertificateError::BadEncoding,
         CertificateRefusal::CrlStale => CertificateError::ExpiredRevocationList,
@@ -158,6 +160,9 @@ pub(super) fn refusal_behind(error: &Error) -> Option<CertificateRefusal> {
             CertificateError::ExpiredRevocationList => CertificateRefusal::CrlStale,
             CertificateError::UnknownRevocationStatus => CertificateRefusal::CrlMissing,
             CertificateError::ApplicationVerificationFailure => CertificateRefusal::SubjectMismatch,
+            CertificateError::Other(OtherError(cause)) => {
+                *cause.downcast_ref().unwrap_or(&CertificateRefusal::Untrusted)
+            }
             // A bad signature in CertificateVerify, a key that is too weak for one: nobody vouched for this client.
             _ => CertificateRefusal::Untrusted,
         }),

@@ -146,8 +146,17 @@ impl Visit {
     /// # Errors
     /// Why there is no standing (any more).
     pub fn standing(self: Arc<Self>, trust: &Trust, now: Timestamp) -> Result<Standing, Refusal> {
-        self.judge(trust, now)?;
+        self.may_ask(trust, now)?;
         Ok(Standing { visit: self })
+    }
+
+    /// Good, as far as is known, and as much is known as must be.
+    fn may_ask(&self, trust: &Trust, now: Timestamp) -> Result<(), Refusal> {
+        self.judge(trust, now)?;
+        match &self.visitor {
+            Visitor::Customer(_) if !trust.knows_standing() => Err(Refusal::StandingUnknown),
+            Visitor::Customer(_) | Visitor::Stranger | Visitor::Refused(_) => Ok(()),
+        }
     }
 
     /// Judges the visitor now: a comparison while nothing changed, a judgement when trust or a date did.
@@ -192,7 +201,7 @@ impl Standing {
     /// # Errors
     /// Why there is no standing any more.
     pub fn confirm(self, trust: &Trust, now: Timestamp) -> Result<Self, Refusal> {
-        self.visit.judge(trust, now)?;
+        self.visit.may_ask(trust, now)?;
         Ok(self)
     }
 }

@@ -62,6 +62,19 @@ impl Serial {
         (octets.len() <= 20).then_some(octets)
     }
 
+    /// Reads what people copy: hexadecimal in either case, with colons or without, also as `openssl x509 -serial` prints it.
+    /// `None` where it is anything else, zero, or longer than 20 octets.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let text = text.strip_prefix("serial=").unwrap_or(text);
+        let mut digits: String = text.chars().filter(|letter| *letter != ':').collect();
+        digits.make_ascii_lowercase();
+        // A positive number, whatever its first digit.
+        let padding = if digits.len().is_multiple_of(2) { "00" } else { "000" };
+        let is_spelt = text.starts_with(|letter: char| letter.is_ascii_hexdigit()) && !text.ends_with(':');
+        let octets = HEXLOWER.decode((padding.to_owned() + &digits).as_bytes()).ok().filter(|_| is_spelt)?;
+        Self::from_der_content(&octets)
+    }
+
     /// The octets, most significant first.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -83,6 +96,20 @@ impl fmt::Debug for Serial {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_serial_is_read_as_people_copy_it() {
+        for text in ["0a1bff", "A1BFF", "0A:1B:FF", "serial=0A1BFF", "00:00:0a1bff"] {
+            assert_eq!(Serial::from_hex(text).map(|serial| serial.to_string()), Some("0a1bff".into()), "{text}");
+        }
+        assert_eq!(Serial::from_hex("ff"), Serial::from_der_content(&[0, 0xff]), "no sign");
+        assert!(Serial::from_hex(&"ff".repeat(20)).is_some());
+        let long = "ff".repeat(21);
+        for bad in ["", "0", "00", "0x0a", "0a 1b", " 0a", "0a:", ":0a", "-0a", "０ａ", "hanakodt", "serial=", &long]
+        {
+            assert_eq!(Serial::from_hex(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn a_serial_has_one_spelling() {

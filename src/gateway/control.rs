@@ -22,7 +22,7 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch as signal};
 
 use super::{Shared, Stage, StartError, watch};
-use crate::operator::control::{self, Control, Desk, Reload};
+use crate::operator::control::{self, BlockDesk, Control, Desk, Reload};
 use crate::operator::{SecondPerson, Settings};
 use crate::store::redis::Courier;
 
@@ -126,7 +126,8 @@ fn control_of(shared: &Arc<Shared>, second_person: SecondPerson) -> Control {
         let (audit, metrics) = (shared.money.audit.clone(), Arc::clone(&shared.metrics));
         Desk::new(ledger, audit, metrics, Arc::clone(&shared.clock), second_person)
     });
-    Control { reload, rules: Arc::clone(&shared.rules), desk }
+    let blocks = BlockDesk::new(Arc::clone(&shared.blocks), shared.money.audit.clone(), Arc::clone(&shared.clock));
+    Control { reload, rules: Arc::clone(&shared.rules), desk, blocks }
 }
 
 /// Accepts and serves, on either of the two; `peer` is what `answer` may know of who came.

@@ -35,6 +35,7 @@ use crate::policy::rate_limit::RateLimits;
 use crate::policy::route::{Enforcement, Route, Routes};
 use crate::policy::session::{Memory, Sessions};
 use crate::store;
+use crate::store::blocks::{FileDefect, Keeper};
 use crate::store::redis::{self, Courier, SharedBuckets};
 use crate::upstream::seal::Sealer;
 
@@ -68,6 +69,9 @@ pub enum StartError {
     /// The ledger or the audit log cannot be used.
     #[error(transparent)]
     Money(#[from] MoneyError),
+    /// Who was shut out is not known.
+    #[error(transparent)]
+    Blocks(#[from] FileDefect),
     /// The store of shared rate limits cannot be reached so.
     #[error(transparent)]
     SharedRates(#[from] redis::OpenError),
@@ -118,6 +122,8 @@ struct Shared {
     clock: Arc<dyn Clock>,
     view: Arc<View>,
     money: Money,
+    /// Who is shut out.
+    blocks: Arc<Keeper>,
     /// Where rate limits can be shared.
     buckets: Option<SharedBuckets>,
     /// What the running state was made from. Held while reloading, so that reloads come one after another.
@@ -148,9 +154,11 @@ impl Gateway {
         let mut config = config;
         bind::fit_to_file_descriptors(&mut config.limits);
         let archive = reload::archive_of(&config.process)?;
-        let (trust, reports) =
-            Trust::establish(&config.trust, config.identity.clone(), &archive, &*clock).map_err(StartError::Trust)?;
         let metrics = Arc::new(Metrics::new(config.listeners.iter().map(|listener| &listener.name))?);
+        let blocks = Arc::new(Keeper::open(config.process.state_directory.join("blocks"), false, &metrics)?);
+        let (trust, reports) =
+            Trust::establish(&config.trust, config.identity.clone(), &archive, blocks.board(), &*clock)
+                .map_err(StartError::Trust)?;
         reload::report_lists(&reports, &trust, &metrics);
         let trust = Arc::new(ArcSwap::from_pointee(trust));
         let entrances = Entrances::new(&config.listeners, &config.limits, &trust, &trust.load(), &clock)?;
@@ -183,6 +191,7 @@ impl Gateway {
             clock,
             view,
             money,
+            blocks,
             buckets,
             reloader,
         });

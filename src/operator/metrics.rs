@@ -76,6 +76,8 @@ pub struct Metrics {
     pub upstream_errors: IntCounterVec,
     /// `sekisho_upstream_connections`
     pub upstream_connections: IntGauge,
+    /// `sekisho_blocks{kind}`: `serial`, `login_id`
+    pub blocks: IntGaugeVec,
     /// `sekisho_crl_entries`
     pub crl_entries: IntGauge,
     /// `sekisho_crl_next_update_timestamp_seconds`
@@ -260,6 +262,7 @@ impl Metrics {
                 &["kind"],
             )?,
             upstream_connections: register.gauge("upstream_connections", "Open connections to the application.")?,
+            blocks: register.gauges("blocks", "Blocks in force, by what they name.", &["kind"])?,
             crl_entries: register.gauge("crl_entries", "Revoked certificates in the lists in force.")?,
             crl_next_update: register.gauge(
                 "crl_next_update_timestamp_seconds",

@@ -31,6 +31,8 @@ pub enum CertificateRefusal {
     NotYetValid,
     /// It, or a CA above it, is on its issuer's revocation list.
     Revoked,
+    /// The bank itself has shut it, or its holder, out (TLS-08).
+    Blocked,
     /// No path to a configured CA: unknown issuer, bad signature, weak key.
     Untrusted,
     /// It is no certificate for client authentication.
@@ -47,11 +49,12 @@ pub enum CertificateRefusal {
 
 impl CertificateRefusal {
     /// Every variant, for tables and tests.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoCertificate,
         Self::Expired,
         Self::NotYetValid,
         Self::Revoked,
+        Self::Blocked,
         Self::Untrusted,
         Self::WrongUsage,
         Self::Malformed,
@@ -67,6 +70,7 @@ impl CertificateRefusal {
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
             Self::Revoked => "revoked",
+            Self::Blocked => "blocked",
             Self::Untrusted => "untrusted",
             Self::WrongUsage => "wrong_usage",
             Self::Malformed => "malformed",
@@ -82,6 +86,7 @@ impl CertificateRefusal {
             Self::Expired => "certificate_expired",
             Self::NotYetValid => "certificate_not_yet_valid",
             Self::Revoked => "certificate_revoked",
+            Self::Blocked => "blocked",
             Self::Untrusted => "certificate_untrusted",
             Self::WrongUsage => "certificate_wrong_usage",
             Self::Malformed => "certificate_malformed",
@@ -98,6 +103,8 @@ impl CertificateRefusal {
 pub enum Refusal {
     /// The visitor's certificate is not, or no longer, good.
     Certificate(CertificateRefusal),
+    /// Whether the visitor is blocked only the shared store knows, and it has not answered for a second (DESIGN 4.9).
+    StandingUnknown,
     /// The path can be read in more than one way (LIM-25).
     AmbiguousPath,
     /// The login form names somebody else than the certificate does (BND-01).
@@ -163,6 +170,7 @@ impl Refusal {
         all.extend(SessionRefusal::ALL.into_iter().map(Self::Session));
         all.extend(TransferRefusal::ALL.into_iter().map(Self::Transfer));
         all.extend([
+            Self::StandingUnknown,
             Self::AmbiguousPath,
             Self::LoginIdMismatch,
             Self::RateLimited { retry_after: 1 },
@@ -194,6 +202,7 @@ impl Refusal {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Certificate(reason) => reason.code(),
+            Self::StandingUnknown => "standing_unknown",
             Self::AmbiguousPath => "ambiguous_path",
             Self::LoginIdMismatch => "login_id_mismatch",
             Self::RateLimited { .. } => "rate_limited",
@@ -246,7 +255,9 @@ impl Refusal {
             Self::UnknownExpectation => StatusCode::EXPECTATION_FAILED,
             Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::UpstreamUnreachable | Self::UpstreamBroken => StatusCode::BAD_GATEWAY,
-            Self::CannotSign | Self::UpstreamBusy | Self::InspectionBusy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::StandingUnknown | Self::CannotSign | Self::UpstreamBusy | Self::InspectionBusy => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -266,7 +277,8 @@ impl Refusal {
             | Self::UnderscoreHeader
             | Self::BodyTimeout
             | Self::BadBody => true,
-            Self::RateLimited { .. }
+            Self::StandingUnknown
+            | Self::RateLimited { .. }
             | Self::LoginIdMismatch
             | Self::BodyTooLarge
             | Self::InspectionBusy

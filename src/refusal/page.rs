@@ -272,7 +272,11 @@ impl Refusal {
             Self::BodyTimeout => {
                 ("データの送信が時間内に完了しませんでした。", "The request body did not arrive in time.")
             }
-            Self::CannotSign | Self::InspectionBusy | Self::UpstreamUnreachable | Self::UpstreamBusy => (
+            Self::StandingUnknown
+            | Self::CannotSign
+            | Self::InspectionBusy
+            | Self::UpstreamUnreachable
+            | Self::UpstreamBusy => (
                 "ただいまサービスをご利用いただけません。しばらくしてから再度お試しください。",
                 "The service is not available at the moment.",
             ),
@@ -307,6 +311,10 @@ const fn certificate_sentences(reason: CertificateRefusal) -> (&'static str, &'s
         CertificateRefusal::Revoked => (
             "この電子証明書は失効しています。お取引店舗またはヘルプデスクにお問い合わせください。",
             "This client certificate has been revoked. Please contact your branch or the help desk.",
+        ),
+        CertificateRefusal::Blocked => (
+            "この電子証明書またはご契約のご利用を停止しております。お取引店舗またはヘルプデスクにお問い合わせください。",
+            "This client certificate or its customer has been blocked. Please contact your branch or the help desk.",
         ),
         CertificateRefusal::Untrusted | CertificateRefusal::WrongUsage | CertificateRefusal::Malformed => (
             "この電子証明書ではご利用いただけません。正しい電子証明書を選択してください。",

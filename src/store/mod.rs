@@ -1,4 +1,4 @@
-//! What must not be forgotten: the ledger of transfers.
+//! What must not be forgotten: the ledger of transfers, and beside it [`blocks`], which shut customers out.
 //!
 //! ```text
 //! requests ─ reserve, enter ─┐                     ┌ embedded: a thread, and a file of this gateway
@@ -9,6 +9,7 @@
 //! [`ledger`] says what is asked of it and what it promises. [`Ledger`] asks; each keeper keeps the promises in its own
 //! way, and the same tests hold all of them to it.
 
+pub mod blocks;
 #[cfg(test)]
 mod contract;
 pub mod durable;

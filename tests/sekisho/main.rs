@@ -12,6 +12,7 @@ mod proxy_protocol;
 mod refusal_page;
 
 // Are they still who they were?
+mod blocks;
 mod identity;
 mod lists;
 mod revocation;

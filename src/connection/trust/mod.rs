@@ -1,4 +1,4 @@
-//! Whom the bank has vouched for: issuing CAs, their revocation lists, the subject's layout.
+//! Whom the bank has vouched for: issuing CAs, their revocation lists, the subject's layout, and whom it has shut out itself.
 //!
 //! [`Trust::judge`] is the only place where an identity is born, and it is asked after every handshake, full or resumed
 //! (TLS-15); [`Trust::still_good`] is asked on every request. Building a path costs a signature check, so proven paths
@@ -22,6 +22,7 @@ use super::issuing_ca::IssuingCa;
 use super::lists::{Archive, ListLoader, Lists};
 use crate::domain::Clock;
 use crate::refusal::CertificateRefusal;
+use crate::store::blocks::Board;
 use path::ProvenPaths;
 
 pub use super::lists::{ListOutcome, ListReport};
@@ -64,6 +65,15 @@ pub struct Trust {
     generation: u64,
     core: Arc<Core>,
     lists: Arc<Lists>,
+    /// Where blocks are published: they change without a new trust, because nothing may hold them up.
+    board: Arc<Board>,
+}
+
+/// Which trust, and which blocks, somebody was judged by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Generation {
+    trust: u64,
+    blocks: u64,
 }
 
 /// What only a changed configuration changes. With a new core every open connection is judged anew.
@@ -81,7 +91,7 @@ struct Core {
 /// Proof that a visitor's certificate was good at a moment, under one generation of trust.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
-    generation: u64,
+    generation: Generation,
     /// Seconds since 1970: a date of the path or of a list passes here at the earliest.
     not_before: i64,
     good_until: i64,
@@ -90,7 +100,7 @@ pub struct Verdict {
 impl Verdict {
     /// Whether nothing has changed since: the same generation, and no date has passed.
     pub fn holds(&self, trust: &Trust, now: i64) -> bool {
-        self.generation == trust.generation && (self.not_before..=self.good_until).contains(&now)
+        self.generation == trust.generation() && (self.not_before..=self.good_until).contains(&now)
     }
 }
 
@@ -117,6 +127,7 @@ impl Trust {
         settings: &Settings,
         rules: SubjectRules,
         archive: &Path,
+        board: &Arc<Board>,
         clock: &dyn Clock,
     ) -> Result<(Self, Vec<ListReport>), Vec<Mistake>> {
         let now = clock.now();
@@ -132,7 +143,8 @@ impl Trust {
         };
         let mistakes: Vec<Mistake> = reports.iter().filter(is_mistake).map(mistake_of).collect();
         if mistakes.is_empty() {
-            Ok((Self { generation: 1, core: Arc::new(core), lists: Arc::new(lists) }, reports))
+            let (core, lists, board) = (Arc::new(core), Arc::new(lists), Arc::clone(board));
+            Ok((Self { generation: 1, core, lists, board }, reports))
         } else {
             Err(mistakes)
         }
@@ -169,11 +181,7 @@ impl Trust {
                 text: format!("no revocation list of {} was found", ca.common_name),
             })
             .collect();
-        if mistakes.is_empty() {
-            Ok((Self { generation: self.generation + 1, core: Arc::new(core), lists: Arc::new(lists) }, reports))
-        } else {
-            Err(mistakes)
-        }
+        if mistakes.is_empty() { Ok((self.followed_by(Arc::new(core), lists), reports)) } else { Err(mistakes) }
     }
 
     /// The same trust with lists read anew; whatever is wrong with a file, that issuer's list stays.
@@ -185,7 +193,11 @@ impl Trust {
             now: clock.now(),
         };
         let (lists, reports) = loader.load(sources);
-        (Self { generation: self.generation + 1, core: Arc::clone(&self.core), lists: Arc::new(lists) }, reports)
+        (self.followed_by(Arc::clone(&self.core), lists), reports)
+    }
+
+    fn followed_by(&self, core: Arc<Core>, lists: Lists) -> Self {
+        Self { generation: self.generation + 1, core, lists: Arc::new(lists), board: Arc::clone(&self.board) }
     }
 
     /// Judges the chain that a visitor presented, leaf first. The only source of identities.
@@ -221,9 +233,14 @@ impl Trust {
         self.core.authorities.iter().map(|ca| DistinguishedName::in_sequence(&ca.name)).collect()
     }
 
-    /// Counts generations: each reload of lists or configuration is one.
-    pub fn generation(&self) -> u64 {
-        self.generation
+    /// Counts generations: each reload of lists or configuration is one, and each change of blocks.
+    pub fn generation(&self) -> Generation {
+        Generation { trust: self.generation, blocks: self.board.generation() }
+    }
+
+    /// Whether it is known who is blocked: where gateways share that, the store must have answered within a second.
+    pub fn knows_standing(&self) -> bool {
+        self.board.is_known()
     }
 
     /// Revoked certificates in all lists in force.
@@ -250,6 +267,10 @@ impl Trust {
         if now < path.not_before() {
             return Err(CertificateRefusal::NotYetValid);
         }
+        let blocks = self.board.blocks();
+        if blocks.bar(path.serial(), &path.subject().login_id) {
+            return Err(CertificateRefusal::Blocked);
+        }
         let mut good_until = path.not_after();
         let mut stale = false;
         for link in path.links() {
@@ -266,7 +287,9 @@ impl Trust {
         if stale {
             return Err(CertificateRefusal::CrlStale);
         }
-        Ok(Verdict { generation: self.generation, not_before: path.not_before(), good_until })
+        // Of the blocks that were looked at: newer ones may be there by now.
+        let generation = Generation { trust: self.generation, blocks: blocks.generation() };
+        Ok(Verdict { generation, not_before: path.not_before(), good_until })
     }
 }
 

@@ -273,6 +273,10 @@ pub enum OperatorAct {
     LedgerExported,
     /// Accepted a store that this log knew to have stood further, or did not know (LIM-41). Its mark replaces the known one.
     StoreAccepted,
+    /// Shut a certificate or a customer out (TLS-08).
+    CertificateBlocked,
+    /// Lifted such a block.
+    CertificateUnblocked,
     /// Gave up a gateway that shares the store and will not come back (LIM-39).
     MemberWrittenOff,
 }
@@ -282,7 +286,12 @@ impl OperatorAct {
         match self {
             Self::TransferReconciled(state) | Self::TransferCorrected(state) => Some(state),
             Self::TransferAdded => Some(TransferState::Committed),
-            Self::OwnLimitSet | Self::LedgerExported | Self::StoreAccepted | Self::MemberWrittenOff => None,
+            Self::OwnLimitSet
+            | Self::LedgerExported
+            | Self::StoreAccepted
+            | Self::CertificateBlocked
+            | Self::CertificateUnblocked
+            | Self::MemberWrittenOff => None,
         }
     }
 
@@ -295,6 +304,8 @@ impl OperatorAct {
             Self::OwnLimitSet => "own_limit_set",
             Self::LedgerExported => "ledger_exported",
             Self::StoreAccepted => "store_accepted",
+            Self::CertificateBlocked => "certificate_blocked",
+            Self::CertificateUnblocked => "certificate_unblocked",
             Self::MemberWrittenOff => "member_written_off",
         }
     }

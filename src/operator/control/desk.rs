@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 use super::Refused;
 use super::export::{Export, Format};
 use super::order::By;
+use super::recording::{can_record, on_record};
 use super::second_person::Proposals;
 use super::view;
 use crate::domain::{Clock, ContractId, JstDate, LoginId};
@@ -113,9 +114,7 @@ impl Desk {
 
     /// Whether an act could be recorded now. Asked before anything is done.
     async fn can_record(&self) -> Result<(), Refused> {
-        let refused = |why: &str| Refused::Unavailable(format!("{why}: nothing was done"));
-        self.flush().await.map_err(|unwritten| refused(&unwritten))?;
-        if self.audit.is_writable() { Ok(()) } else { Err(refused("the audit log cannot be written")) }
+        can_record(&self.audit).await
     }
 
     /// What every record of an act holds. A store that waits to be accepted must not become the one that the audit log knows.
@@ -146,17 +145,7 @@ impl Desk {
 
     /// What was done and told is on the disk.
     async fn on_record(&self) -> Result<(), Refused> {
-        self.flush().await.map_err(|unwritten| {
-            Refused::Failed(format!("it is done, but its record is not on the disk yet: {unwritten}"))
-        })
-    }
-
-    async fn flush(&self) -> Result<(), String> {
-        let audit = self.audit.clone();
-        match tokio::task::spawn_blocking(move || audit.flush()).await {
-            Ok(flushed) => flushed.map_err(|unwritten| unwritten.to_string()),
-            Err(_) => Err("nothing writes the audit log".into()),
-        }
+        on_record(&self.audit).await
     }
 }
 

@@ -11,6 +11,9 @@
 //! | `POST /ledger/contracts/{contract}/transfers` | `{yen, day, reason, operator}` | the transfer that was added, and its day's sums |
 //! | `POST /ledger/limits/{contract}` | `{yen, reason, operator}` | the customer's own limit |
 //! | `POST /ledger/limits` | `{limits: [{contract, yen}, …], reason, operator}` | how many own limits were imported |
+//! | `GET /certificates/blocks` | | the blocks in force |
+//! | `POST /certificates/blocks` | `{serial or login_id, reason, operator}` | the block; 409 if there is one |
+//! | `POST /certificates/blocks/lift` | `{serial or login_id, reason, operator}` | the block, lifted; 409 if there is none |
 //! | `POST /ledger/accept` | `{reason, operator}` | the store, accepted |
 //! | `GET /ledger/members` | | the gateways that share the store |
 //! | `POST /ledger/members/{name}/write-off` | `{reason, operator}` | who is still waited for; 409 if it is this one |
@@ -19,9 +22,11 @@
 //! Answers are JSON; refusals are one sentence: 202 proposed, and waiting for a second person, 400 not understood, 404 no such thing, 409 not as it stands, 503 the ledger
 //! or the audit log cannot take part, 500 done and not on record yet.
 
+mod certificates;
 mod desk;
 mod export;
 mod order;
+mod recording;
 mod second_person;
 mod target;
 mod verb;
@@ -44,6 +49,8 @@ use http_body_util::{BodyExt as _, Either, Full, Limited};
 use hyper::body::Incoming;
 use serde_json::Value;
 
+pub use self::certificates::BlockDesk;
+use self::certificates::CertificateVerb;
 pub use self::desk::Desk;
 pub use self::export::Export;
 use self::export::Format;
@@ -77,6 +84,8 @@ pub struct Control {
     pub rules: Arc<ArcSwap<Rules>>,
     /// Behind `/ledger/…`; none where the configuration has no `[transfer]`.
     pub desk: Option<Desk>,
+    /// Behind `/certificates/…`.
+    pub blocks: BlockDesk,
 }
 
 /// Why an order was not followed; the text is for the person who gave it.
@@ -108,6 +117,7 @@ impl From<StoreError> for Refused {
 enum Verb {
     Reload,
     Ledger(LedgerVerb),
+    Certificates(CertificateVerb),
 }
 
 enum Done {
@@ -176,6 +186,7 @@ impl Control {
         if let Some(desk) = &self.desk {
             desk.finish().await;
         }
+        self.blocks.finish().await;
     }
 
     async fn follow(&self, verb: Verb, body: &[u8], user: Option<u32>) -> Result<Done, Refused> {
@@ -188,6 +199,7 @@ impl Control {
                     Err(_) => Err(Refused::Failed("the reload failed".into())),
                 }
             }
+            Verb::Certificates(verb) => verb.follow(&self.blocks, body, user).await,
             Verb::Ledger(verb) => {
                 let no_ledger = || Refused::NotFound("the configuration has no [transfer]: there is no ledger".into());
                 verb.follow(self.desk.as_ref().ok_or_else(no_ledger)?, &self.rules.load_full(), body, user).await
@@ -203,6 +215,9 @@ impl Verb {
         let verb = match (&parts.method, path.as_slice()) {
             (&Method::POST, ["reload"]) => Self::Reload,
             (_, ["ledger", path @ ..]) => return LedgerVerb::of(&parts.method, path, query).map(Self::Ledger),
+            (_, ["certificates", path @ ..]) => {
+                return CertificateVerb::of(&parts.method, path, query).map(Self::Certificates);
+            }
             _ => return Err(not_found()),
         };
         let [] = target::parameters(query, [])?;
@@ -212,7 +227,7 @@ impl Verb {
     fn max_body(&self) -> usize {
         match self {
             Self::Ledger(verb) if verb.is_import() => MAX_IMPORT_BYTES,
-            Self::Ledger(_) | Self::Reload => MAX_BODY_BYTES,
+            Self::Ledger(_) | Self::Certificates(_) | Self::Reload => MAX_BODY_BYTES,
         }
     }
 }

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use super::{MAX_LIMITS, Refused};
-use crate::domain::{ContractId, JstDate, Yen};
+use crate::domain::{ContractId, JstDate, LoginId, Serial, Yen};
+use crate::store::blocks::Subject;
 use crate::store::ledger::Verdict;
 
 /// Audit records cut longer texts, and a reason must stand there whole.
@@ -49,6 +50,27 @@ pub(super) struct OwnLimits {
     /// Each contract once.
     pub limits: Vec<(ContractId, Option<Yen>)>,
     pub by: By,
+}
+
+/// `{"serial": "0a1b" | "login_id": "hanakodt", "reason", "operator"}`
+#[derive(Debug)]
+pub(super) struct OnSubject {
+    pub subject: Subject,
+    pub by: By,
+}
+
+impl OnSubject {
+    pub fn read(body: &[u8]) -> Result<Self, Refused> {
+        let mut fields = Fields::read(body)?;
+        let subject = match (fields.0.remove("serial"), fields.0.remove("login_id")) {
+            (Some(serial), None) => serial.as_str().and_then(Serial::from_hex).map(Subject::Serial),
+            (None, Some(login_id)) => login_id.as_str().and_then(LoginId::parse).map(Subject::LoginId),
+            (Some(_), Some(_)) | (None, None) => None,
+        };
+        let subject =
+            subject.ok_or_else(|| malformed("either \"serial\", in hexadecimal, or \"login_id\" is needed"))?;
+        Ok(Self { subject, by: fields.by()? })
+    }
 }
 
 impl Reconcile {
@@ -230,6 +252,17 @@ mod tests {
             assert!(Add::read(body.as_bytes()).is_err(), "{bad}");
         }
         assert!(OwnLimit::read(br#"{"reason":"r","operator":"o"}"#).is_err(), "to forget a limit is to say null");
+    }
+
+    #[test]
+    fn a_block_names_one_subject() {
+        let read = |what: &str| OnSubject::read(format!(r#"{{{what}"reason":"r","operator":"o"}}"#).as_bytes());
+        assert_eq!(read(r#""serial":"0A:1b","#).unwrap().subject.to_string(), "serial:0a1b");
+        assert_eq!(read(r#""login_id":"Hana~1","#).unwrap().subject.to_string(), "login_id:Hana~1");
+        for bad in ["", r#""serial":"0","#, r#""serial":10,"#, r#""login_id":"a b","#, r#""contract":"hanakodt","#] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        assert!(read(r#""serial":"01","login_id":"hanakodt","#).is_err());
     }
 
     #[test]
