@@ -126,7 +126,8 @@ fn control_of(shared: &Arc<Shared>, second_person: SecondPerson) -> Control {
         let (audit, metrics) = (shared.money.audit.clone(), Arc::clone(&shared.metrics));
         Desk::new(ledger, audit, metrics, Arc::clone(&shared.clock), second_person)
     });
-    let blocks = BlockDesk::new(Arc::clone(&shared.blocks), shared.money.audit.clone(), Arc::clone(&shared.clock));
+    let (keeper, shared_blocks) = (Arc::clone(&shared.blocks), shared.shared_blocks.clone());
+    let blocks = BlockDesk::new(keeper, shared_blocks, shared.money.audit.clone(), Arc::clone(&shared.clock));
     Control { reload, rules: Arc::clone(&shared.rules), desk, blocks }
 }
 

@@ -36,7 +36,7 @@ use crate::policy::route::{Enforcement, Route, Routes};
 use crate::policy::session::{Memory, Sessions};
 use crate::store;
 use crate::store::blocks::{FileDefect, Keeper};
-use crate::store::redis::{self, Courier, SharedBuckets};
+use crate::store::redis::{self, Courier, SharedBlocks, SharedBuckets};
 use crate::upstream::seal::Sealer;
 
 use money::Money;
@@ -72,7 +72,7 @@ pub enum StartError {
     /// Who was shut out is not known.
     #[error(transparent)]
     Blocks(#[from] FileDefect),
-    /// The store of shared rate limits cannot be reached so.
+    /// The store of shared rate limits and blocks cannot be reached so.
     #[error(transparent)]
     SharedRates(#[from] redis::OpenError),
     /// The state directory cannot be made, or a thread cannot be started.
@@ -124,6 +124,8 @@ struct Shared {
     money: Money,
     /// Who is shut out.
     blocks: Arc<Keeper>,
+    /// Where gateways share that.
+    shared_blocks: Option<Arc<SharedBlocks>>,
     /// Where rate limits can be shared.
     buckets: Option<SharedBuckets>,
     /// What the running state was made from. Held while reloading, so that reloads come one after another.
@@ -155,7 +157,7 @@ impl Gateway {
         bind::fit_to_file_descriptors(&mut config.limits);
         let archive = reload::archive_of(&config.process)?;
         let metrics = Arc::new(Metrics::new(config.listeners.iter().map(|listener| &listener.name))?);
-        let blocks = Arc::new(Keeper::open(config.process.state_directory.join("blocks"), false, &metrics)?);
+        let (blocks, shared_blocks) = open_blocks(&config, &metrics)?;
         let (trust, reports) =
             Trust::establish(&config.trust, config.identity.clone(), &archive, blocks.board(), &*clock)
                 .map_err(StartError::Trust)?;
@@ -192,6 +194,7 @@ impl Gateway {
             view,
             money,
             blocks,
+            shared_blocks,
             buckets,
             reloader,
         });
@@ -263,6 +266,20 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         if self.control.is_some() {
             self.end();
+        }
+    }
+}
+
+/// Who is shut out, as it stands on the disk and, where gateways share it, in the store.
+fn open_blocks(config: &Config, metrics: &Metrics) -> Result<(Arc<Keeper>, Option<Arc<SharedBlocks>>), StartError> {
+    let open =
+        |is_shared| Keeper::open(config.process.state_directory.join("blocks"), is_shared, metrics).map(Arc::new);
+    match &config.store {
+        store::Settings::Embedded { .. } => Ok((open(false)?, None)),
+        store::Settings::Redis(settings) => {
+            let keeper = open(true)?;
+            let shared = SharedBlocks::open(settings, Arc::clone(&keeper))?;
+            Ok((keeper, Some(Arc::new(shared))))
         }
     }
 }

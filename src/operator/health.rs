@@ -68,6 +68,9 @@ impl View {
         if let Some(refusal) = self.trust.load().standstill(self.clock.unix_seconds()) {
             reasons.push(refusal.word());
         }
+        if !self.trust.load().knows_standing() {
+            reasons.push(Refusal::StandingUnknown.code());
+        }
         let status = if reasons.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let degraded: BTreeMap<&str, &str> = self.degraded().collect();
         let body = serde_json::json!({ "ready": reasons.is_empty(), "reasons": reasons, "degraded": degraded });

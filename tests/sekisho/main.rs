@@ -16,6 +16,7 @@ mod blocks;
 mod identity;
 mod lists;
 mod revocation;
+mod shared_blocks;
 mod validity;
 
 // What the application hears, and what comes back.

@@ -32,6 +32,9 @@ impl Pair {
     async fn until_shared(&self) {
         for gateway in &self.gateways {
             gateway.operator.wait_for(AVAILABLE, &[], 1.0).await;
+            // Who is blocked must be known too.
+            let ready = async || gateway.operator.get("/health/ready").await.status;
+            eventually("a gateway that is ready", ready, |status| *status == 200).await;
         }
     }
 
@@ -64,6 +67,15 @@ impl Pair {
     fn customers(&self, login_id: &str) -> [Customer; 2] {
         let identity = self.pki.issuing.customer(login_id);
         self.gateways.each_ref().map(|gateway| gateway.customer(&identity))
+    }
+
+    /// The same stranger at both: at the password listener nobody's standing is asked for.
+    fn strangers(&self, address: u8) -> [Customer; 2] {
+        let ends = [192, 0, 2, address, 192, 0, 2, 1, 0x9c, 0x40, 0x01, 0xbb];
+        let header = [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"[..], &ends].concat();
+        self.gateways.each_ref().map(|gateway| {
+            gateway.stranger().at(gateway.address_of("password")).visiting("password.example").with_preamble(&header)
+        })
     }
 
     async fn drain(self) {
@@ -176,11 +188,22 @@ async fn guesses_are_added_up_and_successes_given_back() {
     pair.drain().await;
 }
 
+const DOOR: &str = r#"
+    [[listener]]
+    name = "password"
+    address = "127.0.0.2:0"
+    server-names = ["password.example"]
+    certificate = "certs/server.pem"
+    private-key = "certs/server.key"
+    authentication = "password"
+    proxy-protocol-from = ["127.0.0.0/8"]
+"#;
+
 #[tokio::test]
 async fn while_redis_is_away_each_gateway_limits_by_itself_and_delays_nobody() {
     let mut redis = RedisServer::start();
-    let pair = Pair::on(&redis, THREE_AN_HOUR).await;
-    let [one, other] = pair.customers("hanakodt");
+    let pair = Pair::on(&redis, &format!("{THREE_AN_HOUR}{DOOR}")).await;
+    let [one, other] = pair.strangers(7);
     assert_eq!([ask(&one).await, ask(&one).await], [200, 200]);
 
     redis.pause();
@@ -189,7 +212,7 @@ async fn while_redis_is_away_each_gateway_limits_by_itself_and_delays_nobody() {
     assert_eq!([ask(&one).await, ask(&one).await], [200, 429]);
     assert_eq!([ask(&other).await, ask(&other).await, ask(&other).await, ask(&other).await], [200, 200, 200, 429]);
     pair.until_alone().await;
-    let stranger = pair.customers("tarokodt");
+    let stranger = pair.strangers(8);
     for _ in 0..3 {
         assert_eq!(ask(&stranger[0]).await, 200);
     }
@@ -201,7 +224,7 @@ async fn while_redis_is_away_each_gateway_limits_by_itself_and_delays_nobody() {
     // What the first gateway knows to be used up is not asked for again.
     assert_eq!(ask(&stranger[0]).await, 429);
     redis.kill();
-    let late = pair.customers("jirokodt");
+    let late = pair.strangers(9);
     assert_eq!(ask(&late[0]).await, 200);
     assert_eq!(ask(&late[1]).await, 200);
     pair.until_alone().await;

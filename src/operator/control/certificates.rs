@@ -16,6 +16,7 @@ use crate::domain::Clock;
 use crate::domain::jst_date::in_japan;
 use crate::operator::audit::{Action, Audit, OperatorAct, Outcome, Record};
 use crate::store::blocks::{ActError, Draft, Entry, Keeper, Subject};
+use crate::store::redis::{LiftError, SharedBlocks};
 
 /// What can be asked about certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,8 @@ fn by(by: By, user: Option<u32>) -> By {
 #[derive(Debug, Clone)]
 pub struct BlockDesk {
     keeper: Arc<Keeper>,
+    /// Where gateways share them.
+    shared: Option<Arc<SharedBlocks>>,
     audit: Audit,
     clock: Arc<dyn Clock>,
     /// Acts come one after another, and the end of the gateway after the last.
@@ -66,8 +69,8 @@ pub struct BlockDesk {
 
 impl BlockDesk {
     /// The desk of the blocks that this keeper keeps.
-    pub fn new(keeper: Arc<Keeper>, audit: Audit, clock: Arc<dyn Clock>) -> Self {
-        Self { keeper, audit, clock, acting: Arc::default() }
+    pub fn new(keeper: Arc<Keeper>, shared: Option<Arc<SharedBlocks>>, audit: Audit, clock: Arc<dyn Clock>) -> Self {
+        Self { keeper, shared, audit, clock, acting: Arc::default() }
     }
 
     /// Waits until the act under way is on record.
@@ -87,7 +90,13 @@ impl BlockDesk {
         let done = self.ask(move |keeper| keeper.block(draft)).await?;
         let entry = done.map_err(|error| self.refuse(act.clone(), &subject, error))?;
         tracing::warn!(%subject, number = entry.number, operator = act.operator.as_deref(), "blocked");
-        self.record(act).await?;
+        self.audit.record(act);
+        // Here it holds already.
+        if let Some(shared) = &self.shared {
+            let _is_shared = shared.share().await;
+        }
+        on_record(&self.audit).await?;
+        let entry = self.ask(move |keeper| keeper.entry(&subject)).await?.unwrap_or(entry);
         Ok(view(&entry))
     }
 
@@ -96,10 +105,14 @@ impl BlockDesk {
         can_record(&self.audit).await?;
         let (draft, act) = self.draft(OperatorAct::CertificateUnblocked, order);
         let subject = draft.subject.clone();
-        let done = self.ask(move |keeper| keeper.lift(draft)).await?;
-        let entry = done.map_err(|error| self.refuse(act.clone(), &subject, error))?;
+        let done = match &self.shared {
+            None => self.ask(move |keeper| keeper.lift(draft)).await?.map_err(LiftError::Act),
+            Some(shared) => shared.lift(draft).await,
+        };
+        let entry = done.map_err(|error| self.refuse_lift(act.clone(), &subject, error))?;
         tracing::warn!(%subject, number = entry.number, operator = act.operator.as_deref(), "a block is lifted");
-        self.record(act).await?;
+        self.audit.record(act);
+        on_record(&self.audit).await?;
         Ok(view(&entry))
     }
 
@@ -136,9 +149,23 @@ impl BlockDesk {
         }
     }
 
-    async fn record(&self, record: Record) -> Result<(), Refused> {
-        self.audit.record(record);
-        on_record(&self.audit).await
+    fn refuse_lift(&self, act: Record, subject: &Subject, error: LiftError) -> Refused {
+        let spoken = spoken(subject);
+        match error {
+            LiftError::Act(error) => self.refuse(act, subject, error),
+            LiftError::BlockedAnew => {
+                self.audit.record(Record { outcome: Outcome::Failure, ..act });
+                Refused::Conflict(format!("{spoken}: {error}"))
+            }
+            LiftError::Away(_) => {
+                self.audit.record(Record { outcome: Outcome::Failure, ..act });
+                Refused::Unavailable(format!("{spoken}: nothing has changed: {error}"))
+            }
+            LiftError::Unheard(_) => {
+                self.audit.record(Record { outcome: Outcome::Unknown, ..act });
+                Refused::Unavailable(format!("{spoken}: {error}"))
+            }
+        }
     }
 
     /// The keeper waits for its disk; the control thread must not.

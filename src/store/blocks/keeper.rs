@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use prometheus::IntGaugeVec;
 
 use super::board::Board;
-use super::entry::{Draft, Entry, State};
+use super::entry::{Draft, Entry, State, Subject};
 use super::file::{self, Entries, FileDefect};
 use crate::operator::metrics::Metrics;
 
@@ -82,6 +82,11 @@ impl Keeper {
         let mut found: Vec<Entry> = self.kept().entries.values().filter(|entry| entry.is_in_force()).cloned().collect();
         found.sort_by_key(|entry| entry.number);
         found
+    }
+
+    /// The latest act on a subject.
+    pub fn entry(&self, subject: &Subject) -> Option<Entry> {
+        self.kept().entries.get(subject).cloned()
     }
 
     /// Shuts a subject out, durably. Where the set is shared, the number is provisional until the store has given one.

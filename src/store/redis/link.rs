@@ -1,5 +1,5 @@
-//! One connection to the server that holds a hash slot, used by one task alone: the ledger's slot, or that of the shared
-//! rate limits.
+//! One connection to the server that holds a hash slot, used by one task alone: the ledger's slot, which has the shared blocks
+//! too, or that of the shared rate limits.
 //!
 //! Not the crate's cluster client: all keys lie in one slot, so one server answers everything, and a `MOVED` names it.
 //! And no client that reconnects or sends again behind our back: a connection that failed is gone, and with the next
@@ -21,7 +21,7 @@ use tokio_rustls::TlsConnector;
 
 use super::Server;
 use super::call::{Call, SCRIPT};
-use super::rates;
+use super::{blocks, rates};
 use crate::store::embedded::shelf;
 
 /// How often a server may send us on to another one.
@@ -86,6 +86,12 @@ impl Way {
     /// To the shared rate limits.
     pub fn to_rates(settings: &super::Settings) -> Result<Self, Failure> {
         Self::to(settings, rates::SCRIPT, rates::some_key(settings), false)
+    }
+
+    /// To the shared blocks.
+    pub fn to_blocks(settings: &super::Settings) -> Result<Self, Failure> {
+        // What a server forgets, the gateways put back.
+        Self::to(settings, blocks::SCRIPT, blocks::key(settings), false)
     }
 
     /// As the settings say. `ca` are the only ones that are trusted; without them nothing is encrypted.

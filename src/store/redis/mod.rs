@@ -32,9 +32,10 @@
 //!
 //! Deliberately absent: expiry of anything that counts, a day that the server's clock decides, a retry that nobody sees.
 //!
-//! Beside the ledger, and apart from all of it, lie the buckets of shared rate limits: see `rates`.
+//! Beside the ledger, and apart from all of it, lie the buckets of shared rate limits: see `rates`; and who is shut out: see `blocks`.
 
 mod answer;
+mod blocks;
 mod call;
 mod clerk;
 mod clock;
@@ -59,6 +60,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::runtime;
 use tokio::time::Instant;
 
+pub use self::blocks::{LiftError, SharedBlocks};
 use self::call::Caller;
 use self::clerk::{Clerk, Habits};
 use self::journal::{Change, Journal};

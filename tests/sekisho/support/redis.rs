@@ -76,6 +76,17 @@ impl RedisServer {
         assert_eq!(self.ask("FLUSHALL"), "+OK\r\n");
     }
 
+    /// On how many subjects it holds an act.
+    pub fn counts_blocks(&self) -> usize {
+        let fields: usize = self.ask("HLEN {sekisho}:blocks").trim_start_matches(':').trim_end().parse().unwrap();
+        fields.saturating_sub(2)
+    }
+
+    /// It would rather forget than refuse: no ledger believes it, and whatever is no money goes on.
+    pub fn may_forget(&self) {
+        assert_eq!(self.ask("CONFIG SET maxmemory-policy allkeys-lru"), "+OK\r\n");
+    }
+
     /// Asks what is answered in a line.
     fn ask(&self, command: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();

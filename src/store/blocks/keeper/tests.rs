@@ -1,6 +1,5 @@
 //! What is kept, what two gateways make of each other's acts, and what a disk that refuses leaves undone.
 
-use super::super::entry::Subject;
 use super::*;
 use crate::store::blocks::entry::tests::entry;
 
@@ -154,7 +153,7 @@ fn a_block_that_waits_for_the_store_holds_until_the_store_has_numbered_it() {
     bench.restart();
     let merged = bench.keeper.merge(vec![entry("hanakodt", 20, State::Lifted)]);
     assert!(merged.missing.is_empty() && bars(&bench.keeper, "hanakodt"));
-    assert_eq!(bench.keeper.awaiting_store(), [waiting.clone()]);
+    assert_eq!(bench.keeper.awaiting_store(), std::slice::from_ref(&waiting));
     bench.keeper.adopt(Entry { number: 21, awaits_store: false, ..waiting });
     bench.restart();
     assert!(bars(&bench.keeper, "hanakodt") && bench.keeper.awaiting_store().is_empty());

@@ -1,5 +1,6 @@
 //! What only a shared server can suffer: losing what it acknowledged, a failover, a fleet with somebody missing.
 
+mod blocks;
 mod chaos;
 mod clocks;
 mod cluster;
