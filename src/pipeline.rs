@@ -143,8 +143,10 @@ impl Rules {
     /// What the pages can point to.
     fn guide(&self) -> Guide<'_> {
         let limit_screen = self.treasury.as_ref().and_then(|treasury| treasury.limit_screen.as_ref());
-        let login_page = self.sessions.as_ref().map(|sessions| &sessions.settings.login_page);
-        Guide { help_desk: &self.help_desk, limit_screen, login_page }
+        let session = self.sessions.as_ref().map(|sessions| &sessions.settings);
+        let login_page = session.map(|settings| &settings.login_page);
+        let session_cookies = session.map(|settings| settings.names.cookies.as_slice()).unwrap_or_default();
+        Guide { help_desk: &self.help_desk, limit_screen, login_page, session_cookies }
     }
 }
 

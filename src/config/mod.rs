@@ -152,6 +152,10 @@ fn read(layers: &Layers, versions: Versions, report: &Report, clock: &dyn Clock)
     };
     let store = sections::store::read_store(&mut root, state_directory);
     let session = session::read_session(&mut root, store.as_ref().ok());
+    let login_page = match (&session, &routes) {
+        (Ok(Some(settings)), Ok(routes)) => session::check_login_page(&root, settings, (known_transfer, routes)),
+        (_, _) => Ok(()),
+    };
     let known_routes = routes.as_deref().unwrap_or_default();
     let rate_limits = rate_limit::read_rate_limits(&mut root, known_routes, store.as_ref().ok());
     let audit = transfer::read_audit(&mut root);
@@ -169,6 +173,7 @@ fn read(layers: &Layers, versions: Versions, report: &Report, clock: &dyn Clock)
     root.finish();
     paths?;
     limit_screen?;
+    login_page?;
 
     Ok(Config {
         process: process?,

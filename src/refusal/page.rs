@@ -5,12 +5,14 @@
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_LANGUAGE, CACHE_CONTROL, CONNECTION, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-    HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+    HeaderName, HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE,
 };
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
 
-use super::{CertificateRefusal, LocalLink, Refusal, TransferRefusal};
+use super::{CertificateRefusal, LocalLink, Refusal, SessionRefusal, TransferRefusal};
+
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// What pages of the gateway can point to.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +23,8 @@ pub struct Guide<'a> {
     pub limit_screen: Option<&'a LocalLink>,
     /// The application's login page, where its sessions are watched (BND-12).
     pub login_page: Option<&'a LocalLink>,
+    /// The names of its session cookies.
+    pub session_cookies: &'a [String],
 }
 
 /// `[help-desk]`: whom a refused customer can ask; shown on every refusal page, in the page's language.
@@ -140,6 +144,19 @@ fn no_store(content_type: &'static str, body: String) -> Response<Full<Bytes>> {
     response
 }
 
+/// The cookies of a session that is no use any more end in the browser too: those that are set for the whole host, and for
+/// the directories of the login page.
+fn endings(guide: Guide<'_>) -> HeaderMap {
+    let page = guide.login_page.map_or("/", LocalLink::as_str);
+    let directories = page.match_indices('/').map(|(at, _)| if at == 0 { "/" } else { &page[..at] });
+    let paths: Vec<&str> = directories.collect();
+    let lines = guide
+        .session_cookies
+        .iter()
+        .flat_map(|name| paths.iter().map(move |path| format!("{name}=; Max-Age=0; Path={path}; Secure; HttpOnly")));
+    lines.filter_map(|line| Some((SET_COOKIE, HeaderValue::try_from(line).ok()?))).collect()
+}
+
 /// `ja` or `en`, whichever the client weighs higher; the first named where they weigh the same (RFC 9110 12.5.4).
 fn preferred_language(header: &str) -> Option<&'static str> {
     let mut best: Option<(&'static str, f32)> = None;
@@ -174,7 +191,12 @@ impl Refusal {
         }
         if let Some(login_page) = self.leads_to(reader, guide) {
             *response.status_mut() = StatusCode::SEE_OTHER;
+            response.headers_mut().extend(endings(guide));
             response.headers_mut().insert(LOCATION, login_page);
+        }
+        if self == Self::Session(SessionRefusal::Ambiguous) {
+            // Else a cookie that somebody planted would be in the way for as long as it lives.
+            response.headers_mut().insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cookies\""));
         }
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after() {

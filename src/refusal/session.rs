@@ -46,9 +46,10 @@ impl SessionRefusal {
 
     pub(super) const fn sentences(self) -> (&'static str, &'static str) {
         match self {
-            Self::Ambiguous => {
-                ("リクエストの形式が正しくありません。", "The request names its session in more than one way.")
-            }
+            Self::Ambiguous => (
+                "セッションを1つに特定できません。このサイトのCookieを削除し、もう一度ログインしてください。",
+                "Your browser names more than one session. Please delete this site's cookies and log in again.",
+            ),
             Self::Unknown => (
                 "ログインの有効期限が切れています。もう一度ログインしてください。",
                 "Your session has ended. Please log in again.",

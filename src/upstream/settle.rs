@@ -31,9 +31,14 @@ impl Answered {
     /// The answer broke off before it could be understood: the outcome is unknown. Or it hands out somebody else's session.
     pub async fn settle(mut self) -> Result<Response<AnswerBody>, Refusal> {
         let expected = std::mem::take(&mut self.expected);
+        let moved_money = matches!(self.consequence, Consequence::Settle(_));
         let response = self.settled().await?;
-        expected.learn(&response)?;
-        Ok(response)
+        match expected.learn(&response) {
+            Ok(()) => Ok(response),
+            // What cannot be shown may have been done: nobody shall order it again.
+            Err(_) if moved_money => Err(Refusal::Transfer(TransferRefusal::OutcomeUnknown)),
+            Err(refusal) => Err(refusal),
+        }
     }
 
     async fn settled(self) -> Result<Response<AnswerBody>, Refusal> {

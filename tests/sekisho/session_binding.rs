@@ -38,6 +38,12 @@ async fn told(payer: &mut Payer) -> Said {
     Said::of(&payer.ask_once("GET", MENU, &[], b"").await)
 }
 
+/// The session goes on, and it is the same one.
+async fn assert_goes_on(payer: &mut Payer, why: &str) {
+    let session = payer.session();
+    assert_eq!((told(payer).await, payer.session()), (menu(), session), "{why}");
+}
+
 /// One request with this `Cookie` field.
 async fn with_cookie(customer: &Customer, path: &str, cookie: &str) -> Said {
     let headers = [("Cookie", cookie), ("Accept", "application/json")];
@@ -59,9 +65,10 @@ async fn a_stolen_session_opens_nothing_with_another_certificate() {
         assert_eq!(thief.get("/ib/not/a/route.gif").await, foreign());
         assert_eq!(story.bank.received(), received, "the bank saw nothing");
         thief.take_session(&own);
-        assert_eq!(thief.get(MENU).await, menu(), "the own session goes on");
+        assert_goes_on(&mut thief, "the own session").await;
     }
-    assert_eq!(victim.transfer(1_000).await, Said::done(), "the owner is left alone");
+    assert_goes_on(&mut victim, "the owner is left alone").await;
+    assert_eq!(victim.transfer(1_000).await, Said::done());
     let log = story.close().await;
     let told = log.iter().find(|line| line["event.reason"] == "session_foreign").unwrap();
     assert_eq!((&told["user.id"], &told["event.outcome"]), (&"tarokodt".into(), &"failure".into()), "{told}");
@@ -77,7 +84,7 @@ async fn a_session_does_not_follow_its_owner_to_another_certificate() {
     let received = story.bank.received();
     assert_eq!(renewed.get(MENU).await, foreign());
     assert_eq!(story.bank.received(), received);
-    assert_eq!(before.tab().get(MENU).await, menu());
+    assert_goes_on(&mut before.tab(), "with its own certificate").await;
     story.close().await;
 }
 
@@ -96,7 +103,7 @@ async fn a_session_does_not_change_its_entrance() {
     let received = story.bank.received();
     assert_eq!(with_cookie(&story.customer("hanakodt"), MENU, begun).await, foreign());
     assert_eq!(story.bank.received(), received);
-    assert_eq!(victim.get(MENU).await, menu());
+    assert_goes_on(&mut victim, "the owner is left alone").await;
     assert!(
         matches!(with_cookie(&password, MENU, begun).await, Said::Screen(_) | Said::To(_)),
         "strangers have theirs"
@@ -128,6 +135,10 @@ async fn a_request_has_one_session_or_none() {
         format!("JSESSIONID={stolen_id},{own}"),
         format!("a=b,{stolen}"),
         format!("JSESSIONID=\"{stolen_id}\""),
+        format!("\"JSESSIONID\"={stolen_id}"),
+        format!("\"J\\SESSIONID\"={stolen_id}; {own}"),
+        format!("+{stolen}; {own}"),
+        format!("JSESSIONID%00={stolen_id}"),
     ] {
         assert_eq!(with_cookie(customer, MENU, &cookie).await, ambiguous(), "{cookie}");
     }
@@ -202,6 +213,8 @@ async fn a_browser_without_a_good_session_is_led_to_the_login_page() {
         let answer = connection.request(method, path, headers, body).await;
         assert_eq!((answer.status, answer.header("Location").as_deref()), (303, Some(LOGIN)), "{method} {path}");
         assert_eq!(answer.header("Cache-Control").as_deref(), Some("no-store"));
+        let endings = ["/", "/ib"].map(|path| format!("JSESSIONID=; Max-Age=0; Path={path}; Secure; HttpOnly"));
+        assert_eq!(answer.all("Set-Cookie"), endings, "what is no use any more ends in the browser too");
     }
     assert_eq!(story.bank.received(), received, "the bank saw nothing");
     let answer = connection.request("GET", LOGIN, &[("Cookie", "a=b; JSESSIONID=old; c=d")], b"").await;
@@ -220,7 +233,7 @@ async fn a_session_ends() {
     let mut payer = logged_in(story.payer("hanakodt")).await;
     for _ in 0..6 {
         story.advance(9 * 60 + 59);
-        assert_eq!(payer.get(MENU).await, menu(), "who is active stays");
+        assert_goes_on(&mut payer, "who is active stays").await;
     }
     story.advance(60);
     assert_eq!(told(&mut payer).await, unknown(), "an hour is over");
@@ -232,12 +245,15 @@ async fn a_session_ends() {
     let mut payer = logged_in(payer).await;
     let session = payer.session().unwrap();
     let mut other = logged_in(story.payer("tarokodt")).await;
-    assert_ne!(payer.submit("/ib/logout.do", "").await, unknown(), "the bank hears of it");
+    let received = story.bank.received();
+    let form = [("Content-Type", FORM), ("Content-Length", "0")];
+    assert_eq!(payer.ask_once("POST", "/ib/logout.do", &form, b"").await.status, 200);
+    assert_eq!(story.bank.received(), received + 1, "the bank hears of it");
     payer.take_session(&session);
     let received = story.bank.received();
     assert_eq!(told(&mut payer).await, unknown(), "logged out");
     assert_eq!(story.bank.received(), received);
-    assert_eq!(other.get(MENU).await, menu(), "of others nothing ends");
+    assert_goes_on(&mut other, "of others nothing ends").await;
     for (reason, count) in [("logout", 1.0), ("idle", 1.0), ("lifetime", 1.0)] {
         let ended = story.gateway.operator.metric("sekisho_sessions_ended_total", &[("reason", reason)]).await;
         assert_eq!(ended, count, "{reason}");
@@ -255,7 +271,7 @@ async fn a_reload_ends_no_session() {
     let story = MoneyStory::begin().await;
     let mut payer = logged_in(story.payer("hanakodt")).await;
     story.gateway.reload().await.unwrap();
-    assert_eq!(payer.get(MENU).await, menu());
+    assert_goes_on(&mut payer, "the same after a reload").await;
     assert_eq!(payer.transfer(1_000).await, Said::done());
     story.close().await;
 }
@@ -281,6 +297,13 @@ async fn a_session_is_given_to_one_customer_only() {
     let seen = gateway.backend.count();
     assert_eq!(with_cookie(&taro, "/", "JSESSIONID=S1").await, foreign());
     assert_eq!(gateway.backend.count(), seen);
+    // Everybody who logs out may be given the same value.
+    for customer in [&hanako, &taro, &hanako] {
+        for deleted in ["JSESSIONID=\"\"; Path=/", "JSESSIONID=deleted; Expires=Thu, 01-Jan-1970 00:00:10 GMT"] {
+            gateway.backend.next(Reply::Bytes(Reply::bytes_of("200 OK", &[("Set-Cookie", deleted)], b"bye")));
+            assert_eq!(customer.get("/").await.status, 200, "{deleted}");
+        }
+    }
     // What is deleted, and what links and redirects name, begins nothing.
     for headers in [&[("Set-Cookie", "JSESSIONID=; Max-Age=0")][..], &[("Location", "/ib/x.do;jsessionid=S2")]] {
         gateway.backend.next(Reply::Bytes(Reply::bytes_of("302 Found", headers, b"")));
@@ -307,4 +330,48 @@ async fn every_session_must_be_the_visitors_own() {
     assert_eq!(with_cookie(&taro, "/", "JSESSIONID=B; LtpaToken2=t3").await, unknown());
     assert_eq!(gateway.backend.count(), seen);
     assert_eq!(with_cookie(&taro, "/", "JSESSIONID=B; LtpaToken2=t2").await, Said::Screen("BTMN000".into()));
+}
+
+/// Who has paid is not told that nothing came of it.
+#[tokio::test]
+async fn a_conflict_behind_a_transfer_leaves_its_outcome_open() {
+    let gateway = TestGateway::spawn().await;
+    let (hanako, taro) = (gateway.enrol("hanakodt"), gateway.enrol("tarokodt"));
+    let moved = [("Location", "/ib/transfer/done.do"), ("Set-Cookie", "JSESSIONID=S1; Path=/")];
+    gateway.backend.next(Reply::Bytes(Reply::bytes_of("200 OK", &moved[1..], b"")));
+    assert_eq!(hanako.get("/").await.status, 200);
+    gateway.backend.next(Reply::Bytes(Reply::bytes_of("302 Found", &moved, b"")));
+    let headers = [("Content-Type", FORM), ("Content-Length", "11"), ("Accept", "application/json")];
+    let answer = taro.connect().await.request("POST", COMMIT, &headers, b"amount=1000").await;
+    assert_eq!(Said::of(&answer), Said::refused(502, "transfer_outcome_unknown"));
+    assert_eq!(answer.header("Set-Cookie"), None);
+    gateway.operator.wait_for("sekisho_transfers_total", &[("state", "committed")], 1.0).await;
+}
+
+/// A cookie that somebody planted is not in the way for ever.
+#[tokio::test]
+async fn a_browser_that_names_two_sessions_is_asked_to_forget_them() {
+    let gateway = TestGateway::spawn().await;
+    let customer = gateway.enrol("hanakodt");
+    let headers = [("Cookie", "JSESSIONID=A; jsessionid=planted"), ("Accept", "text/html")];
+    let answer = customer.connect().await.request("GET", LOGIN, &headers, b"").await;
+    assert_eq!((answer.status, answer.header("Clear-Site-Data").as_deref()), (400, Some("\"cookies\"")));
+    assert!(answer.text().contains("session_ambiguous"));
+    gateway.assert_backend_untouched();
+}
+
+/// Servlet containers take the session out of a URL unless they are told not to.
+#[tokio::test]
+async fn a_session_in_the_url_is_watched_where_only_cookies_are_named() {
+    let story = MoneyStory::begin().await;
+    let shipped = std::fs::read_to_string(story.gateway.path("config.toml")).unwrap();
+    let key = shipped.lines().find(|line| line.starts_with("url-parameters")).unwrap();
+    story.gateway.write("config.toml", shipped.replace(key, ""));
+    story.gateway.reload().await.unwrap();
+    let stolen = logged_in(story.payer("hanakodt")).await.session().unwrap().replace("JSESSIONID=", "");
+    let received = story.bank.received();
+    let thief = story.customer("tarokodt");
+    assert_eq!(with_cookie(&thief, &format!("/ib/menu.do;jsessionid={stolen}"), "a=b").await, foreign());
+    assert_eq!(story.bank.received(), received);
+    story.close().await;
 }

@@ -4,9 +4,11 @@ use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::transfer::Transfer;
 use crate::config::mistake::Read;
 use crate::config::section::Section;
 use crate::config::units::{Given, duration, integer, parsed_by, text};
+use crate::policy::route::{CanonicalPath, Class, Enforcement, Route, Routes};
 use crate::policy::session::{Names, Settings};
 use crate::refusal::LocalLink;
 use crate::store;
@@ -35,14 +37,17 @@ pub(in crate::config) fn read_session(
         section.mistake("form-fields", "is not supported yet".into());
     }
     let login_page =
-        section.required("login-page", parsed_by("a path of this host, such as /ib/login.do", LocalLink::of));
+        section.required("login-page", parsed_by("a path of this host as it is forwarded, such as /ib/login.do", page));
     let idle_timeout = section.or("idle-timeout", IDLE_TIMEOUT, duration(SPANS));
     let lifetime = section.or("lifetime", LIFETIME, duration(SPANS));
     let max_sessions = section.or("max-sessions", MAX_SESSIONS, integer(1..=10_000_000));
     let per_login_id = section.or("max-sessions-per-login-id", MAX_SESSIONS_PER_LOGIN_ID, integer(1..=10_000));
+    let cookies = cookies?.ok_or_else(|| section.mistake("cookies", "is missing".into()))?;
+    // Containers take a session out of the URL where nobody told them not to.
+    let usual = || if cookies.is_empty() { Vec::new() } else { vec!["jsessionid".to_owned()] };
     let names = Names {
-        cookies: cookies?.ok_or_else(|| section.mistake("cookies", "is missing".into()))?,
-        url_parameters: url_parameters?.unwrap_or_default(),
+        url_parameters: url_parameters?.unwrap_or_else(usual),
+        cookies,
         query_parameters: query_parameters?.unwrap_or_default(),
     };
     check(&section, &names)?;
@@ -76,6 +81,35 @@ fn check(section: &Section<'_>, names: &Names) -> Read<()> {
         Some(twice) => Err(section.mistake("cookies", format!("some readers take {twice:?} for another of them"))),
         None => Ok(()),
     }
+}
+
+/// A login page that is not shown, or that no form leads on from, would lead customers round in circles.
+pub(in crate::config) fn check_login_page(
+    root: &Section<'_>,
+    settings: &Settings,
+    (transfer, routes): (Option<&Transfer>, &[Route]),
+) -> Read<()> {
+    let (page, prefixes) = (settings.login_page.as_str(), transfer.map(|transfer| transfer.prefixes.as_slice()));
+    if settings.names.is_empty() {
+        return Ok(());
+    }
+    if !Routes::new(routes.to_vec(), prefixes.unwrap_or_default(), Enforcement::Enforce).shows(page) {
+        let text = format!("{page:?} lies on a guarded path, and no route takes GET there");
+        return Err(root.mistake("session.login-page", text));
+    }
+    if !routes.iter().any(|route| route.class == Class::Login) {
+        let text =
+            "no route has the class \"login\": a form that is sent with a session of before is led back to its page";
+        root.warn("session", text.into());
+    }
+    Ok(())
+}
+
+/// A path that stays as it is when it is asked for.
+fn page(text: &str) -> Option<LocalLink> {
+    let path = CanonicalPath::of(text).ok()?;
+    let is_plain = path.matched == text && path.forwarded == text && !text.contains(['?', '#']);
+    LocalLink::of(text).filter(|_| is_plain)
 }
 
 /// A name as it can stand in a cookie and in a URL.

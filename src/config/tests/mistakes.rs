@@ -207,6 +207,13 @@ const SINGLE: &[(&str, &str, &str)] = &[
         "session.cookies[0]: is \"a b\", but must be at most 64 letters",
     ),
     ("cookies = [\"JSESSIONID\"]", "cookies = []", "session.cookies: is empty: a session is learned from the cookie"),
+    ("login-page = \"/ib/login.do\"", "login-page = \"/ib//login.do\"", "session.login-page: is \"/ib//login.do\""),
+    ("login-page = \"/ib/login.do\"", "login-page = \"/ib/login.do#x\"", "session.login-page: is \"/ib/login.do#x\""),
+    (
+        "login-page = \"/ib/login.do\"",
+        "login-page = \"/ib/transfer/x\"",
+        "session.login-page: \"/ib/transfer/x\" lies on",
+    ),
     (
         "cookies = [\"JSESSIONID\"]",
         "cookies = [\"SESSION_ID\", \"SessionId\"]",

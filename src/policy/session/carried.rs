@@ -70,9 +70,8 @@ impl Names {
     }
 
     fn in_path<'t>(&self, path: &'t str) -> Result<Vec<&'t str>, SessionRefusal> {
-        // Some servers decode before they cut; a semicolon that is encoded, once or twice, has no one reading.
-        let is_encoded = || path.contains("%3b") || path.contains("%3B") || path.contains("%25");
-        if self.url_parameters.is_empty() || !(path.contains(';') || is_encoded()) {
+        // Some servers decode before they cut; a semicolon that is encoded has no one reading.
+        if self.url_parameters.is_empty() || !path.contains([';', '%', '\\']) {
             return Ok(Vec::new());
         }
         let path = CanonicalPath::of(path).map_err(|_| SessionRefusal::Ambiguous)?;
@@ -109,39 +108,41 @@ impl Names {
 
 /// The value of a session's cookie, where there is one.
 fn cookie<'h>(name: &str, headers: &'h HeaderMap) -> Result<Option<&'h [u8]>, SessionRefusal> {
-    let mut folded = String::new();
-    fold(name, &mut folded);
-    let (mut found, mut written) = (None, 0);
+    let read = carelessly_read(name.as_bytes());
+    let (mut found, mut written, mut named) = (None, 0, 0);
     for line in headers.get_all(COOKIE) {
         let line = line.as_bytes();
         written += occurrences(name, line);
+        // Some split at commas too.
+        let names = line.split(|byte| matches!(byte, b';' | b',')).map(|piece| before_equals(piece).0);
+        named += names.filter(|own| reads_as(&read, own)).count();
         for piece in line.split(|byte| *byte == b';') {
-            let piece = piece.trim_ascii();
-            let Some(equals) = piece.iter().position(|byte| *byte == b'=') else {
-                if reads_as(&folded, piece) {
-                    return Err(SessionRefusal::Ambiguous);
-                }
-                continue;
-            };
-            let (own, value) = (&piece[..equals], &piece[equals + 1..]);
+            let (own, Some(value)) = before_equals(piece.trim_ascii()) else { continue };
             if own == name.as_bytes() {
                 let is_second = found.replace(value).is_some();
                 if is_second || !value.iter().all(|byte| is_cookie_octet(*byte)) {
                     return Err(SessionRefusal::Ambiguous);
                 }
-            } else if reads_as(&folded, own) {
-                return Err(SessionRefusal::Ambiguous);
             }
         }
     }
-    // Behind a comma, in quotes, in another case: somebody splits there.
-    if written == usize::from(found.is_some()) { Ok(found) } else { Err(SessionRefusal::Ambiguous) }
+    // Behind a comma, in quotes, in another case or spelling: somebody finds it there.
+    let once = usize::from(found.is_some());
+    if (written, named) == (once, once) { Ok(found) } else { Err(SessionRefusal::Ambiguous) }
+}
+
+/// A name and its value, where there is one.
+fn before_equals(piece: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match piece.iter().position(|byte| *byte == b'=') {
+        Some(equals) => (&piece[..equals], Some(&piece[equals + 1..])),
+        None => (piece, None),
+    }
 }
 
 /// How often a name stands in a `Cookie` field where some parser could begin a cookie, in any case.
 fn occurrences(name: &str, line: &[u8]) -> usize {
     let begins = |at: usize| at == 0 || line.get(at - 1).is_some_and(|before| !is_token_octet(*before));
-    let ends = |after: &[u8]| after.trim_ascii_start().first() == Some(&b'=');
+    let ends = |after: &[u8]| after.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'"' | b'\\')) == Some(&b'=');
     let matches = line
         .windows(name.len())
         .enumerate()
@@ -149,15 +150,22 @@ fn occurrences(name: &str, line: &[u8]) -> usize {
     matches.count()
 }
 
-/// Whether some reader takes a cookie's name for another: decoded, in any case and width, with PHP's and Spring's liberties.
-fn reads_as(folded: &str, name: &[u8]) -> bool {
+/// Whether some reader takes a name for the one that is [read](carelessly_read) so.
+fn reads_as(read: &str, name: &[u8]) -> bool {
+    let name = name.trim_ascii();
     let is_plain = name.iter().all(|byte| byte.is_ascii_alphanumeric());
-    if is_plain {
-        return name.eq_ignore_ascii_case(folded.as_bytes());
-    }
-    let mut own = String::new();
-    fold(&String::from_utf8_lossy(&leniently_decoded(name)), &mut own);
-    own == folded
+    if is_plain { name.eq_ignore_ascii_case(read.as_bytes()) } else { carelessly_read(name) == read }
+}
+
+/// What is left of a name for the most careless reader: decoded, cut at a NUL, in any case and width, and of ASCII only letters
+/// and digits. Jetty takes quotes and backslashes off names; PHP makes blanks of `+`, drops those in front, and cuts at NUL.
+fn carelessly_read(name: &[u8]) -> String {
+    let decoded = leniently_decoded(name);
+    let cut = decoded.split(|byte| *byte == 0).next().unwrap_or_default();
+    let mut read = String::new();
+    fold(&String::from_utf8_lossy(cut), &mut read);
+    read.retain(|character| !character.is_ascii() || character.is_ascii_alphanumeric());
+    read
 }
 
 /// Percent-decoded as far as it goes.
@@ -194,18 +202,11 @@ fn values<'t>(
     parameters: impl Iterator<Item = &'t str>,
     spelling: Spelling,
 ) -> Result<Vec<&'t str>, SessionRefusal> {
-    let names: Vec<(&str, String)> = names
-        .iter()
-        .map(|name| {
-            let mut folded = String::new();
-            fold(name, &mut folded);
-            (name.as_str(), folded)
-        })
-        .collect();
+    let names: Vec<_> = names.iter().map(|name| (name.as_str(), carelessly_read(name.as_bytes()))).collect();
     let mut found = Vec::new();
     for parameter in parameters {
         let (own, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let Some((name, _)) = names.iter().find(|(_, folded)| reads_as(folded, own.as_bytes())) else { continue };
+        let Some((name, _)) = names.iter().find(|(_, read)| reads_as(read, own.as_bytes())) else { continue };
         let is_plain = match spelling {
             Spelling::Exact => own == *name,
             Spelling::AnyCase => own.eq_ignore_ascii_case(name),
@@ -216,6 +217,11 @@ fn values<'t>(
         found.push(value);
     }
     Ok(found)
+}
+
+/// Whether a session's value can come back in a request.
+pub(super) fn is_plain(value: &str) -> bool {
+    value.bytes().all(is_cookie_octet)
 }
 
 /// RFC 6265 4.1.1.
@@ -297,6 +303,18 @@ mod tests {
             (&["%4ASESSIONID=B; JSESSIONID=A"], "/"),
             (&["J_SESSIONID=B; JSESSIONID=A"], "/"),
             (&["$Version=1, JSESSIONID=B"], "/"),
+            (&["\"JSESSIONID\"=B"], "/"),
+            (&["\"JSESSIONID\"=B; JSESSIONID=A"], "/"),
+            (&["\"J\\SESSIONID\"=B"], "/"),
+            (&["a=b,\"JSESSIONID\"=B"], "/"),
+            (&["a=b,%4aSESSIONID=B; JSESSIONID=A"], "/"),
+            (&["+JSESSIONID=B"], "/"),
+            (&["%20JSESSIONID=B; JSESSIONID=A"], "/"),
+            (&["JSESSIONID%00x=B"], "/"),
+            (&["JSESSIONID[0]=B; JSESSIONID=A"], "/"),
+            (&[], "/ib/menu.do?+sid=A"),
+            (&[], "/ib/menu.do?sid%00x=A"),
+            (&[], "/x%c0%bbjsessionid=B"),
             (&["JSESSIONID=A"], "/ib/menu.do;jsessionid=B"),
             (&["JSESSIONID=A"], "/ib/menu.do?sid=B"),
             (&["JSESSIONID="], "/ib/menu.do;jsessionid=B"),

@@ -1,12 +1,11 @@
 //! Whose each session of the application is, as long as it lives (BND-02, BND-05, BND-07).
 //!
-//! Sessions of customers and of strangers are kept apart, so that whoever asks for many login pages at a password listener
-//! displaces no customer; and so many of one login ID are kept, that no customer displaces another. Where something has to
-//! go, it is what was used least recently: its owner logs in again.
+//! Sessions of customers with certificates and of strangers are kept apart, so that whoever asks for many login pages at a
+//! password listener displaces no such customer; and so many of one login ID are kept, that none displaces another. Where
+//! something has to go, its owner logs in again: of one login ID first what was never used, of all what was used least recently.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +16,9 @@ use moka::sync::Cache;
 
 use super::Settings;
 use crate::domain::{Fingerprint, LoginId};
+
+/// Longer than any answer is on its way.
+const ENDED_FOR: Duration = Duration::from_secs(86_400);
 
 /// A session of the application, as a hash: who reads the gateway's memory finds none to use.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,7 +68,9 @@ pub(super) enum Found {
 pub struct Memory {
     customers: Cache<SessionId, Arc<Binding>>,
     strangers: Cache<SessionId, Arc<Binding>>,
-    by_login_id: Cache<LoginId, Arc<Mutex<VecDeque<SessionId>>>>,
+    by_login_id: Cache<LoginId, Arc<Mutex<Vec<SessionId>>>>,
+    /// Logged out: whatever the application still says of them, they do not begin again.
+    ended: Cache<SessionId, ()>,
 }
 
 #[derive(Debug)]
@@ -74,8 +78,10 @@ struct Binding {
     listener: Box<str>,
     holder: Option<(LoginId, Fingerprint)>,
     since: Timestamp,
-    /// In seconds since 1970.
+    /// When it was used last, in seconds since 1970.
     seen: AtomicI64,
+    /// Whether a request has named it.
+    is_used: AtomicBool,
 }
 
 impl Memory {
@@ -83,7 +89,8 @@ impl Memory {
     pub fn new(max_sessions: u64) -> Self {
         let kept = || Cache::builder().max_capacity(max_sessions).eviction_policy(EvictionPolicy::lru()).build();
         let by_login_id = Cache::builder().max_capacity(max_sessions).eviction_policy(EvictionPolicy::lru()).build();
-        Self { customers: kept(), strangers: kept(), by_login_id }
+        let ended = Cache::builder().max_capacity(max_sessions).time_to_live(ENDED_FOR).build();
+        Self { customers: kept(), strangers: kept(), by_login_id, ended }
     }
 
     /// About how many there are.
@@ -102,12 +109,16 @@ impl Memory {
             return Found::Foreign;
         }
         binding.seen.fetch_max(now.as_second(), Ordering::Relaxed);
+        binding.is_used.store(true, Ordering::Relaxed);
         Found::Own
     }
 
     /// Keeps a session that the application has just begun for its visitor; whether it could be. One that another has is
     /// nobody's to give.
     pub(super) fn bind(&self, id: SessionId, owner: Owner<'_>, now: Timestamp, settings: &Settings) -> bool {
+        if self.ended.contains_key(&id) {
+            return true;
+        }
         if let Some(known) = self.binding(&id)
             && known.has_ended(now, settings).is_none()
         {
@@ -129,21 +140,26 @@ impl Memory {
         true
     }
 
-    /// Notes a session of a login ID; of too many, the oldest ends.
+    /// Notes a session of a login ID; of too many, the one that is missed least ends.
     fn bound(&self, login_id: LoginId, id: SessionId, most: usize) {
         let own = self.by_login_id.get_with(login_id, Arc::default);
         let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
         own.retain(|other| *other != id && self.customers.contains_key(other));
-        own.push_back(id);
-        while own.len() > most {
-            if let Some(oldest) = own.pop_front() {
-                self.end(&oldest);
-            }
+        while own.len() >= most {
+            let use_of = |id: &SessionId| self.customers.get(id).map(|binding| binding.last_use());
+            let Some(least) = (0..own.len()).min_by_key(|at| use_of(&own[*at])) else { break };
+            self.end(&own.remove(least));
         }
+        own.push(id);
     }
 
-    /// Ends a session.
-    pub(super) fn end(&self, id: &SessionId) {
+    /// Ends a session for good: its owner has logged out.
+    pub(super) fn log_out(&self, id: &SessionId) {
+        self.ended.insert(*id, ());
+        self.end(id);
+    }
+
+    fn end(&self, id: &SessionId) {
         self.customers.invalidate(id);
         self.strangers.invalidate(id);
     }
@@ -156,7 +172,13 @@ impl Memory {
 impl Binding {
     fn new(owner: Owner<'_>, now: Timestamp) -> Self {
         let holder = owner.holder.map(|(login_id, certificate)| (login_id.clone(), *certificate));
-        Self { listener: owner.listener.into(), holder, since: now, seen: AtomicI64::new(now.as_second()) }
+        let (seen, is_used) = (AtomicI64::new(now.as_second()), AtomicBool::new(false));
+        Self { listener: owner.listener.into(), holder, since: now, seen, is_used }
+    }
+
+    /// What was never used comes before what was, and what was used earlier before what was used later.
+    fn last_use(&self) -> (bool, i64) {
+        (self.is_used.load(Ordering::Relaxed), self.seen.load(Ordering::Relaxed))
     }
 
     fn owner(&self) -> Owner<'_> {
@@ -262,6 +284,31 @@ mod tests {
         let (own, unknown) = (Found::Own, Found::Unknown);
         assert_eq!(left.collect::<Vec<_>>(), [unknown, unknown, own, own, own]);
         assert_eq!(memory.find(&SessionId::of(b"taro"), taro, at(1), &settings), Found::Own);
+    }
+
+    /// A page elsewhere can make a browser ask for many login pages, with the certificate and without the cookie.
+    #[test]
+    fn a_session_in_use_is_displaced_last() {
+        let (memory, settings) = (Memory::new(100), settings());
+        let hanako = customer("hanakodt", "1");
+        let hanako = hanako.owner();
+        let used = SessionId::of(b"used");
+        assert!(memory.bind(used, hanako, at(0), &settings));
+        assert_eq!(memory.find(&used, hanako, at(1), &settings), Found::Own);
+        for number in 0..50_u8 {
+            assert!(memory.bind(SessionId::of(&[number]), hanako, at(2), &settings));
+        }
+        assert_eq!(memory.find(&used, hanako, at(3), &settings), Found::Own);
+    }
+
+    #[test]
+    fn who_logged_out_stays_so_whatever_the_application_says() {
+        let (memory, settings) = (Memory::new(100), settings());
+        let (id, hanako) = (SessionId::of(b"A"), customer("hanakodt", "1"));
+        assert!(memory.bind(id, hanako.owner(), at(0), &settings));
+        memory.log_out(&id);
+        assert!(memory.bind(id, hanako.owner(), at(1), &settings), "nobody else's");
+        assert_eq!(memory.find(&id, hanako.owner(), at(1), &settings), Found::Unknown);
     }
 
     #[test]

@@ -16,10 +16,13 @@ mod memory;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
+use http::header::{HeaderMap, SET_COOKIE};
 use http::{Method, Response};
+use jiff::Timestamp;
+use jiff::fmt::rfc2822;
 
 pub use self::carried::Names;
+use self::carried::is_plain;
 pub use self::memory::Memory;
 use self::memory::{Found, Owner, SessionId};
 use super::inspect::Inspected;
@@ -97,7 +100,7 @@ pub fn bind(sessions: Option<&Arc<Sessions>>, mut inspected: Inspected) -> Resul
     if !carried.ids.is_empty() {
         let is_logout = inspected.route.class == Class::Logout;
         match sessions.look(&carried.ids, &visit) {
-            Ok(()) if is_logout => carried.ids.iter().for_each(|id| sessions.end(id, "logout")),
+            Ok(()) if is_logout => carried.ids.iter().for_each(|id| sessions.log_out(id)),
             Ok(()) => {}
             Err(_) if !carried.in_target && sessions.logs_in(request, inspected.route.class) => {
                 names.take_out(&mut request.parts.headers);
@@ -138,9 +141,9 @@ impl Sessions {
         class == Class::Login || (matches!(request.parts.method, Method::GET | Method::HEAD) && is_page())
     }
 
-    fn end(&self, id: &SessionId, reason: &'static str) {
-        self.memory.end(id);
-        self.count_end(reason);
+    fn log_out(&self, id: &SessionId) {
+        self.memory.log_out(id);
+        self.count_end("logout");
     }
 
     fn count_end(&self, reason: &'static str) {
@@ -160,9 +163,8 @@ impl Expected {
         if !headers.contains_key(SET_COOKIE) {
             return Ok(());
         }
-        let begun = begun(&sessions.settings.names, headers);
         let now = sessions.clock.now();
-        for id in begun {
+        for id in begun(&sessions.settings.names, headers, now) {
             if !sessions.memory.bind(id, owner(visit), now, &sessions.settings) {
                 tracing::error!("the application answers with a session that belongs to somebody else");
                 return Err(Refusal::Session(SessionRefusal::Conflict));
@@ -174,17 +176,39 @@ impl Expected {
 }
 
 /// The sessions that an answer gives its client. Links and redirects give none: what stands there, a client may have written.
-fn begun(names: &Names, headers: &HeaderMap) -> Vec<SessionId> {
-    let lines = headers.get_all(SET_COOKIE).iter().map(HeaderValue::as_bytes);
+fn begun(names: &Names, headers: &HeaderMap, now: Timestamp) -> Vec<SessionId> {
+    let lines = headers.get_all(SET_COOKIE).iter().filter_map(|line| line.to_str().ok());
     let begun = lines.filter_map(|line| {
-        let pair = line.split(|byte| *byte == b';').next()?;
-        let equals = pair.iter().position(|byte| *byte == b'=')?;
-        let (name, value) = (pair[..equals].trim_ascii(), pair[equals + 1..].trim_ascii());
-        let is_session = names.cookies.iter().any(|cookie| cookie.as_bytes() == name);
-        // Without a value, it is deleted.
-        (is_session && !value.is_empty()).then(|| SessionId::of(value))
+        let (pair, attributes) = line.split_once(';').unwrap_or((line, ""));
+        let (name, value) = pair.split_once('=')?;
+        let value = value.trim();
+        let is_session = names.cookies.iter().any(|cookie| cookie == name.trim());
+        if !is_session || value.trim_matches('"').is_empty() || is_deletion(attributes, now) {
+            return None;
+        }
+        if !is_plain(value) {
+            tracing::error!(
+                cookie = name.trim(),
+                "the application writes a session in a way that requests must not: refused when it comes back"
+            );
+            return None;
+        }
+        Some(SessionId::of(value.as_bytes()))
     });
     begun.collect()
+}
+
+/// Whether a cookie ends with the answer that sets it: every customer who logs out may be given the same value then.
+fn is_deletion(attributes: &str, now: Timestamp) -> bool {
+    attributes.split(';').filter_map(|attribute| attribute.split_once('=')).any(|(name, value)| {
+        let (name, value) = (name.trim(), value.trim());
+        if name.eq_ignore_ascii_case("max-age") {
+            return value.parse::<i64>().is_ok_and(|seconds| seconds <= 0);
+        }
+        // Netscape's form has dashes in the date.
+        let date = || rfc2822::parse(&value.replace('-', " ")).map(|date| date.timestamp());
+        name.eq_ignore_ascii_case("expires") && date().is_ok_and(|until| until <= now)
+    })
 }
 
 fn owner(visit: &Visit) -> Owner<'_> {
@@ -193,4 +217,34 @@ fn owner(visit: &Visit) -> Owner<'_> {
         Visitor::Stranger | Visitor::Refused(_) => None,
     };
     Owner { listener: visit.listener().name(), holder }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn what_is_deleted_or_cannot_come_back_begins_nothing() {
+        let names = Names { cookies: vec!["JSESSIONID".into()], ..Names::default() };
+        let now: Timestamp = "2013-05-20T00:00:00Z".parse().unwrap();
+        for (line, begins) in [
+            ("JSESSIONID=A; Path=/ib; HttpOnly", true),
+            ("JSESSIONID=A", true),
+            ("JSESSIONID=A; Max-Age=60; Expires=Tue, 21 May 2013 00:00:00 GMT", true),
+            ("JSESSIONID=A; Expires=nonsense", true),
+            ("jsessionid=A", false),
+            ("JSESSIONID=", false),
+            ("JSESSIONID=\"\"; Path=/", false),
+            ("JSESSIONID=\"A\"", false),
+            ("JSESSIONID=deleted; expires=Thu, 01-Jan-1970 00:00:01 GMT; path=/", false),
+            ("JSESSIONID=deleted; Expires=Sun, 19 May 2013 23:00:00 GMT", false),
+            ("JSESSIONID=deleted; Max-Age=0", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(SET_COOKIE, HeaderValue::from_static(line));
+            assert_eq!(begun(&names, &headers, now).len(), usize::from(begins), "{line}");
+        }
+    }
 }
