@@ -14,7 +14,7 @@ mod transfer;
 pub use body::BodyRefusal;
 pub use notice::{LimitNotice, LocalLink, OverCeiling};
 pub use page::{Guide, HelpDesk, Language, Reader};
-pub use session::SessionRefusal;
+pub use session::{NamedIn, SessionRefusal};
 pub use transfer::{Alarm, TransferRefusal};
 
 use http::StatusCode;

@@ -10,7 +10,7 @@ use http::header::{
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
 
-use super::{CertificateRefusal, LocalLink, Refusal, SessionRefusal, TransferRefusal};
+use super::{CertificateRefusal, LocalLink, NamedIn, Refusal, SessionRefusal, TransferRefusal};
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
@@ -191,10 +191,15 @@ impl Refusal {
         }
         if let Some(login_page) = self.leads_to(reader, guide) {
             *response.status_mut() = StatusCode::SEE_OTHER;
-            response.headers_mut().extend(endings(guide));
+            if matches!(
+                self,
+                Self::Session(SessionRefusal::Unknown(NamedIn::Cookie) | SessionRefusal::Foreign(NamedIn::Cookie))
+            ) {
+                response.headers_mut().extend(endings(guide));
+            }
             response.headers_mut().insert(LOCATION, login_page);
         }
-        if self == Self::Session(SessionRefusal::Ambiguous) {
+        if self == Self::Session(SessionRefusal::Ambiguous(NamedIn::Cookie)) {
             // Else a cookie that somebody planted would be in the way for as long as it lives.
             response.headers_mut().insert(CLEAR_SITE_DATA, HeaderValue::from_static("\"cookies\""));
         }

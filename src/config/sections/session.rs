@@ -41,7 +41,7 @@ pub(in crate::config) fn read_session(
     let idle_timeout = section.or("idle-timeout", IDLE_TIMEOUT, duration(SPANS));
     let lifetime = section.or("lifetime", LIFETIME, duration(SPANS));
     let max_sessions = section.or("max-sessions", MAX_SESSIONS, integer(1..=10_000_000));
-    let per_login_id = section.or("max-sessions-per-login-id", MAX_SESSIONS_PER_LOGIN_ID, integer(1..=10_000));
+    let per_login_id = section.or("max-sessions-per-login-id", MAX_SESSIONS_PER_LOGIN_ID, integer(1..=500));
     let cookies = cookies?.ok_or_else(|| section.mistake("cookies", "is missing".into()))?;
     // Containers take a session out of the URL where nobody told them not to.
     let usual = || if cookies.is_empty() { Vec::new() } else { vec!["jsessionid".to_owned()] };

@@ -9,26 +9,31 @@ use http::header::{COOKIE, HeaderValue};
 use super::SessionId;
 use crate::policy::body::name::fold;
 use crate::policy::route::CanonicalPath;
-use crate::refusal::SessionRefusal;
+use crate::refusal::{NamedIn, SessionRefusal};
+
+const AMBIGUOUS_COOKIE: SessionRefusal = SessionRefusal::Ambiguous(NamedIn::Cookie);
+const AMBIGUOUS_TARGET: SessionRefusal = SessionRefusal::Ambiguous(NamedIn::Target);
 
 /// Names under which the application looks for its sessions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Names {
     /// Cookies. Each is a session of its own: a single sign-on has one beside the container's.
     pub cookies: Vec<String>,
-    /// Path parameters: `;jsessionid=…`.
+    /// Path parameters: `;jsessionid=…`. Where there is one, the cookies' names are others: containers use either.
     pub url_parameters: Vec<String>,
     /// Parameters of the query.
     pub query_parameters: Vec<String>,
 }
 
 /// The sessions that a request names.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Carried {
     /// Nearly always none or one.
     pub ids: Vec<SessionId>,
     /// Whether one of them stands in the target, from where it cannot be taken out.
     pub in_target: bool,
+    /// Whether they stand in cookies, or in the target alone.
+    pub named_in: NamedIn,
 }
 
 impl Names {
@@ -55,12 +60,14 @@ impl Names {
         }
         let mut in_target = self.in_path(path)?;
         in_target.extend(self.in_query(query)?);
-        let mut carried = Carried { ids: Vec::with_capacity(cookies.len()), in_target: !in_target.is_empty() };
+        let named_in = if cookies.is_empty() { NamedIn::Target } else { NamedIn::Cookie };
+        let mut carried =
+            Carried { ids: Vec::with_capacity(cookies.len()), in_target: !in_target.is_empty(), named_in };
         // Of a cookie and a URL that differ, one container takes the first, another the one that it knows.
         let agrees = |value: &&str| cookies.contains(&value.as_bytes());
         let all_alike = in_target.windows(2).all(|pair| pair[0] == pair[1]);
         if !all_alike || (!cookies.is_empty() && !in_target.iter().all(agrees)) {
-            return Err(SessionRefusal::Ambiguous);
+            return Err(AMBIGUOUS_TARGET);
         }
         carried.ids.extend(cookies.iter().map(|value| SessionId::of(value)));
         if cookies.is_empty() {
@@ -74,14 +81,15 @@ impl Names {
         if self.url_parameters.is_empty() || !path.contains([';', '%', '\\']) {
             return Ok(Vec::new());
         }
-        let path = CanonicalPath::of(path).map_err(|_| SessionRefusal::Ambiguous)?;
-        values(&self.url_parameters, path.parameters.into_iter(), Spelling::AnyCase)
+        let path = CanonicalPath::of(path).map_err(|_| AMBIGUOUS_TARGET)?;
+        let names = self.url_parameters.iter().chain(&self.cookies);
+        values(names, path.parameters.into_iter(), Spelling::AnyCase)
     }
 
     fn in_query<'t>(&self, query: Option<&'t str>) -> Result<Vec<&'t str>, SessionRefusal> {
         match query {
             Some(query) if !self.query_parameters.is_empty() => {
-                values(&self.query_parameters, query.split(['&', ';']), Spelling::Exact)
+                values(self.query_parameters.iter(), query.split(['&', ';']), Spelling::Exact)
             }
             Some(_) | None => Ok(Vec::new()),
         }
@@ -121,14 +129,14 @@ fn cookie<'h>(name: &str, headers: &'h HeaderMap) -> Result<Option<&'h [u8]>, Se
             if own == name.as_bytes() {
                 let is_second = found.replace(value).is_some();
                 if is_second || !value.iter().all(|byte| is_cookie_octet(*byte)) {
-                    return Err(SessionRefusal::Ambiguous);
+                    return Err(AMBIGUOUS_COOKIE);
                 }
             }
         }
     }
     // Behind a comma, in quotes, in another case or spelling: somebody finds it there.
     let once = usize::from(found.is_some());
-    if (written, named) == (once, once) { Ok(found) } else { Err(SessionRefusal::Ambiguous) }
+    if (written, named) == (once, once) { Ok(found) } else { Err(AMBIGUOUS_COOKIE) }
 }
 
 /// A name and its value, where there is one.
@@ -197,12 +205,12 @@ enum Spelling {
 }
 
 /// The values of parameters that are sessions.
-fn values<'t>(
-    names: &[String],
+fn values<'n, 't>(
+    names: impl Iterator<Item = &'n String>,
     parameters: impl Iterator<Item = &'t str>,
     spelling: Spelling,
 ) -> Result<Vec<&'t str>, SessionRefusal> {
-    let names: Vec<_> = names.iter().map(|name| (name.as_str(), carelessly_read(name.as_bytes()))).collect();
+    let names: Vec<_> = names.map(|name| (name.as_str(), carelessly_read(name.as_bytes()))).collect();
     let mut found = Vec::new();
     for parameter in parameters {
         let (own, value) = parameter.split_once('=').unwrap_or((parameter, ""));
@@ -212,7 +220,7 @@ fn values<'t>(
             Spelling::AnyCase => own.eq_ignore_ascii_case(name),
         };
         if !is_plain || !value.bytes().all(is_cookie_octet) {
-            return Err(SessionRefusal::Ambiguous);
+            return Err(AMBIGUOUS_TARGET);
         }
         found.push(value);
     }
@@ -275,6 +283,7 @@ mod tests {
             (&[], "/ib/menu.do;jsessionid=A?x=1", &["A"]),
             (&[], "/ib;x=1/menu.do;JSESSIONID=A", &["A"]),
             (&["JSESSIONID=A"], "/ib/menu.do;jsessionid=A", &["A"]),
+            (&[], "/ib/menu.do;ltpatoken2=A", &["A"]),
             (&[], "/ib/menu.do?a=1&sid=A", &["A"]),
             (&["JSESSIONID="], "/", &[""]),
         ] {
@@ -329,7 +338,7 @@ mod tests {
             (&[], "/ib/menu.do?SID=A"),
             (&[], "/ib/menu.do;jsessionid=A?sid=B"),
         ] {
-            assert_eq!(carried(cookies, target), Err(SessionRefusal::Ambiguous), "{cookies:?} {target}");
+            assert!(matches!(carried(cookies, target), Err(SessionRefusal::Ambiguous(_))), "{cookies:?} {target}");
         }
     }
 

@@ -89,7 +89,8 @@ impl Memory {
     pub fn new(max_sessions: u64) -> Self {
         let kept = || Cache::builder().max_capacity(max_sessions).eviction_policy(EvictionPolicy::lru()).build();
         let by_login_id = Cache::builder().max_capacity(max_sessions).eviction_policy(EvictionPolicy::lru()).build();
-        let ended = Cache::builder().max_capacity(max_sessions).time_to_live(ENDED_FOR).build();
+        let ended = Cache::builder().max_capacity(max_sessions).time_to_live(ENDED_FOR);
+        let ended = ended.eviction_policy(EvictionPolicy::lru()).build();
         Self { customers: kept(), strangers: kept(), by_login_id, ended }
     }
 
@@ -134,7 +135,10 @@ impl Memory {
         if entry.into_value().owner() != owner {
             return false;
         }
-        if let Some((login_id, _)) = owner.holder {
+        // Logged out in between.
+        if self.ended.contains_key(&id) {
+            self.end(&id);
+        } else if let Some((login_id, _)) = owner.holder {
             self.bound(login_id.clone(), id, settings.max_sessions_per_login_id);
         }
         true

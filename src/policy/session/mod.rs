@@ -31,7 +31,7 @@ use crate::connection::request::Understood;
 use crate::connection::{Visit, Visitor};
 use crate::domain::Clock;
 use crate::operator::metrics::Metrics;
-use crate::refusal::{LocalLink, Refusal, SessionRefusal};
+use crate::refusal::{LocalLink, NamedIn, Refusal, SessionRefusal};
 
 /// `[session]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,16 +105,16 @@ pub fn bind(sessions: Option<&Arc<Sessions>>, mut inspected: Inspected) -> Resul
             Err(_) if !carried.in_target && sessions.logs_in(request, inspected.route.class) => {
                 names.take_out(&mut request.parts.headers);
             }
-            Err(refusal) => return Err(Refusal::Session(refusal)),
+            Err(refused) => return Err(Refusal::Session(refused(carried.named_in))),
         }
     }
     Ok(Bound { inspected, answer: Expected(Some((Arc::clone(sessions), visit))) })
 }
 
 impl Sessions {
-    fn look(&self, ids: &[SessionId], visit: &Visit) -> Result<(), SessionRefusal> {
+    fn look(&self, ids: &[SessionId], visit: &Visit) -> Result<(), fn(NamedIn) -> SessionRefusal> {
         let (owner, now) = (owner(visit), self.clock.now());
-        let mut worst = Ok(());
+        let mut worst: Result<(), fn(NamedIn) -> SessionRefusal> = Ok(());
         for id in ids {
             match self.memory.find(id, owner, now, &self.settings) {
                 Found::Own => {}
@@ -200,15 +200,18 @@ fn begun(names: &Names, headers: &HeaderMap, now: Timestamp) -> Vec<SessionId> {
 
 /// Whether a cookie ends with the answer that sets it: every customer who logs out may be given the same value then.
 fn is_deletion(attributes: &str, now: Timestamp) -> bool {
-    attributes.split(';').filter_map(|attribute| attribute.split_once('=')).any(|(name, value)| {
-        let (name, value) = (name.trim(), value.trim());
-        if name.eq_ignore_ascii_case("max-age") {
-            return value.parse::<i64>().is_ok_and(|seconds| seconds <= 0);
-        }
-        // Netscape's form has dashes in the date.
-        let date = || rfc2822::parse(&value.replace('-', " ")).map(|date| date.timestamp());
-        name.eq_ignore_ascii_case("expires") && date().is_ok_and(|until| until <= now)
-    })
+    let last = |wanted: &str| {
+        let mut named = attributes.split(';').filter_map(|attribute| attribute.split_once('='));
+        named.rfind(|(name, _)| name.trim().eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim())
+    };
+    // RFC 6265 5.3: where there is a Max-Age, it alone decides.
+    if let Some(seconds) = last("max-age").and_then(|value| value.parse::<i64>().ok()) {
+        return seconds <= 0;
+    }
+    // Netscape's form has dashes in the date, and whole names of days; which day of the week it is does not matter.
+    let date =
+        last("expires").map(|value| value.split_once(',').map_or(value, |(_, date)| date).trim().replace('-', " "));
+    date.and_then(|date| rfc2822::parse(&date).ok()).is_some_and(|until| until.timestamp() <= now)
 }
 
 fn owner(visit: &Visit) -> Owner<'_> {
@@ -241,6 +244,9 @@ mod tests {
             ("JSESSIONID=deleted; expires=Thu, 01-Jan-1970 00:00:01 GMT; path=/", false),
             ("JSESSIONID=deleted; Expires=Sun, 19 May 2013 23:00:00 GMT", false),
             ("JSESSIONID=deleted; Max-Age=0", false),
+            ("JSESSIONID=deleted; Expires=Thursday, 01-Jan-70 00:00:00 GMT", false),
+            ("JSESSIONID=deleted; Expires=Mon, 01 Jan 1970 00:00:00 GMT", false),
+            ("JSESSIONID=A; Max-Age=3600; Expires=Thu, 01 Jan 1970 00:00:00 GMT", true),
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(SET_COOKIE, HeaderValue::from_static(line));

@@ -64,6 +64,9 @@ impl Keeper {
     /// The file cannot be read, or is damaged: then nobody may be let in.
     pub fn open(path: PathBuf, is_shared: bool, metrics: &Metrics) -> Result<Self, FileDefect> {
         let entries = file::read(&path)?;
+        let in_force = entries.values().filter(|entry| entry.is_in_force()).count();
+        // A file that is not there says the same as an empty one: whoever knows better reads it here.
+        tracing::info!(path = %path.display(), in_force, is_new = !path.exists(), "who is shut out");
         let process = uuid::Uuid::now_v7().simple().to_string().into();
         let board = Arc::new(Board::new(entries.values(), is_shared));
         let kept = Mutex::new(Kept { entries, is_unwritten: false });
