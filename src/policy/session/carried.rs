@@ -116,14 +116,13 @@ impl Names {
 
 /// The value of a session's cookie, where there is one.
 fn cookie<'h>(name: &str, headers: &'h HeaderMap) -> Result<Option<&'h [u8]>, SessionRefusal> {
-    let read = carelessly_read(name.as_bytes());
     let (mut found, mut written, mut named) = (None, 0, 0);
     for line in headers.get_all(COOKIE) {
         let line = line.as_bytes();
         written += occurrences(name, line);
         // Some split at commas too.
         let names = line.split(|byte| matches!(byte, b';' | b',')).map(|piece| before_equals(piece).0);
-        named += names.filter(|own| reads_as(&read, own)).count();
+        named += names.filter(|own| reads_as(name, own)).count();
         for piece in line.split(|byte| *byte == b';') {
             let (own, Some(value)) = before_equals(piece.trim_ascii()) else { continue };
             if own == name.as_bytes() {
@@ -149,20 +148,29 @@ fn before_equals(piece: &[u8]) -> (&[u8], Option<&[u8]>) {
 
 /// How often a name stands in a `Cookie` field where some parser could begin a cookie, in any case.
 fn occurrences(name: &str, line: &[u8]) -> usize {
-    let begins = |at: usize| at == 0 || line.get(at - 1).is_some_and(|before| !is_token_octet(*before));
-    let ends = |after: &[u8]| after.iter().find(|byte| !matches!(byte, b' ' | b'\t' | b'"' | b'\\')) == Some(&b'=');
-    let matches = line
-        .windows(name.len())
-        .enumerate()
-        .filter(|(at, own)| own.eq_ignore_ascii_case(name.as_bytes()) && begins(*at) && ends(&line[at + name.len()..]));
-    matches.count()
+    let stands_before = |equals: &usize| {
+        let before = &line[..*equals];
+        let closing = before.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t' | b'"' | b'\\')).count();
+        let Some(begin) = (equals - closing).checked_sub(name.len()) else { return false };
+        let begins = begin == 0 || !is_token_octet(line[begin - 1]);
+        begins && line[begin..equals - closing].eq_ignore_ascii_case(name.as_bytes())
+    };
+    memchr::memchr_iter(b'=', line).filter(stands_before).count()
 }
 
-/// Whether some reader takes a name for the one that is [read](carelessly_read) so.
-fn reads_as(read: &str, name: &[u8]) -> bool {
-    let name = name.trim_ascii();
-    let is_plain = name.iter().all(|byte| byte.is_ascii_alphanumeric());
-    if is_plain { name.eq_ignore_ascii_case(read.as_bytes()) } else { carelessly_read(name) == read }
+/// Whether some reader takes a name for a configured one, which is letters, digits and a few signs.
+fn reads_as(configured: &str, name: &[u8]) -> bool {
+    let is_simple = name.iter().all(|byte| byte.is_ascii() && !matches!(byte, b'%' | b'[' | 0));
+    if is_simple {
+        // The same as below, of what nearly every name is.
+        return letters(name).eq(letters(configured.as_bytes()));
+    }
+    carelessly_read(name).bytes().eq(letters(configured.as_bytes()))
+}
+
+/// The letters and digits of a name, in lower case.
+fn letters(name: &[u8]) -> impl Iterator<Item = u8> {
+    name.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase)
 }
 
 /// What is left of a name for the most careless reader: decoded, cut at a NUL, in any case and width, and of ASCII only letters
@@ -210,13 +218,13 @@ fn values<'n, 't>(
     parameters: impl Iterator<Item = &'t str>,
     spelling: Spelling,
 ) -> Result<Vec<&'t str>, SessionRefusal> {
-    let names: Vec<_> = names.map(|name| (name.as_str(), carelessly_read(name.as_bytes()))).collect();
+    let names: Vec<&String> = names.collect();
     let mut found = Vec::new();
     for parameter in parameters {
         let (own, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let Some((name, _)) = names.iter().find(|(_, read)| reads_as(read, own.as_bytes())) else { continue };
+        let Some(name) = names.iter().find(|name| reads_as(name, own.as_bytes())) else { continue };
         let is_plain = match spelling {
-            Spelling::Exact => own == *name,
+            Spelling::Exact => own == name.as_str(),
             Spelling::AnyCase => own.eq_ignore_ascii_case(name),
         };
         if !is_plain || !value.bytes().all(is_cookie_octet) {
@@ -356,6 +364,14 @@ mod tests {
             names().take_out(&mut headers);
             let left: Vec<_> = headers.get_all(COOKIE).iter().collect();
             assert_eq!(left, after.to_vec(), "{before:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_short_way_to_read_a_name_says_what_the_long_way_says(name in "[A-Za-z0-9_.!$+\"\\\\ \\-\\]]{0,8}(sid)?[_ \"+-]{0,3}") {
+            let long = carelessly_read(name.as_bytes()).bytes().eq(letters(b"s_id"));
+            proptest::prop_assert_eq!(reads_as("s_id", name.as_bytes()), long);
         }
     }
 }

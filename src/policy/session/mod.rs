@@ -136,7 +136,6 @@ impl Sessions {
     /// Whether a request is for logging in, where a session of before does not matter.
     fn logs_in(&self, request: &Understood, class: Class) -> bool {
         let page = self.settings.login_page.as_str();
-        let page = page.split('?').next().unwrap_or(page);
         let is_page = || CanonicalPath::of(request.target().path()).is_ok_and(|path| path.matched == page);
         class == Class::Login || (matches!(request.parts.method, Method::GET | Method::HEAD) && is_page())
     }
