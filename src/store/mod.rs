@@ -12,6 +12,7 @@
 pub mod blocks;
 #[cfg(test)]
 mod contract;
+mod database;
 pub mod durable;
 pub mod embedded;
 mod gauges;

@@ -5,9 +5,8 @@ use std::hash::{Hash as _, Hasher as _};
 use std::io::{Error, ErrorKind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use crate::store::database::{OpenDatabase, builder};
 use redb::StorageBackend;
-
-use crate::store::embedded::desk::{OpenDatabase, builder};
 
 /// Power is lost in blocks of this size: of a write that was not synced, some blocks may arrive and others not.
 const BLOCK: usize = 512;

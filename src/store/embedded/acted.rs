@@ -3,10 +3,10 @@
 use redb::ReadTransaction;
 
 use super::book::Book;
-use super::desk::guarded;
 use super::read;
 use super::reader::Look;
-use super::shelf::{Failure, Shelf};
+use super::shelf::Shelf;
+use crate::store::database::{Failure, guarded};
 use crate::store::ledger::{Decision, Settlement, StoreError};
 use crate::store::operation::{Asker, Operation};
 use crate::store::reply::{Letter, Reply};

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use super::book::Book;
 use super::record::Record;
-use super::shelf::{Failure, Shelf};
+use super::shelf::Shelf;
 use crate::domain::{TransferId, Yen};
+use crate::store::database::Failure;
 use crate::store::ledger::{Addition, CANCELLED, CorrectError, OrderNumber, State, StoreError, Transfer, Verdict};
 
 impl Book {

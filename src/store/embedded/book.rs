@@ -12,9 +12,10 @@ use jiff::Timestamp;
 use super::entries::Entries;
 use super::open::OpenTransfers;
 use super::record::Record;
-use super::shelf::{Failure, Shelf, Standing};
+use super::shelf::{Shelf, Standing};
 use super::sums::Sums;
 use crate::domain::{ContractId, JstDate, TransferId, Yen};
+use crate::store::database::Failure;
 use crate::store::ledger::{
     Claim, Counts, Debit, Decision, Denied, Entered, Entry, Grant, Mark, Mode, Order, Place, ReconcileError,
     Settlement, State, StoreError, Transfer, Verdict,

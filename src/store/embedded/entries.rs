@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
-use super::shelf::{Failure, Shelf};
+use super::shelf::Shelf;
 use crate::domain::LoginId;
+use crate::store::database::Failure;
 use crate::store::ledger::{Entered, Entry, EntryKey, Kept, Lines, Renewal, StoreError};
 
 /// The most lines that are kept at once: about 400 MB. One login ID has few of them; so many that keep so many are an

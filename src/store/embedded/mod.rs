@@ -36,15 +36,15 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use self::desk::{Desk, Occasion, OpenDatabase, guarded};
+use self::desk::Desk;
 use self::reader::Reader;
-use self::shelf::Failure;
 use self::writer::Writer;
 use super::gauges::Gauges;
 use super::inbox::Inbox;
 use super::ledger::LEAST_RETENTION_DAYS;
 use super::{Ledger, Opened, Shared};
 use crate::operator::metrics::Metrics;
+use crate::store::database::{self, Failure, Occasion, OpenDatabase, guarded};
 
 /// `[store]` of kind `embedded`, as values.
 #[derive(Debug, Clone)]
@@ -95,7 +95,7 @@ pub enum OpenError {
 /// # Errors
 /// When another process uses the file, or it cannot be read or written.
 pub fn open(settings: &Settings, at: Timestamp) -> Result<Opened, OpenError> {
-    open_with(settings, desk::in_file(settings.path.clone()), at)
+    open_with(settings, database::in_file(settings.path.clone()), at)
 }
 
 fn open_with(settings: &Settings, mut open_database: OpenDatabase, at: Timestamp) -> Result<Opened, OpenError> {

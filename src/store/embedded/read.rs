@@ -2,9 +2,10 @@
 
 use redb::{ReadTransaction, ReadableTable as _};
 
-use super::record::{Damage, Record, yen_of};
-use super::shelf::{Failure, OPEN, OWN_LIMITS, PLACES, SUMS, TRANSFERS, place_day, sum_key};
+use super::record::{Record, yen_of};
+use super::shelf::{OPEN, OWN_LIMITS, PLACES, SUMS, TRANSFERS, place_day, sum_key};
 use crate::domain::{ContractId, JstDate, LoginId, TransferId};
+use crate::store::database::{Damage, Failure};
 use crate::store::ledger::{Basis, Place, State, Statement, Transfer, Used};
 use crate::store::operation::Chunk;
 

@@ -9,6 +9,7 @@
 use jiff::Timestamp;
 
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
+use crate::store::database::Damage;
 use crate::store::ledger::{Basis, Claim, EntryKey, Order, State, Transfer};
 
 /// With the number of corrections, and room for a settlement. The only one that is written.
@@ -34,11 +35,6 @@ pub(in crate::store) struct Record {
     /// How often an operator has corrected it: where gateways remember it differently, the latest correction holds.
     pub revision: u32,
 }
-
-/// What the file holds does not make sense.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the store is damaged: {0}")]
-pub(in crate::store) struct Damage(pub &'static str);
 
 impl Record {
     /// An order once it is granted.

@@ -5,8 +5,9 @@ use std::iter;
 use jiff::SignedDuration;
 
 use super::book::Book;
-use super::shelf::{Failure, Shelf};
+use super::shelf::Shelf;
 use crate::domain::{JstDate, Yen};
+use crate::store::database::Failure;
 use crate::store::ledger::{Basis, Claim, Denied, Mode, Order, OverLimit, Whose};
 
 impl Book {

@@ -12,10 +12,9 @@ use jiff::{SignedDuration, Timestamp};
 use redb::{ReadableTable as _, Table, TableDefinition, WriteTransaction};
 
 use self::entered::{ENTRIES, EntryPlace, KeptRow};
-use super::record::{
-    Damage, Reader, Record, basis_octet, day_of, moment_numbers, moment_of, put_moment, put_option, yen_of,
-};
+use super::record::{Reader, Record, basis_octet, day_of, moment_numbers, moment_of, put_moment, put_option, yen_of};
 use crate::domain::{ContractId, JstDate, LoginId, TransferId, Yen};
+use crate::store::database::{Damage, Failure};
 use crate::store::ledger::{Basis, OrderNumber, Place, State, Transfer};
 
 pub(in crate::store) const TRANSFERS: TableDefinition<'_, Place, &[u8]> = TableDefinition::new("transfers");
@@ -36,37 +35,6 @@ const MOST_OUT_OF_TURN: u32 = 1_000;
 
 /// The layout of all of it; another number is another layout.
 const FORMAT: u32 = 1;
-
-/// Why the file does not take part.
-#[derive(Debug, thiserror::Error)]
-pub(in crate::store) enum Failure {
-    /// The disk, or the database on it.
-    #[error(transparent)]
-    Disk(Box<redb::Error>),
-    /// What is stored makes no sense.
-    #[error(transparent)]
-    Damage(#[from] Damage),
-    /// Written by another version of this program.
-    #[error("the store has format {0}, and this version reads format {FORMAT}")]
-    Format(u32),
-    /// Something else lies where the store was.
-    #[error("another store lies in the place of this one, or an older copy of it")]
-    Replaced,
-    /// The database gave up on what it read.
-    #[error("the database stopped at what it read")]
-    Panic,
-}
-
-macro_rules! failure_from {
-    ($($error:ident),*) => {$(
-        impl From<redb::$error> for Failure {
-            fn from(error: redb::$error) -> Self {
-                Self::Disk(Box::new(error.into()))
-            }
-        }
-    )*};
-}
-failure_from!(StorageError, TableError, TransactionError, CommitError, DatabaseError);
 
 /// What is true of the store as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,8 +4,9 @@
 
 use std::collections::HashMap;
 
-use super::shelf::{Failure, Shelf};
+use super::shelf::Shelf;
 use crate::domain::{JstDate, LoginId, Yen};
+use crate::store::database::Failure;
 use crate::store::ledger::Basis;
 
 /// Sums by login ID; each has a few days.

@@ -10,9 +10,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::acted::{Acted, Answer};
-use super::desk::{Desk, Occasion, OpenDatabase, guarded};
+use super::desk::Desk;
 use super::reader::Reader;
-use super::shelf::Failure;
+use crate::store::database::{Failure, Occasion, OpenDatabase, guarded};
 use crate::store::gauges::Gauges;
 use crate::store::inbox::{For, Inbox};
 use crate::store::ledger::{Decision, Mark, Settlement, StoreError};

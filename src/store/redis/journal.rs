@@ -10,9 +10,9 @@ use jiff::Timestamp;
 use redb::{Database, WriteTransaction};
 
 use crate::domain::{ContractId, JstDate, TransferId, Yen};
-use crate::store::embedded::desk::{Occasion, OpenDatabase, guarded};
+use crate::store::database::{Failure, Occasion, OpenDatabase, guarded};
 use crate::store::embedded::record::Record;
-use crate::store::embedded::shelf::{Failure, Shelf, Standing};
+use crate::store::embedded::shelf::{Shelf, Standing};
 use crate::store::ledger::{KeptEntry, Mark, Place, Settlement, State, Transfer};
 
 /// How much of the past is looked through in one transaction.

@@ -22,7 +22,7 @@ use tokio_rustls::TlsConnector;
 use super::Server;
 use super::call::{Call, SCRIPT};
 use super::{blocks, rates};
-use crate::store::embedded::shelf;
+use crate::store::database;
 
 /// How often a server may send us on to another one.
 const MOST_MOVES: usize = 5;
@@ -49,7 +49,7 @@ pub(super) enum Failure {
     #[error("too few replicas have the reservation")]
     NotReplicated,
     #[error("the journal: {0}")]
-    Journal(#[from] shelf::Failure),
+    Journal(#[from] database::Failure),
     #[error("the certificates for Redis: {0}")]
     Tls(#[from] rustls::Error),
     #[error("the server's name: {0}")]

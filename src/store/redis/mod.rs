@@ -67,13 +67,13 @@ use self::journal::{Change, Journal};
 use self::link::Way;
 pub use self::rates::{Courier, SharedBucket, SharedBuckets, Taken};
 use super::embedded;
-use super::embedded::desk::{self, OpenDatabase};
 use super::gauges::Gauges;
 use super::inbox::Inbox;
 use super::ledger::{Counts, Known, LEAST_RETENTION_DAYS};
 use super::{Ledger, Opened, Shared};
 use crate::domain::Clock;
 use crate::operator::metrics::Metrics;
+use crate::store::database::{self, OpenDatabase};
 
 /// A server's place in the network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,7 +188,7 @@ pub enum OpenError {
 /// # Errors
 /// When another process uses the journal, or it cannot be read or written.
 pub fn open(settings: &Settings, around: Surroundings, at: Timestamp) -> Result<Opened, OpenError> {
-    open_with(settings, around, desk::in_file(settings.journal.clone()), at)
+    open_with(settings, around, database::in_file(settings.journal.clone()), at)
 }
 
 fn open_with(

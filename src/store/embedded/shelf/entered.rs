@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use redb::{ReadableTable as _, TableDefinition};
 
-use super::{Failure, Shelf};
+use super::Shelf;
 use crate::domain::{LoginId, Yen};
-use crate::store::embedded::record::{Damage, Reader, moment_numbers, moment_of, yen_of};
+use crate::store::database::{Damage, Failure};
+use crate::store::embedded::record::{Reader, moment_numbers, moment_of, yen_of};
 use crate::store::ledger::{EntryKey, Kept, KeptEntry, Line, Lines};
 
 /// By owner and key: the amount, the end, and for how many microseconds it outlives its owner's last activity.

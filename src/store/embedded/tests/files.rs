@@ -40,5 +40,5 @@ fn what_is_not_a_ledger_of_this_version_is_refused() {
     transaction.commit().unwrap();
     drop(database);
     let Err(OpenError::Unusable { source, .. }) = open(&settings, noon()) else { panic!("it was opened") };
-    assert_eq!(source.to_string(), "the store has format 2, and this version reads format 1");
+    assert_eq!(source.to_string(), "the store has format 2, which this version does not read");
 }

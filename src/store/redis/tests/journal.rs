@@ -12,7 +12,7 @@ use crate::store::Ledger;
 use crate::store::contract::disk::Disk;
 use crate::store::contract::history::{Told, check, check_in_the_same_process, history};
 use crate::store::contract::stand::{noon, run};
-use crate::store::embedded::desk::OpenDatabase;
+use crate::store::database::OpenDatabase;
 use crate::store::ledger::{Outcome, State, StoreError, Verdict};
 
 fn open_on(settings: &Settings, opening: OpenDatabase) -> Opened {
