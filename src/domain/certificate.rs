@@ -19,6 +19,22 @@ impl Fingerprint {
         Self(bytes)
     }
 
+    /// Reads 64 hexadecimal digits in either case, with colons between octets or without, as `openssl x509 -fingerprint -sha256`
+    /// prints them. `None` for anything else.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let text = text.rsplit_once('=').map_or(text, |(_, digits)| digits);
+        let mut digits: String = text.split(':').collect();
+        digits.make_ascii_lowercase();
+        let is_spelt = matches!(text.len(), 64 | 95);
+        let octets = HEXLOWER.decode(digits.as_bytes()).ok().filter(|_| is_spelt)?;
+        octets.try_into().ok().map(Self)
+    }
+
+    /// The fingerprint whose raw digest this is.
+    pub const fn from_bytes(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
     /// The raw digest.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -108,6 +124,22 @@ mod tests {
         for bad in ["", "0", "00", "0x0a", "0a 1b", " 0a", "0a:", ":0a", "-0a", "０ａ", "hanakodt", "serial=", &long]
         {
             assert_eq!(Serial::from_hex(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_is_read_as_people_copy_it() {
+        let fingerprint = Fingerprint::of(b"");
+        let plain = fingerprint.to_string();
+        let pairs: Vec<String> =
+            plain.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).to_uppercase()).collect();
+        let printed = format!("sha256 Fingerprint={}", pairs.join(":"));
+        for text in [plain.clone(), plain.to_uppercase(), pairs.join(":"), printed] {
+            assert_eq!(Fingerprint::from_hex(&text), Some(fingerprint), "{text}");
+        }
+        let bad = ["", "e3b0", &plain[1..], &format!("{plain}00"), &plain.replace('e', "g"), &format!(" {plain}")];
+        for bad in bad {
+            assert_eq!(Fingerprint::from_hex(bad), None, "{bad}");
         }
     }
 

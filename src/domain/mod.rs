@@ -10,6 +10,7 @@ pub mod host;
 pub mod jst_date;
 pub mod login_id;
 pub mod request_id;
+pub mod role;
 pub mod yen;
 
 pub use certificate::{Fingerprint, Serial};
@@ -19,4 +20,5 @@ pub use host::HostName;
 pub use jst_date::JstDate;
 pub use login_id::LoginId;
 pub use request_id::{RequestId, TransferId};
+pub use role::Role;
 pub use yen::Yen;

@@ -78,6 +78,8 @@ pub struct Metrics {
     pub upstream_connections: IntGauge,
     /// `sekisho_blocks{kind}`: `serial`, `login_id`
     pub blocks: IntGaugeVec,
+    /// `sekisho_registered{kind}`: `contract`, `login_id`, `certificate`
+    pub registered: IntGaugeVec,
     /// `sekisho_crl_entries`
     pub crl_entries: IntGauge,
     /// `sekisho_crl_next_update_timestamp_seconds`
@@ -263,6 +265,11 @@ impl Metrics {
             )?,
             upstream_connections: register.gauge("upstream_connections", "Open connections to the application.")?,
             blocks: register.gauges("blocks", "Blocks in force, by what they name.", &["kind"])?,
+            registered: register.gauges(
+                "registered",
+                "What the registry holds, retired certificates too.",
+                &["kind"],
+            )?,
             crl_entries: register.gauge("crl_entries", "Revoked certificates in the lists in force.")?,
             crl_next_update: register.gauge(
                 "crl_next_update_timestamp_seconds",

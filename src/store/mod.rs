@@ -1,4 +1,5 @@
-//! What must not be forgotten: the ledger of transfers, and beside it [`blocks`], which shut customers out.
+//! What must not be forgotten: the ledger of transfers, and beside it [`registry`], who the customers are, and [`blocks`], which
+//! shut some of them out.
 //!
 //! ```text
 //! requests ─ reserve, enter ─┐                     ┌ embedded: a thread, and a file of this gateway
@@ -20,6 +21,7 @@ mod inbox;
 pub mod ledger;
 mod operation;
 pub mod redis;
+pub mod registry;
 mod reply;
 
 use std::fmt;

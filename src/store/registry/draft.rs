@@ -1,0 +1,300 @@
+//! What operators change in the registry, decided here and kept by [`Registry`](super::Registry): all of an act, or nothing.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use super::file::Shelf;
+use super::index::{Index, Registered};
+use super::row::{Access, Certificate, Change, Contract, Key, Login, Name, Row, State};
+use crate::domain::{ContractId, Fingerprint, JstDate, LoginId, Role};
+use crate::store::database::Failure;
+
+/// The most login IDs that one contract may have: each transfer adds up the sums of all of them.
+pub const MOST_MEMBERS: usize = 1_000;
+
+/// Orders can be dated so far ahead; so long it is known who left a contract.
+const REMEMBERED_DAYS: i32 = 400;
+
+/// Why the registry is not changed. The text is for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum ActError {
+    /// It is not known.
+    #[error("there is no contract {0}")]
+    NoContract(ContractId),
+    /// The login ID is nobody's.
+    #[error("no contract has the login ID {0}")]
+    NoLogin(LoginId),
+    /// No such certificate is registered.
+    #[error("no certificate with the SHA-256 {0} is registered")]
+    NoCertificate(Fingerprint),
+    /// It is there.
+    #[error("there is a contract {0} already")]
+    ContractExists(ContractId),
+    /// Login IDs would be nobody's.
+    #[error("the contract {0} still has {1} login IDs")]
+    HasLogins(ContractId, usize),
+    /// What they moved today would not count any more.
+    #[error("the contract {0} had login IDs until today, and what they moved today counts in it: remove it tomorrow")]
+    HadLoginsToday(ContractId),
+    /// The login ID is another contract's.
+    #[error("the login ID {login_id} belongs to the contract {contract}")]
+    Elsewhere {
+        /// Which.
+        login_id: LoginId,
+        /// Whose.
+        contract: ContractId,
+    },
+    /// The contract has as many as it may.
+    #[error("the contract {0} has {MOST_MEMBERS} login IDs, and no contract may have more")]
+    TooManyLogins(ContractId),
+    /// The certificate is another login ID's.
+    #[error("the certificate is registered for the login ID {0}")]
+    AnotherOwner(LoginId),
+    /// One login ID has one certificate (ENR-04).
+    #[error("the login ID {login_id} has the certificate with the SHA-256 {sha256}, which has not ended")]
+    HasCertificate {
+        /// Whose.
+        login_id: LoginId,
+        /// The one that it has.
+        sha256: Fingerprint,
+    },
+    /// It is not the login ID's certificate any more.
+    #[error("the certificate is retired already")]
+    RetiredAlready,
+    /// The disk does not take part.
+    #[error("the registry cannot be read or written: {0}")]
+    Unkept(String),
+}
+
+impl From<Failure> for ActError {
+    fn from(failure: Failure) -> Self {
+        Self::Unkept(failure.to_string())
+    }
+}
+
+/// The registry as it would be after an act.
+#[derive(Debug)]
+pub struct Draft<'a> {
+    pub(super) index: Index,
+    pub(super) changes: Vec<Change>,
+    /// Certificates that the act has changed.
+    certificates: HashMap<Fingerprint, Certificate>,
+    shelf: &'a Shelf,
+    now: Timestamp,
+}
+
+/// What an act did to a thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// It was not there.
+    Added,
+    /// It was otherwise.
+    Changed,
+    /// It was so already.
+    Unchanged,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(index: Index, shelf: &'a Shelf, now: Timestamp) -> Self {
+        Self { index, changes: Vec::new(), certificates: HashMap::new(), shelf, now }
+    }
+
+    /// The registry as the act has left it so far.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// A contract that is new.
+    ///
+    /// # Errors
+    /// There is one of that name.
+    pub fn add_contract(&mut self, id: ContractId, name: Option<Name>, access: Access) -> Result<(), ActError> {
+        if self.index.contract(&id).is_some() {
+            return Err(ActError::ContractExists(id));
+        }
+        self.put(Row::Contract(Contract { id, name, access, former: Vec::new() }));
+        Ok(())
+    }
+
+    /// A contract as a file has it: what the file does not say stays as it is.
+    pub fn put_contract(&mut self, id: ContractId, name: Option<Name>, access: Option<Access>) -> Done {
+        let Some(known) = self.index.contract(&id).cloned() else {
+            self.put(Row::Contract(Contract { id, name, access: access.unwrap_or_default(), former: Vec::new() }));
+            return Done::Added;
+        };
+        let (name, access) = (name.or_else(|| known.name.clone()), access.unwrap_or(known.access));
+        if (&name, access) == (&known.name, known.access) {
+            return Done::Unchanged;
+        }
+        self.put(Row::Contract(Contract { name, access, ..Contract::clone(&known) }));
+        Done::Changed
+    }
+
+    /// The same of one that must be there.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn change_contract(
+        &mut self,
+        id: ContractId,
+        name: Option<Name>,
+        access: Option<Access>,
+    ) -> Result<Done, ActError> {
+        match self.index.contract(&id) {
+            Some(_) => Ok(self.put_contract(id, name, access)),
+            None => Err(ActError::NoContract(id)),
+        }
+    }
+
+    /// Takes a contract away that has no login IDs.
+    ///
+    /// # Errors
+    /// There is none, or it has some, or had some today.
+    pub fn remove_contract(&mut self, id: ContractId) -> Result<(), ActError> {
+        let contract = self.index.contract(&id).ok_or_else(|| ActError::NoContract(id.clone()))?;
+        let (members, today) = (self.index.members(&id).len(), JstDate::of(self.now));
+        if members > 0 {
+            return Err(ActError::HasLogins(id, members));
+        }
+        if contract.former.iter().any(|(_, day)| *day >= today) {
+            return Err(ActError::HadLoginsToday(id));
+        }
+        self.change(Change::NoContract(id));
+        Ok(())
+    }
+
+    /// A login ID of a contract, with its role. One of another contract is moved where that is allowed: what it moved today
+    /// still counts there, and here too (LIM-36).
+    ///
+    /// # Errors
+    /// There is no such contract, it has too many, or the login ID is another contract's.
+    pub fn put_login(&mut self, login: Login, may_move: bool) -> Result<Done, ActError> {
+        if self.index.contract(&login.contract).is_none() {
+            return Err(ActError::NoContract(login.contract));
+        }
+        let place = self.index.place(&login.id).map(|(contract, role)| (contract.clone(), role));
+        let done = match place {
+            Some((contract, role)) if contract == login.contract && role == login.role => return Ok(Done::Unchanged),
+            Some((contract, _)) if contract == login.contract => Done::Changed,
+            Some((contract, _)) if !may_move => return Err(ActError::Elsewhere { login_id: login.id, contract }),
+            Some((contract, _)) => {
+                self.remember_leaving(&contract, &login.id);
+                Done::Changed
+            }
+            None => Done::Added,
+        };
+        let members = self.index.members(&login.contract);
+        if members.len() >= MOST_MEMBERS && !members.contains(&login.id) {
+            return Err(ActError::TooManyLogins(login.contract));
+        }
+        self.put(Row::Login(login));
+        Ok(done)
+    }
+
+    /// Takes a login ID out of its contract: it may come, and move no money.
+    ///
+    /// # Errors
+    /// It is in none.
+    pub fn remove_login(&mut self, id: LoginId) -> Result<(ContractId, Role), ActError> {
+        let place = self.index.place(&id).map(|(contract, role)| (contract.clone(), role));
+        let (contract, role) = place.ok_or_else(|| ActError::NoLogin(id.clone()))?;
+        self.remember_leaving(&contract, &id);
+        self.change(Change::NoLogin(id));
+        Ok((contract, role))
+    }
+
+    /// Registers a certificate, as it is given. One login ID has one that is active: another one's end must have come, or be
+    /// meant (`supersede`).
+    ///
+    /// # Errors
+    /// The login ID has another, or the certificate is another login ID's.
+    pub fn register(&mut self, certificate: Certificate, supersede: bool) -> Result<Done, ActError> {
+        let Certificate { sha256, ref login_id, state, .. } = certificate;
+        let done = match self.index.owner(&sha256) {
+            Some(owner) if owner != login_id => return Err(ActError::AnotherOwner(owner.clone())),
+            Some(_) if self.certificate(&sha256)?.as_ref() == Some(&certificate) => return Ok(Done::Unchanged),
+            Some(_) => Done::Changed,
+            None => Done::Added,
+        };
+        let other = self.index.active(login_id).filter(|active| *active != sha256);
+        if let (State::Active, Some(other)) = (state, other) {
+            let other = self.certificate(&other)?.ok_or(ActError::NoCertificate(other))?;
+            if !supersede && other.not_after >= self.now.as_second() {
+                let login_id = login_id.clone();
+                return Err(ActError::HasCertificate { login_id, sha256: other.sha256 });
+            }
+            self.put(Row::Certificate(Certificate { state: State::Retired, ..other }));
+        }
+        self.put(Row::Certificate(certificate));
+        Ok(done)
+    }
+
+    /// The certificate with which a login ID comes that has never had one becomes its own (TLS-09).
+    ///
+    /// # Errors
+    /// It has had another.
+    pub fn learn(&mut self, certificate: Certificate) -> Result<Done, ActError> {
+        match self.index.registered(&certificate.sha256, &certificate.login_id) {
+            Registered::Active => Ok(Done::Unchanged),
+            Registered::Never => self.register(certificate, false),
+            Registered::Retired => Err(ActError::RetiredAlready),
+            Registered::Other => Err(match self.index.active(&certificate.login_id) {
+                Some(sha256) => ActError::HasCertificate { login_id: certificate.login_id, sha256 },
+                None => ActError::RetiredAlready,
+            }),
+        }
+    }
+
+    /// Ends a certificate: its login ID has none then.
+    ///
+    /// # Errors
+    /// There is none such, or it has been ended.
+    pub fn retire(&mut self, sha256: Fingerprint) -> Result<Certificate, ActError> {
+        let known = self.certificate(&sha256)?.ok_or(ActError::NoCertificate(sha256))?;
+        if known.state == State::Retired {
+            return Err(ActError::RetiredAlready);
+        }
+        let retired = Certificate { state: State::Retired, ..known };
+        self.put(Row::Certificate(retired.clone()));
+        Ok(retired)
+    }
+
+    /// A certificate that is registered, as the act has left it.
+    ///
+    /// # Errors
+    /// The disk does not take part.
+    pub fn certificate(&self, sha256: &Fingerprint) -> Result<Option<Certificate>, ActError> {
+        if let Some(changed) = self.certificates.get(sha256) {
+            return Ok(Some(changed.clone()));
+        }
+        let Some(owner) = self.index.owner(sha256) else { return Ok(None) };
+        let row = self.shelf.get(&Key::Certificate(owner.clone(), *sha256))?;
+        Ok(row.and_then(|row| match row.change {
+            Change::Put(Row::Certificate(certificate)) => Some(certificate),
+            Change::Put(_) | Change::NoContract(_) | Change::NoLogin(_) => None,
+        }))
+    }
+
+    fn remember_leaving(&mut self, contract: &ContractId, id: &LoginId) {
+        let Some(known) = self.index.contract(contract) else { return };
+        let today = JstDate::of(self.now);
+        let oldest = today.plus_days(-REMEMBERED_DAYS);
+        let mut former: Vec<_> =
+            known.former.iter().filter(|(other, day)| other != id && *day >= oldest).cloned().collect();
+        former.push((id.clone(), today));
+        self.put(Row::Contract(Contract { former, ..Contract::clone(known) }));
+    }
+
+    fn put(&mut self, row: Row) {
+        if let Row::Certificate(certificate) = &row {
+            self.certificates.insert(certificate.sha256, certificate.clone());
+        }
+        self.change(Change::Put(row));
+    }
+
+    fn change(&mut self, change: Change) {
+        self.index.apply(&change);
+        self.changes.push(change);
+    }
+}

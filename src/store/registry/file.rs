@@ -1,0 +1,206 @@
+//! The registry on this gateway's own disk (redb): a row for each thing, with the version that it has.
+//!
+//! A change of many rows is one transaction: all of it, or nothing. Rows lie in the order of their keys, so that lists can be
+//! read page by page.
+
+use std::ops::Bound;
+use std::path::PathBuf;
+
+use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+
+use super::row::{Certificate, Change, Key, Row};
+use crate::domain::{ContractId, Fingerprint, LoginId};
+use crate::store::database::{Damage, Failure, Occasion, guarded, in_file};
+
+/// `version TAB line`, by kind and name.
+const ROWS: TableDefinition<'_, &[u8], &str> = TableDefinition::new("rows");
+const META: TableDefinition<'_, &str, &str> = TableDefinition::new("meta");
+
+/// The layout of all of it; another number is another layout.
+const FORMAT: &str = "1";
+
+/// Which of two changes of one row is the later one: the number that the store gave, and who it was given to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// Changes are numbered.
+    pub number: u64,
+    /// Which process of which gateway made it: where a store that forgot has given a number twice, it decides.
+    pub process: Box<str>,
+}
+
+/// A change and its version: what lies on the disk for a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Versioned {
+    /// Its version.
+    pub version: Version,
+    /// What the row is since then.
+    pub change: Change,
+}
+
+impl Versioned {
+    /// As a line without its end.
+    pub fn line(&self) -> String {
+        let Version { number, process } = &self.version;
+        format!("{number}\t{process}\t{}", self.change.line())
+    }
+
+    /// The reverse; `None` where it is no such line.
+    pub fn read(line: &str) -> Option<Self> {
+        let (number, rest) = line.split_once('\t')?;
+        let (process, change) = rest.split_once('\t')?;
+        let version = Version { number: number.parse().ok()?, process: process.into() };
+        Some(Self { version, change: Change::read(change)? })
+    }
+}
+
+/// The open file.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    database: Database,
+}
+
+impl Shelf {
+    /// Opens the file, or makes it.
+    pub fn open(path: PathBuf) -> Result<Self, Failure> {
+        guarded(|| {
+            let database = in_file(path)(Occasion::Start)?;
+            let transaction = database.begin_write()?;
+            {
+                transaction.open_table(ROWS)?;
+                let mut meta = transaction.open_table(META)?;
+                let format = meta.get("format")?.map(|row| row.value().to_owned());
+                match format.as_deref() {
+                    Some(FORMAT) => {}
+                    Some(other) => return Err(Failure::Format(other.parse().unwrap_or(u32::MAX))),
+                    None => drop(meta.insert("format", FORMAT)?),
+                }
+            }
+            transaction.commit()?;
+            Ok(Self { database })
+        })
+    }
+
+    /// Hands out every row, in the order of their keys.
+    pub fn each(&self, mut take: impl FnMut(Versioned)) -> Result<(), Failure> {
+        guarded(|| {
+            let transaction = self.database.begin_read()?;
+            for row in transaction.open_table(ROWS)?.iter()? {
+                take(read(row?.1.value())?);
+            }
+            Ok(())
+        })
+    }
+
+    /// One row.
+    pub fn get(&self, key: &Key) -> Result<Option<Versioned>, Failure> {
+        guarded(|| {
+            let transaction = self.database.begin_read()?;
+            let rows = transaction.open_table(ROWS)?;
+            rows.get(&*octets(key))?.map(|row| read(row.value())).transpose()
+        })
+    }
+
+    /// A login ID's certificates.
+    pub fn certificates_of(&self, login_id: &LoginId) -> Result<Vec<Certificate>, Failure> {
+        let first = octets(&Key::Certificate(login_id.clone(), Fingerprint::from_bytes([0; 32])));
+        let last = octets(&Key::Certificate(login_id.clone(), Fingerprint::from_bytes([0xff; 32])));
+        let rows = self.range((Bound::Included(first), Bound::Included(last)), usize::MAX)?;
+        Ok(rows.into_iter().filter_map(certificate_in).collect())
+    }
+
+    /// Up to so many contracts, after the one that is named.
+    pub fn contracts_after(&self, after: Option<&ContractId>, most: usize) -> Result<Vec<ContractId>, Failure> {
+        let first = after.map_or_else(
+            || Bound::Included(vec![CONTRACT]),
+            |contract| Bound::Excluded(octets(&Key::Contract(contract.clone()))),
+        );
+        let mut found = Vec::new();
+        let mut from = first;
+        // What was removed lies there too.
+        while found.len() < most {
+            let rows = self.range((from, Bound::Excluded(vec![CONTRACT + 1])), most)?;
+            let Some(last) = rows.last() else { break };
+            from = Bound::Excluded(octets(&last.change.key()));
+            found.extend(rows.into_iter().filter_map(|row| match row.change {
+                Change::Put(Row::Contract(contract)) => Some(contract.id),
+                _ => None,
+            }));
+        }
+        found.truncate(most);
+        Ok(found)
+    }
+
+    /// Up to so many certificates after one, in the order of their login IDs.
+    pub fn certificates_after(
+        &self,
+        after: Option<(&LoginId, &Fingerprint)>,
+        most: usize,
+    ) -> Result<Vec<Certificate>, Failure> {
+        let first = after.map_or_else(
+            || Bound::Included(vec![CERTIFICATE]),
+            |(login_id, sha256)| Bound::Excluded(octets(&Key::Certificate(login_id.clone(), *sha256))),
+        );
+        let rows = self.range((first, Bound::Excluded(vec![CERTIFICATE + 1])), most)?;
+        Ok(rows.into_iter().filter_map(certificate_in).collect())
+    }
+
+    fn range(&self, range: (Bound<Vec<u8>>, Bound<Vec<u8>>), most: usize) -> Result<Vec<Versioned>, Failure> {
+        guarded(|| {
+            let transaction = self.database.begin_read()?;
+            let rows = transaction.open_table(ROWS)?;
+            let bounds = (range.0.as_ref().map(Vec::as_slice), range.1.as_ref().map(Vec::as_slice));
+            rows.range::<&[u8]>(bounds)?.take(most).map(|row| read(row?.1.value())).collect()
+        })
+    }
+
+    /// Keeps rows as they are from now on, and what is to be remembered beside them; on the disk when this returns.
+    pub fn put(&self, rows: &[Versioned], notes: &[(&str, &str)]) -> Result<(), Failure> {
+        guarded(|| {
+            let transaction = self.database.begin_write()?;
+            {
+                let mut table = transaction.open_table(ROWS)?;
+                for row in rows {
+                    table.insert(&*octets(&row.change.key()), &*row.line())?;
+                }
+                let mut meta = transaction.open_table(META)?;
+                for (name, text) in notes {
+                    meta.insert(*name, *text)?;
+                }
+            }
+            Ok(transaction.commit()?)
+        })
+    }
+
+    /// What is remembered beside the rows.
+    pub fn note(&self, name: &str) -> Result<Option<String>, Failure> {
+        guarded(|| {
+            let transaction = self.database.begin_read()?;
+            Ok(transaction.open_table(META)?.get(name)?.map(|row| row.value().to_owned()))
+        })
+    }
+}
+
+const CONTRACT: u8 = b'c';
+const LOGIN: u8 = b'l';
+const CERTIFICATE: u8 = b'x';
+
+/// In the order of names; no name holds the octet that parts a login ID from what follows.
+fn octets(key: &Key) -> Vec<u8> {
+    let named = |kind: u8, name: &str| [&[kind], name.as_bytes()].concat();
+    match key {
+        Key::Contract(id) => named(CONTRACT, id.as_str()),
+        Key::Login(id) => named(LOGIN, id.as_str()),
+        Key::Certificate(id, sha256) => [named(CERTIFICATE, id.as_str()), vec![0], sha256.as_bytes().to_vec()].concat(),
+    }
+}
+
+fn read(line: &str) -> Result<Versioned, Failure> {
+    Ok(Versioned::read(line).ok_or(Damage("a row of the registry"))?)
+}
+
+fn certificate_in(row: Versioned) -> Option<Certificate> {
+    match row.change {
+        Change::Put(Row::Certificate(certificate)) => Some(certificate),
+        Change::Put(Row::Contract(_) | Row::Login(_)) | Change::NoContract(_) | Change::NoLogin(_) => None,
+    }
+}
