@@ -20,13 +20,16 @@ use rcgen::{
     IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, RevokedCertParams, SerialNumber,
 };
 use rustls_pki_types::CertificateDer;
+use sekisho::connection::affiliation::Affiliation;
 use sekisho::connection::identity::SubjectRules;
 use sekisho::connection::revocation::{RevocationList, UnverifiedList};
-use sekisho::connection::trust::{Settings as TrustSettings, Trust};
+use sekisho::connection::trust::{Books, RegistryMode, Settings as TrustSettings, Trust};
 use sekisho::domain::{Clock, Serial, SystemClock};
+use sekisho::operator::metrics::Metrics;
 use sekisho::policy::body::{
     AmountFormat, BodyFormat, BodyRules, Charset, Head, MediaType, Settings as BodySettings, Submission,
 };
+use sekisho::store::registry::Registry;
 use sekisho::upstream::UnderscoreHeaders;
 use sekisho::upstream::assertion::{
     Algorithm, Bound, ExtraHeaders, Key, Settings as AssertionSettings, Signer, claims_of,
@@ -145,7 +148,7 @@ fn assertion(criterion: &mut Criterion, authority: &Authority) {
     let mut group = criterion.benchmark_group("assertion");
     for (algorithm, content) in [(Algorithm::Hs256, vec![7; 32]), (Algorithm::Es256, p256), (Algorithm::EdDsa, ed25519)]
     {
-        let visitor = claims_of(&who, "certificate");
+        let visitor = claims_of(&who, &Affiliation::alone(who.login_id()), "certificate");
         let signer = Signer::new(&assertion_settings(Key::parse("2026-11", algorithm, &content).unwrap())).unwrap();
         group.bench_function(algorithm.name(), |bencher| {
             bencher.iter(|| {
@@ -324,8 +327,12 @@ impl Authority {
         let file = directory.path().join("ca.crl");
         std::fs::write(&file, self.list(revoked)).unwrap();
         let authorities: Vec<CertificateDer<'static>> = vec![self.certificate.der().clone()];
-        let settings = TrustSettings { authorities, crl_sources: vec![file], crl_grace: Duration::ZERO };
-        let (trust, _) = Trust::establish(&settings, rules(), directory.path(), &Arc::default(), &SystemClock).unwrap();
+        let (crl_grace, registry) = (Duration::ZERO, RegistryMode::Off);
+        let settings = TrustSettings { authorities, crl_sources: vec![file], crl_grace, registry };
+        let metrics = Metrics::new([].iter()).unwrap();
+        let registry = Registry::open(directory.path().join("registry.redb"), &metrics).unwrap();
+        let books = Books { board: Arc::default(), registry: Arc::new(registry) };
+        let (trust, _) = Trust::establish(&settings, rules(), directory.path(), &books, &SystemClock).unwrap();
         assert_eq!(trust.revoked_count(), revoked);
         (trust, directory)
     }

@@ -5,7 +5,7 @@
 //!
 //! | evidence | says | from |
 //! |---|---|---|
-//! | [`Standing`](crate::connection::Standing) | this visitor may ask | `Visit::standing` |
+//! | [`Standing`](crate::connection::Standing) | this visitor may ask | `Visit::standing`, once a first certificate is registered |
 //! | [`Understood`](crate::connection::request::Understood) | the head has one meaning | `request::understand` |
 //! | [`Routed`](crate::policy::route::Routed) | what it is for | `Routes::find` |
 //! | [`Admitted`](crate::policy::rate_limit::Admitted) | not too often | `RateLimits::admit` |
@@ -72,6 +72,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Request, Response};
 
 use crate::connection::body::RequestBody;
+use crate::connection::registrar::Registrar;
 use crate::connection::request;
 use crate::connection::trust::Trust;
 use crate::connection::{Limits, Visit, Visitor};
@@ -135,6 +136,8 @@ pub struct Pipeline {
     pub metrics: Arc<Metrics>,
     /// Where refusals are recorded.
     pub audit: Audit,
+    /// Registers customers' first certificates.
+    pub registrar: Registrar,
     /// Requests about money that run on by themselves.
     pub detached: Arc<AtomicUsize>,
 }
@@ -203,6 +206,10 @@ impl Pipeline {
         request: Request<RequestBody>,
         trace: &mut Trace,
     ) -> Result<Response<AnswerBody>, Refusal> {
+        if visit.awaits_registration() {
+            // On the heap: a customer's first request ever.
+            Box::pin(self.registrar.register(&visit)).await?;
+        }
         let standing = visit.standing(&self.trust.load(), self.clock.now())?;
         let understood = request::understand(standing, request, &rules.limits)?;
         let routed = rules.routes.find(understood)?;

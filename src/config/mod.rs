@@ -34,6 +34,7 @@ pub use self::sections::transfer::Transfer;
 use self::sections::{LATER, assertion, limits, listener, process, rate_limit, route, session, transfer, trust};
 pub use self::version::Versions;
 use crate::connection::listener::Authentication;
+use crate::connection::trust::RegistryMode;
 use crate::domain::Clock;
 use crate::{connection, operator, policy, store, upstream};
 
@@ -143,7 +144,8 @@ fn read(layers: &Layers, versions: Versions, report: &Report, clock: &dyn Clock)
     let operator =
         root.table("operator").and_then(|section| process::read_operator(section, state_directory, addresses));
     let help_desk = root.table("help-desk").and_then(process::read_help_desk);
-    let transfer = transfer::read_transfer(&mut root, upstream.as_ref().ok());
+    let registry = trust.as_ref().map(|trust| trust.registry).unwrap_or_default();
+    let transfer = transfer::read_transfer(&mut root, upstream.as_ref().ok(), registry);
     let known_transfer = transfer.as_ref().ok().and_then(Option::as_ref);
     let routes = route::read_routes(&mut root, known_transfer);
     let limit_screen = match (known_transfer, &routes) {
@@ -151,6 +153,9 @@ fn read(layers: &Layers, versions: Versions, report: &Report, clock: &dyn Clock)
         (Some(_) | None, _) => Ok(()),
     };
     let store = sections::store::read_store(&mut root, state_directory);
+    if matches!((&store, registry), (Ok(store::Settings::Redis(_)), RegistryMode::LearnFirst | RegistryMode::Enforce)) {
+        root.mistake("trust.registry", "not supported yet with a store of kind \"redis\"".into());
+    }
     let session = session::read_session(&mut root, store.as_ref().ok());
     let login_page = match (&session, &routes) {
         (Ok(Some(settings)), Ok(routes)) => session::check_login_page(&root, settings, (known_transfer, routes)),
@@ -159,12 +164,7 @@ fn read(layers: &Layers, versions: Versions, report: &Report, clock: &dyn Clock)
     let known_routes = routes.as_deref().unwrap_or_default();
     let rate_limits = rate_limit::read_rate_limits(&mut root, known_routes, store.as_ref().ok());
     let audit = transfer::read_audit(&mut root);
-    let has_strangers = addresses.iter().any(|listener| matches!(listener.authentication, Authentication::Password));
-    if known_transfer.is_some() && has_strangers {
-        let text =
-            "on a password listener nobody is identified whose limit could be charged: transfers are refused there";
-        root.warn("listener", text.into());
-    }
+    warn_of_strangers(&root, known_transfer, addresses);
     let paths = match (&store, &audit, &operator) {
         (Ok(store), Ok(audit), Ok(operator)) => paths::compare(&context, store, audit.as_ref(), operator),
         (_, _, _) => Ok(()),
@@ -196,4 +196,14 @@ fn read(layers: &Layers, versions: Versions, report: &Report, clock: &dyn Clock)
         files: watched.into_inner(),
         lists: lists.into_inner(),
     })
+}
+
+/// Nobody on a password listener is identified, so nobody there can be charged.
+fn warn_of_strangers(root: &Section<'_>, transfer: Option<&Transfer>, listeners: &[connection::listener::Settings]) {
+    let has_strangers = listeners.iter().any(|listener| matches!(listener.authentication, Authentication::Password));
+    if transfer.is_some() && has_strangers {
+        let text =
+            "on a password listener nobody is identified whose limit could be charged: transfers are refused there";
+        root.warn("listener", text.into());
+    }
 }

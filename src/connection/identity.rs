@@ -13,6 +13,7 @@ use x509_parser::x509::X509Name;
 
 use super::trust::ProvenPath;
 use crate::domain::{Fingerprint, LoginId, Serial};
+use crate::store::registry::Certificate;
 
 const COMMON_NAME: Oid<'static> = oid!(2.5.4.3);
 const ORGANIZATION: Oid<'static> = oid!(2.5.4.10);
@@ -125,6 +126,11 @@ impl VerifiedIdentity {
     /// When the certificate itself began, whatever CAs are above it.
     pub fn issued_at(&self) -> Timestamp {
         Timestamp::from_second(self.path.issued_at()).unwrap_or(Timestamp::MIN)
+    }
+
+    /// The certificate, as the registry keeps it.
+    pub(super) fn to_register(&self) -> Option<Certificate> {
+        self.path.to_register()
     }
 
     pub(super) fn path(&self) -> &ProvenPath {

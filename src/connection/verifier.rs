@@ -138,7 +138,9 @@ fn alert_for(refusal: CertificateRefusal) -> CertificateError {
         CertificateRefusal::NotYetValid => CertificateError::NotValidYet,
         CertificateRefusal::Revoked => CertificateError::Revoked,
         // certificate_unknown: what the bank itself decided is none of the CA's reasons.
-        CertificateRefusal::Blocked => CertificateError::Other(OtherError(Arc::new(refusal))),
+        CertificateRefusal::Blocked | CertificateRefusal::Unregistered | CertificateRefusal::Retired => {
+            CertificateError::Other(OtherError(Arc::new(refusal)))
+        }
         CertificateRefusal::WrongUsage => CertificateError::InvalidPurpose,
         CertificateRefusal::Malformed => CertificateError::BadEncoding,
         CertificateRefusal::CrlStale => CertificateError::ExpiredRevocationList,

@@ -1,17 +1,18 @@
 //! One connection's visitor: who it is, by which entrance it came, and whether it still has standing.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http::HeaderValue;
 use jiff::Timestamp;
 
+use super::affiliation::Affiliation;
 use super::identity::VerifiedIdentity;
 use super::listener::Listener;
 use super::trust::{Trust, Verdict};
-use crate::domain::HostName;
+use crate::domain::{ContractId, HostName};
 use crate::refusal::{CertificateRefusal, Refusal};
 
 /// Who is on a connection.
@@ -33,12 +34,12 @@ pub struct Visit {
     client_header: HeaderValue,
     visitor: Visitor,
     /// The last positive verdict; only customers have one.
-    verdict: Mutex<Option<Verdict>>,
+    verdict: Mutex<Option<Arc<Verdict>>>,
     progress: Progress,
     /// The first Host that was found to be served here: nearly always the only one.
     first_host: OnceLock<Box<[u8]>>,
-    /// See [`Visit::told_claims`].
-    told_claims: OnceLock<String>,
+    /// Whether the last verdict waits for the certificate to be registered.
+    awaits_registration: AtomicBool,
     /// See [`Visit::is_active_again`]: when it is time, in seconds since 1970.
     active_again_at: AtomicI64,
 }
@@ -65,21 +66,24 @@ impl Progress {
 #[derive(Debug)]
 pub struct Standing {
     visit: Arc<Visit>,
+    /// Only customers have one.
+    verdict: Option<Arc<Verdict>>,
 }
 
 impl Visit {
     pub(super) fn new(listener: Arc<Listener>, client: IpAddr, visitor: Visitor, verdict: Option<Verdict>) -> Self {
         // An address is visible ASCII.
         let client_header = HeaderValue::from_str(&client.to_string()).unwrap_or(HeaderValue::from_static("unknown"));
+        let awaits_registration = verdict.as_ref().is_some_and(Verdict::awaits_registration);
         Self {
             listener,
             client,
             client_header,
             visitor,
-            verdict: Mutex::new(verdict),
+            verdict: Mutex::new(verdict.map(Arc::new)),
             progress: Progress::default(),
             first_host: OnceLock::new(),
-            told_claims: OnceLock::new(),
+            awaits_registration: AtomicBool::new(awaits_registration),
             active_again_at: AtomicI64::new(i64::MIN),
         }
     }
@@ -125,9 +129,15 @@ impl Visit {
         Ok(())
     }
 
-    /// What every assertion says of this visitor alike, made when it is first asked for.
-    pub fn told_claims(&self, make: impl FnOnce() -> String) -> &str {
-        self.told_claims.get_or_init(make)
+    /// Whether the visitor's certificate must be registered before it gives standing.
+    pub fn awaits_registration(&self) -> bool {
+        self.awaits_registration.load(Ordering::Acquire)
+    }
+
+    /// Whatever was found is no longer so: the next question is judged anew.
+    pub(super) fn forget_verdict(&self) {
+        *self.last_verdict() = None;
+        self.awaits_registration.store(false, Ordering::Release);
     }
 
     /// Whether it is time to tell that the visitor is active: at the first request, and then not more often than `every`.
@@ -146,16 +156,16 @@ impl Visit {
     /// # Errors
     /// Why there is no standing (any more).
     pub fn standing(self: Arc<Self>, trust: &Trust, now: Timestamp) -> Result<Standing, Refusal> {
-        self.may_ask(trust, now)?;
-        Ok(Standing { visit: self })
+        let verdict = self.may_ask(trust, now)?;
+        Ok(Standing { visit: self, verdict })
     }
 
     /// Good, as far as is known, and as much is known as must be.
-    fn may_ask(&self, trust: &Trust, now: Timestamp) -> Result<(), Refusal> {
-        self.judge(trust, now)?;
-        match &self.visitor {
-            Visitor::Customer(_) if !trust.knows_standing() => Err(Refusal::StandingUnknown),
-            Visitor::Customer(_) | Visitor::Stranger | Visitor::Refused(_) => Ok(()),
+    fn may_ask(&self, trust: &Trust, now: Timestamp) -> Result<Option<Arc<Verdict>>, Refusal> {
+        let verdict = self.judge(trust, now)?;
+        match &verdict {
+            Some(verdict) if verdict.awaits_registration() || !trust.knows_standing() => Err(Refusal::StandingUnknown),
+            Some(_) | None => Ok(verdict),
         }
     }
 
@@ -163,22 +173,29 @@ impl Visit {
     ///
     /// # Errors
     /// Why there is no standing (any more).
-    pub(super) fn judge(&self, trust: &Trust, now: Timestamp) -> Result<(), Refusal> {
+    pub(super) fn judge(&self, trust: &Trust, now: Timestamp) -> Result<Option<Arc<Verdict>>, Refusal> {
         if self.listener.is_superseded() {
             return Err(Refusal::ListenerChanged);
         }
         match &self.visitor {
-            Visitor::Stranger => Ok(()),
+            Visitor::Stranger => Ok(None),
             Visitor::Refused(reason) => Err(Refusal::Certificate(*reason)),
             Visitor::Customer(who) => {
-                let mut verdict = self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
-                if !verdict.is_some_and(|verdict| verdict.holds(trust, now.as_second())) {
-                    *verdict = None;
-                    *verdict = Some(trust.still_good(who, now).map_err(Refusal::Certificate)?);
+                let mut last = self.last_verdict();
+                if let Some(verdict) = last.as_ref().filter(|verdict| verdict.holds(trust, now.as_second())) {
+                    return Ok(Some(Arc::clone(verdict)));
                 }
-                Ok(())
+                *last = None;
+                let verdict = Arc::new(trust.still_good(who, now).map_err(Refusal::Certificate)?);
+                self.awaits_registration.store(verdict.awaits_registration(), Ordering::Release);
+                *last = Some(Arc::clone(&verdict));
+                Ok(Some(verdict))
             }
         }
+    }
+
+    fn last_verdict(&self) -> MutexGuard<'_, Option<Arc<Verdict>>> {
+        self.verdict.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -196,12 +213,28 @@ impl Standing {
         }
     }
 
+    /// The customer's contract, on a certificate listener.
+    pub fn affiliation(&self) -> Option<&Affiliation> {
+        self.verdict.as_ref().map(|verdict| verdict.affiliation())
+    }
+
+    /// The same by its name, where it has one.
+    pub fn contract(&self) -> Option<&ContractId> {
+        self.affiliation()?.contract()
+    }
+
+    /// What every assertion says of the customer alike, made when it is first asked for; `None` where there is no customer.
+    pub fn told_claims(&self, make: impl FnOnce(&VerifiedIdentity, &Affiliation) -> String) -> Option<&str> {
+        let (verdict, who) = self.verdict.as_ref().zip(self.customer())?;
+        Some(verdict.told_claims(|| make(who, verdict.affiliation())))
+    }
+
     /// Checks again, right before the request leaves (TLS-17): waiting for a connection to the application takes time.
     ///
     /// # Errors
     /// Why there is no standing any more.
     pub fn confirm(self, trust: &Trust, now: Timestamp) -> Result<Self, Refusal> {
-        self.visit.may_ask(trust, now)?;
-        Ok(self)
+        let verdict = self.visit.may_ask(trust, now)?;
+        Ok(Self { verdict, ..self })
     }
 }

@@ -25,7 +25,7 @@ use tokio::sync::watch as signal;
 use crate::config::{Config, Mistakes};
 use crate::connection::census::Census;
 use crate::connection::listener::Entrances;
-use crate::connection::trust::{self, Trust};
+use crate::connection::trust::{self, Books, Trust};
 use crate::domain::Clock;
 use crate::operator::health::View;
 use crate::operator::metrics::Metrics;
@@ -37,6 +37,7 @@ use crate::policy::session::{Memory, Sessions};
 use crate::store;
 use crate::store::blocks::{FileDefect, Keeper};
 use crate::store::redis::{self, Courier, SharedBlocks, SharedBuckets};
+use crate::store::registry::{self, Registry};
 use crate::upstream::seal::Sealer;
 
 use money::Money;
@@ -72,6 +73,9 @@ pub enum StartError {
     /// Who was shut out is not known.
     #[error(transparent)]
     Blocks(#[from] FileDefect),
+    /// Who the customers are is not known.
+    #[error(transparent)]
+    Registry(#[from] registry::OpenError),
     /// The store of shared rate limits and blocks cannot be reached so.
     #[error(transparent)]
     SharedRates(#[from] redis::OpenError),
@@ -126,6 +130,8 @@ struct Shared {
     blocks: Arc<Keeper>,
     /// Where gateways share that.
     shared_blocks: Option<Arc<SharedBlocks>>,
+    /// Who the customers are.
+    registry: Arc<Registry>,
     /// Where rate limits can be shared.
     buckets: Option<SharedBuckets>,
     /// What the running state was made from. Held while reloading, so that reloads come one after another.
@@ -158,9 +164,10 @@ impl Gateway {
         let archive = reload::archive_of(&config.process)?;
         let metrics = Arc::new(Metrics::new(config.listeners.iter().map(|listener| &listener.name))?);
         let (blocks, shared_blocks) = open_blocks(&config, &metrics)?;
-        let (trust, reports) =
-            Trust::establish(&config.trust, config.identity.clone(), &archive, blocks.board(), &*clock)
-                .map_err(StartError::Trust)?;
+        let registry = Arc::new(Registry::open(config.process.state_directory.join("registry.redb"), &metrics)?);
+        let books = Books { board: Arc::clone(blocks.board()), registry: Arc::clone(&registry) };
+        let (trust, reports) = Trust::establish(&config.trust, config.identity.clone(), &archive, &books, &*clock)
+            .map_err(StartError::Trust)?;
         reload::report_lists(&reports, &trust, &metrics);
         let trust = Arc::new(ArcSwap::from_pointee(trust));
         let entrances = Entrances::new(&config.listeners, &config.limits, &trust, &trust.load(), &clock)?;
@@ -195,6 +202,7 @@ impl Gateway {
             money,
             blocks,
             shared_blocks,
+            registry,
             buckets,
             reloader,
         });

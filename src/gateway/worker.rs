@@ -16,6 +16,7 @@ use super::{Shared, Stage};
 use crate::connection::Visitor;
 use crate::connection::handshake::{Arrival, Failure, Greeter, Kind, Outcome, deadline, say_farewell};
 use crate::connection::http::{self, Ended};
+use crate::connection::registrar::Registrar;
 use crate::connection::roll::{Order, Roll, SWEEP};
 use crate::operator::audit::{Action, Record};
 use crate::operator::metrics::NO_LISTENER;
@@ -66,6 +67,11 @@ impl Worker {
             clock: Arc::clone(&shared.clock),
             metrics: Arc::clone(&shared.metrics),
             audit: shared.money.audit.clone(),
+            registrar: Registrar {
+                registry: Arc::clone(&shared.registry),
+                clock: Arc::clone(&shared.clock),
+                audit: shared.money.audit.clone(),
+            },
             detached: Arc::default(),
         };
         Self {

@@ -174,7 +174,7 @@ fn cases(treasury: &Treasury, inspected: &Inspected) -> Vec<Alarm> {
     {
         found.push(Alarm::ManyPayees);
     }
-    let raised_at = || treasury.memory.raised.get(&ContractId::alone(customer.login_id()));
+    let raised_at = || treasury.memory.raised.get(inspected.request.standing().contract()?);
     if let Some(span) = raised_limit
         && moves_money
         && raised_at().is_some_and(|at| is_within(*span, at))

@@ -87,6 +87,16 @@ impl Settings {
         each.map(|(basis, day)| Ok(Debit { basis, day, ceiling: self.on(day)? })).collect()
     }
 
+    /// Since which day who has left a contract counts in it still: from the order's first day on, and where orders can be dated
+    /// ahead, as long as one may be that was accepted before.
+    pub fn counted_since(&self, debits: &[Debit]) -> JstDate {
+        let first = debits.iter().map(|debit| debit.day).min().unwrap_or(JstDate::MIN);
+        match self.day_basis {
+            DayBasis::Accepted => first,
+            DayBasis::Designated | DayBasis::Both => first.plus_days(-MAX_DAYS_AHEAD),
+        }
+    }
+
     /// The days on which the application may say it executes what is accepted now: near midnight, two (LIM-35).
     fn days(&self, now: Timestamp) -> (JstDate, JstDate) {
         let span = |duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);

@@ -20,7 +20,7 @@ use super::treatment::{Act, Filling, InspectionRules, Key, NumberInAnswer, Treat
 use crate::connection::Limits;
 use crate::connection::body::{Patience, RequestBody};
 use crate::connection::request::Understood;
-use crate::domain::{ContractId, JstDate, LoginId, RequestId, Yen};
+use crate::domain::{JstDate, LoginId, RequestId, Yen};
 use crate::operator::audit::{Action, Record};
 use crate::refusal::{BodyRefusal, Refusal, TransferRefusal};
 use crate::store::ledger::{Claim, EntryKey, Line, Lines, Term};
@@ -157,7 +157,7 @@ impl Inspected {
         Record {
             login_id: customer.map(|who| who.login_id().clone()),
             certificate: customer.and_then(|who| who.certificate_serial().cloned()),
-            contract: customer.map(|who| ContractId::alone(who.login_id())),
+            contract: standing.contract().cloned(),
             client: Some(standing.visit().client()),
             request: Some(id.clone()),
             route: Some(Arc::clone(&self.route.name)),

@@ -19,7 +19,7 @@ use super::inspect::Inspected;
 use super::reserve::Treasury;
 use super::route::{CanonicalPath, Enforcement};
 use crate::connection::request::Understood;
-use crate::domain::{ContractId, JstDate, LoginId, RequestId, Yen};
+use crate::domain::{JstDate, LoginId, RequestId, Yen};
 use crate::operator::audit::{Action, Record, UrlPath};
 use crate::refusal::{LimitNotice, LocalLink, OverCeiling, Reader};
 use crate::store::ledger::OverLimit;
@@ -84,7 +84,7 @@ pub async fn limit_notice(
     if treasury.shown.knows(customer.login_id(), today) {
         return None;
     }
-    let asked = treasury.ledger.own_limit(ContractId::alone(customer.login_id()));
+    let asked = treasury.ledger.own_limit(request.standing().contract()?.clone());
     let own = timeout(PATIENCE, asked).await.ok()?.ok()??;
     if own <= ceiling || !treasury.shown.note(customer.login_id(), today) {
         return None;

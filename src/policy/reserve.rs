@@ -14,8 +14,10 @@ use super::limit_notice::Shown;
 use super::rate_limit::OnTrial;
 use super::route::{Enforcement, Route};
 use super::session::Expected;
+use crate::connection::Standing;
+use crate::connection::affiliation::Affiliation;
 use crate::connection::request::Understood;
-use crate::domain::{Clock, ContractId, JstDate, LoginId, RequestId, Yen};
+use crate::domain::{Clock, JstDate, LoginId, RequestId, Yen};
 use crate::operator::audit::Audit;
 use crate::operator::metrics::Metrics;
 use crate::refusal::{LocalLink, Refusal, TransferRefusal};
@@ -120,6 +122,10 @@ impl Treasury {
             return Err(Refusal::Transfer(TransferRefusal::AuditUnavailable));
         }
         let owner = || customer.login_id().clone();
+        let unknown = Refusal::Transfer(TransferRefusal::ContractUnknown);
+        let contract = || request.standing().contract().cloned().ok_or(unknown);
+        // Also where only an amount is entered: nobody could commit it.
+        contract()?;
         let treasury = Arc::clone(self);
         if let Some(amount) = demand.moves() {
             self.may_be_moved(amount)?;
@@ -142,11 +148,11 @@ impl Treasury {
                 }
                 // Of several accounts, the contract can move what all of them may.
                 let sum = limits.iter().try_fold(Yen::ZERO, |sum, limit| sum.checked_add(*limit));
-                let (limit, contract) = (sum.unwrap_or(Yen::MAX), ContractId::alone(customer.login_id()));
+                let (limit, contract) = (sum.unwrap_or(Yen::MAX), contract()?);
                 Ok((Consequence::Learn(Learning { treasury, contract, limit }), None))
             }
             Demand::Cancel { number } => {
-                let (login_id, contract) = (owner(), ContractId::alone(customer.login_id()));
+                let (login_id, contract) = (owner(), contract()?);
                 Ok((Consequence::Cancel(Cancelling { treasury, login_id, contract, number }), None))
             }
             Demand::Commit(commit) => self.reserve(request, route, commit, id).await,
@@ -166,12 +172,13 @@ impl Treasury {
         if let Some(Left { key, lines, term }) = leaves {
             self.enter(key, customer.login_id().clone(), lines, term).await?;
         }
-        let holder = Holder::alone(customer.login_id());
+        let debits = self.settings.debits(now, date)?;
+        let holder = holder(request.standing(), customer.login_id(), self.settings.counted_since(&debits))?;
         let order = Order {
             id: id.transfer(),
             holder: holder.clone(),
             claim,
-            debits: self.settings.debits(now, date)?,
+            debits,
             route: Arc::clone(&route.name),
             at: now,
             token,
@@ -233,6 +240,19 @@ impl Treasury {
             Some(limit) if amount > limit => Err(Refusal::Transfer(TransferRefusal::OverTransferLimit { limit })),
             Some(_) | None => Ok(()),
         }
+    }
+}
+
+/// Whose sums are added up for an order: those of the contract's login IDs, as the registry has them (LIM-05, LIM-36).
+fn holder(standing: &Standing, login_id: &LoginId, counted_since: JstDate) -> Result<Holder, Refusal> {
+    match standing.affiliation() {
+        Some(Affiliation::Alone(_)) => Ok(Holder::alone(login_id)),
+        Some(Affiliation::Member(membership)) => Ok(Holder {
+            contract: membership.contract.clone(),
+            login_id: login_id.clone(),
+            members: membership.counted_since(counted_since),
+        }),
+        Some(Affiliation::Nowhere) | None => Err(Refusal::Transfer(TransferRefusal::ContractUnknown)),
     }
 }
 

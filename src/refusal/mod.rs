@@ -45,11 +45,15 @@ pub enum CertificateRefusal {
     CrlMissing,
     /// The subject does not match the institution's layout.
     SubjectMismatch,
+    /// The registry knows another certificate of this login ID, or none (TLS-09).
+    Unregistered,
+    /// It was the login ID's certificate: another has taken its place, or an operator has ended it (TLS-09).
+    Retired,
 }
 
 impl CertificateRefusal {
     /// Every variant, for tables and tests.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::NoCertificate,
         Self::Expired,
         Self::NotYetValid,
@@ -61,6 +65,8 @@ impl CertificateRefusal {
         Self::CrlStale,
         Self::CrlMissing,
         Self::SubjectMismatch,
+        Self::Unregistered,
+        Self::Retired,
     ];
 
     /// The word in the metric of handshakes.
@@ -77,6 +83,8 @@ impl CertificateRefusal {
             Self::CrlStale => "crl_stale",
             Self::CrlMissing => "crl_missing",
             Self::SubjectMismatch => "subject_mismatch",
+            Self::Unregistered => "unregistered",
+            Self::Retired => "retired",
         }
     }
 
@@ -93,6 +101,8 @@ impl CertificateRefusal {
             Self::CrlStale => "crl_stale",
             Self::CrlMissing => "crl_missing",
             Self::SubjectMismatch => "subject_mismatch",
+            Self::Unregistered => "certificate_unregistered",
+            Self::Retired => "certificate_retired",
         }
     }
 }

@@ -355,6 +355,14 @@ const fn certificate_sentences(reason: CertificateRefusal) -> (&'static str, &'s
             "この電子証明書は当サービスのものではありません。正しい電子証明書を選択してください。",
             "This client certificate does not belong to this service.",
         ),
+        CertificateRefusal::Unregistered => (
+            "この電子証明書は登録されていません。登録されている電子証明書を選択してください。",
+            "This client certificate is not registered. Please choose the one that is.",
+        ),
+        CertificateRefusal::Retired => (
+            "この電子証明書は現在登録されているものではありません。新しい電子証明書を選択してください。",
+            "This client certificate is no longer the registered one. Please choose the new one.",
+        ),
     }
 }
 

@@ -55,6 +55,8 @@ impl Alarm {
 pub enum TransferRefusal {
     /// Nobody was identified whose money it could be.
     NoIdentity,
+    /// The registry knows no contract of the login ID: whose money it would move, nobody knows (LIM-36, BND-09).
+    ContractUnknown,
     /// Below a guarded path, and no route (LIM-26, LIM-38).
     UnknownRoute,
     /// A path that is guarded, by a method that it does not take (LIM-25).
@@ -120,8 +122,9 @@ pub enum TransferRefusal {
 
 impl TransferRefusal {
     /// Every variant, for tables and tests.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::NoIdentity,
+        Self::ContractUnknown,
         Self::UnknownRoute,
         Self::MethodNotRouted,
         Self::NoCeiling,
@@ -150,6 +153,7 @@ impl TransferRefusal {
     pub(super) const fn code(self) -> &'static str {
         match self {
             Self::NoIdentity => "no_identity",
+            Self::ContractUnknown => "contract_unknown",
             Self::UnknownRoute => "unknown_route",
             Self::MethodNotRouted => "method_not_routed",
             Self::NoCeiling => "no_ceiling",
@@ -177,6 +181,7 @@ impl TransferRefusal {
     pub(super) const fn status(self) -> StatusCode {
         match self {
             Self::NoIdentity
+            | Self::ContractUnknown
             | Self::UnknownRoute
             | Self::NoCeiling
             | Self::OverCeiling { .. }
@@ -207,6 +212,10 @@ impl TransferRefusal {
     /// The sentence in Japanese and in English.
     pub(super) const fn sentences(self) -> (&'static str, &'static str) {
         match self {
+            Self::ContractUnknown => (
+                "このログインIDはご契約に登録されていないため、お取引いただけません。お取引店舗にお問い合わせください。",
+                "This login ID belongs to no contract, so nothing was transferred. Please contact your branch.",
+            ),
             Self::NoIdentity => {
                 ("このお取引には電子証明書が必要です。", "This transaction needs a client certificate.")
             }
@@ -277,6 +286,7 @@ impl TransferRefusal {
             Self::OverTransferLimit { limit } => Some((limit, None)),
             Self::LimitTooHigh { ceiling } | Self::LimitAboveCeiling { ceiling } => Some((ceiling, None)),
             Self::NoIdentity
+            | Self::ContractUnknown
             | Self::UnknownRoute
             | Self::MethodNotRouted
             | Self::NoCeiling

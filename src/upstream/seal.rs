@@ -107,9 +107,9 @@ impl Sealer {
             fields.add(&X_FORWARDED_PROTO, b"https");
             fields.add(&X_FORWARDED_HOST, host.as_bytes());
         }
-        if let Some(who) = standing.customer() {
-            let visit = standing.visit();
-            let visitor = visit.told_claims(|| claims_of(who, visit.listener().name()));
+        let told =
+            standing.told_claims(|who, affiliation| claims_of(who, affiliation, standing.visit().listener().name()));
+        if let Some((who, visitor)) = standing.customer().zip(told) {
             let bound = Bound {
                 method: parts.method.as_str(),
                 target: target.as_str(),

@@ -7,6 +7,7 @@ use super::TIMEOUT;
 use crate::config::mistake::Read;
 use crate::config::section::Section;
 use crate::config::units::{Given, choice, duration, flag, integer, parsed_by, size, text};
+use crate::connection::trust::RegistryMode;
 use crate::domain::{JstDate, Yen};
 use crate::operator::audit;
 use crate::policy::alarms::{self, Action};
@@ -47,13 +48,17 @@ pub struct Transfer {
 pub(in crate::config) fn read_transfer(
     root: &mut Section<'_>,
     upstream: Option<&upstream::Settings>,
+    registry: RegistryMode,
 ) -> Read<Option<Transfer>> {
     let Some(mut section) = root.optional_table("transfer")? else { return Ok(None) };
     let ceiling = read_ceiling(&mut section);
     let counted = section.list("counted", class);
     section.or("aggregate", (), choice(&[("contract", ())]))?;
-    let open = "without a registry each login ID is a contract of its own: a company can split transfers over its IDs";
-    section.warn("aggregate", open.into());
+    if registry == RegistryMode::Off {
+        let open =
+            "without a registry each login ID is a contract of its own: a company can split transfers over its IDs";
+        section.warn("aggregate", open.into());
+    }
     let prefixes = section.list("prefixes", canonical_path);
     let skew = section.or("backend-clock-skew", BACKEND_CLOCK_SKEW, duration(Duration::ZERO..=MAX_SKEW));
     let modes = [("enforce", Enforcement::Enforce), ("observe", Enforcement::Observe)];

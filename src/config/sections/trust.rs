@@ -10,16 +10,10 @@ use crate::config::mistake::Read;
 use crate::config::section::Section;
 use crate::config::units::{Given, choice, duration, text};
 use crate::connection::identity::SubjectRules;
-use crate::connection::trust::{self, Part, Settings};
+use crate::connection::trust::{self, Part, RegistryMode, Settings};
 
 /// Longer, and an expired list is no list.
 const MAX_GRACE: Duration = Duration::from_secs(30 * 86_400);
-
-#[derive(Clone, Copy, PartialEq)]
-enum Registry {
-    Off,
-    On,
-}
 
 /// Reads `[trust]`.
 pub(in crate::config) fn read_trust(mut section: Section<'_>) -> Read<Settings> {
@@ -27,10 +21,9 @@ pub(in crate::config) fn read_trust(mut section: Section<'_>) -> Read<Settings> 
     let authority_files = section.required_list("ca", &path);
     let crl_paths = section.required_list("crl", &path);
     let crl_grace = section.or("crl-grace", Duration::ZERO, duration(Duration::ZERO..=MAX_GRACE));
-    let registry = [("off", Registry::Off), ("learn-first", Registry::On), ("enforce", Registry::On)];
-    if section.or("registry", Registry::Off, choice(&registry)) == Ok(Registry::On) {
-        section.mistake("registry", "is not supported yet: only \"off\" is".into());
-    }
+    let modes =
+        [("off", RegistryMode::Off), ("learn-first", RegistryMode::LearnFirst), ("enforce", RegistryMode::Enforce)];
+    let registry = section.or("registry", RegistryMode::Off, choice(&modes));
 
     let authorities = authority_files.and_then(|paths| load_authorities(&section, &paths));
     let present = crl_paths.as_deref().map(|paths| present(&section, paths)).unwrap_or_default();
@@ -38,13 +31,14 @@ pub(in crate::config) fn read_trust(mut section: Section<'_>) -> Read<Settings> 
         authorities,
         crl_sources: present,
         crl_grace: crl_grace.unwrap_or_default(),
+        registry: registry.unwrap_or_default(),
     });
     if let (Ok(settings), Ok(paths)) = (&settings, &crl_paths) {
         check_lists(&section, settings, paths);
     }
     section.finish();
     // The settings are only as good as the keys they come from.
-    crl_paths.and(crl_grace).and(settings)
+    crl_paths.and(crl_grace).and(registry).and(settings)
 }
 
 /// Loads every CA. Each file is checked by itself, so that a mistake names the file.
@@ -53,7 +47,8 @@ fn load_authorities(section: &Section<'_>, paths: &[PathBuf]) -> Read<Vec<Certif
         section.watch(path);
         let key = format!("ca[{index}]");
         let authorities = files::certificates(path).map_err(|defect| section.defect(&key, &defect))?;
-        let alone = Settings { authorities, crl_sources: Vec::new(), crl_grace: Duration::ZERO };
+        let (crl_sources, crl_grace, registry) = (Vec::new(), Duration::ZERO, RegistryMode::Off);
+        let alone = Settings { authorities, crl_sources, crl_grace, registry };
         let mistakes =
             trust::check(&alone, section.context.clock).into_iter().filter(|mistake| mistake.part == Part::Ca);
         let noted = mistakes

@@ -16,7 +16,7 @@ fn every_mistake_is_listed_at_once_in_the_order_of_the_file() {
         ("address = \"127.0.0.1:8443\"", "address = \"localhost:8443\""),
         ("private-key = \"certs/server.key\"", "private_key = \"certs/server.key\""),
         ("crl-grace = \"0s\"", "crl-grace = \"soon\""),
-        ("registry = \"off\"", "registry = \"enforce\""),
+        ("registry = \"off\"", "registry = \"on\""),
         ("lifetime = \"30s\"", "lifetime = \"1h\""),
         ("algorithm = \"HS256\"", "algorithm = \"none\""),
         ("[\"http://127.0.0.1:9000\"]", "[\"http://127.0.0.1:9000/ib\"]"),
@@ -43,7 +43,7 @@ fn every_mistake_is_listed_at_once_in_the_order_of_the_file() {
             ),
             at(line("private-key"), "listener.certificate.private_key: unknown key; did you mean private-key?"),
             at(line("crl-grace"), "trust.crl-grace: \"soon\" is no duration: write one such as \"30s\""),
-            at(line("registry"), "trust.registry: is not supported yet: only \"off\" is"),
+            at(line("registry"), "trust.registry: is \"on\", but must be \"off\" or \"learn-first\" or \"enforce\""),
             at(line("lifetime"), "assertion.lifetime: \"1h\" is not within 1s and 5m"),
             at(
                 line("keys"),

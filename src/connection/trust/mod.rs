@@ -1,4 +1,5 @@
-//! Whom the bank has vouched for: issuing CAs, their revocation lists, the subject's layout, and whom it has shut out itself.
+//! Whom the bank has vouched for: issuing CAs, their revocation lists, the subject's layout, and what its own books say: whom
+//! it has shut out, whose certificate is whose, and which contract a login ID belongs to.
 //!
 //! [`Trust::judge`] is the only place where an identity is born, and it is asked after every handshake, full or resumed
 //! (TLS-15); [`Trust::still_good`] is asked on every request. Building a path costs a signature check, so proven paths
@@ -6,23 +7,28 @@
 //!
 //! Invariant: every certificate below the anchor is looked up in its issuer's list, and where that list is missing or
 //! past its time the answer is no. rustls's and webpki's defaults are the opposite and are not relied on.
+//!
+//! Where certificates are learned, a customer's first one is judged good and waits to be registered: until then it gives an
+//! identity and no standing (TLS-09).
 
 mod path;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rustls::DistinguishedName;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 
+use super::affiliation::Affiliation;
 use super::identity::{SubjectRules, VerifiedIdentity};
 use super::issuing_ca::IssuingCa;
 use super::lists::{Archive, ListLoader, Lists};
-use crate::domain::Clock;
+use crate::domain::{Clock, ContractId};
 use crate::refusal::CertificateRefusal;
 use crate::store::blocks::Board;
+use crate::store::registry::{Certificate, Registered, Registry};
 use path::ProvenPaths;
 
 pub use super::lists::{ListOutcome, ListReport};
@@ -37,6 +43,29 @@ pub struct Settings {
     pub crl_sources: Vec<PathBuf>,
     /// How long after its `nextUpdate` a list still serves.
     pub crl_grace: Duration,
+    /// What the registry decides.
+    pub registry: RegistryMode,
+}
+
+/// `[trust] registry` (TLS-09).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RegistryMode {
+    /// Nothing: every good certificate of a login ID is its own, and a login ID is a contract of its own.
+    #[default]
+    Off,
+    /// Only the registered certificate is a login ID's own; the first one of a login ID that never had any is registered.
+    LearnFirst,
+    /// Only the registered certificate is a login ID's own.
+    Enforce,
+}
+
+/// The bank's own books, which change without a new trust, because nothing may hold them up.
+#[derive(Debug, Clone)]
+pub struct Books {
+    /// Whom it has shut out.
+    pub board: Arc<Board>,
+    /// Who its customers are.
+    pub registry: Arc<Registry>,
 }
 
 /// Which key of `[trust]` a mistake is about.
@@ -65,15 +94,15 @@ pub struct Trust {
     generation: u64,
     core: Arc<Core>,
     lists: Arc<Lists>,
-    /// Where blocks are published: they change without a new trust, because nothing may hold them up.
-    board: Arc<Board>,
+    books: Books,
 }
 
-/// Which trust, and which blocks, somebody was judged by.
+/// Which trust, which blocks and which registry somebody was judged by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Generation {
     trust: u64,
     blocks: u64,
+    registry: u64,
 }
 
 /// What only a changed configuration changes. With a new core every open connection is judged anew.
@@ -85,22 +114,42 @@ struct Core {
     links: Vec<CertificateDer<'static>>,
     rules: SubjectRules,
     crl_grace: i64,
+    registry: RegistryMode,
     proven: ProvenPaths,
 }
 
 /// Proof that a visitor's certificate was good at a moment, under one generation of trust.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Verdict {
     generation: Generation,
     /// Seconds since 1970: a date of the path or of a list passes here at the earliest.
     not_before: i64,
     good_until: i64,
+    affiliation: Affiliation,
+    awaits_registration: bool,
+    /// See [`Verdict::told_claims`].
+    told_claims: OnceLock<String>,
 }
 
 impl Verdict {
     /// Whether nothing has changed since: the same generation, and no date has passed.
     pub fn holds(&self, trust: &Trust, now: i64) -> bool {
         self.generation == trust.generation() && (self.not_before..=self.good_until).contains(&now)
+    }
+
+    /// The customer's contract.
+    pub fn affiliation(&self) -> &Affiliation {
+        &self.affiliation
+    }
+
+    /// Whether the certificate is the first of its login ID, and not registered yet: then it gives no standing.
+    pub fn awaits_registration(&self) -> bool {
+        self.awaits_registration
+    }
+
+    /// What every assertion says of this customer alike, made when it is first asked for.
+    pub fn told_claims(&self, make: impl FnOnce() -> String) -> &str {
+        self.told_claims.get_or_init(make)
     }
 }
 
@@ -127,7 +176,7 @@ impl Trust {
         settings: &Settings,
         rules: SubjectRules,
         archive: &Path,
-        board: &Arc<Board>,
+        books: &Books,
         clock: &dyn Clock,
     ) -> Result<(Self, Vec<ListReport>), Vec<Mistake>> {
         let now = clock.now();
@@ -143,8 +192,8 @@ impl Trust {
         };
         let mistakes: Vec<Mistake> = reports.iter().filter(is_mistake).map(mistake_of).collect();
         if mistakes.is_empty() {
-            let (core, lists, board) = (Arc::new(core), Arc::new(lists), Arc::clone(board));
-            Ok((Self { generation: 1, core, lists, board }, reports))
+            let (core, lists, books) = (Arc::new(core), Arc::new(lists), books.clone());
+            Ok((Self { generation: 1, core, lists, books }, reports))
         } else {
             Err(mistakes)
         }
@@ -197,7 +246,7 @@ impl Trust {
     }
 
     fn followed_by(&self, core: Arc<Core>, lists: Lists) -> Self {
-        Self { generation: self.generation + 1, core, lists: Arc::new(lists), board: Arc::clone(&self.board) }
+        Self { generation: self.generation + 1, core, lists: Arc::new(lists), books: self.books.clone() }
     }
 
     /// Judges the chain that a visitor presented, leaf first. The only source of identities.
@@ -233,14 +282,24 @@ impl Trust {
         self.core.authorities.iter().map(|ca| DistinguishedName::in_sequence(&ca.name)).collect()
     }
 
-    /// Counts generations: each reload of lists or configuration is one, and each change of blocks.
+    /// Reads a certificate that is to be registered: one that a configured CA has issued to a customer, and has not ended.
+    ///
+    /// # Errors
+    /// Why it could never be a customer's.
+    pub fn read(&self, der: &CertificateDer<'_>, now: Timestamp) -> Result<Certificate, CertificateRefusal> {
+        let path = self.core.prove(std::slice::from_ref(der), now)?;
+        path.to_register().ok_or(CertificateRefusal::Malformed)
+    }
+
+    /// Counts generations: each reload of lists or configuration is one, and each change of blocks or registry.
     pub fn generation(&self) -> Generation {
-        Generation { trust: self.generation, blocks: self.board.generation() }
+        let Books { board, registry } = &self.books;
+        Generation { trust: self.generation, blocks: board.generation(), registry: registry.generation() }
     }
 
     /// Whether it is known who is blocked: where gateways share that, the store must have answered within a second.
     pub fn knows_standing(&self) -> bool {
-        self.board.is_known()
+        self.books.board.is_known()
     }
 
     /// Revoked certificates in all lists in force.
@@ -267,8 +326,14 @@ impl Trust {
         if now < path.not_before() {
             return Err(CertificateRefusal::NotYetValid);
         }
-        let blocks = self.board.blocks();
-        if blocks.bar(path.serial(), &path.subject().login_id) {
+        let blocks = self.books.board.blocks();
+        // Before the index, which is never older than its generation.
+        let registry_generation = self.books.registry.generation();
+        let index = self.books.registry.index();
+        let login_id = &path.subject().login_id;
+        let membership = index.membership(login_id);
+        let contract = membership.as_ref().map_or_else(|| ContractId::alone(login_id), |of| of.contract.clone());
+        if blocks.bar(path.serial(), login_id, &contract) {
             return Err(CertificateRefusal::Blocked);
         }
         let mut good_until = path.not_after();
@@ -287,9 +352,30 @@ impl Trust {
         if stale {
             return Err(CertificateRefusal::CrlStale);
         }
-        // Of the blocks that were looked at: newer ones may be there by now.
-        let generation = Generation { trust: self.generation, blocks: blocks.generation() };
-        Ok(Verdict { generation, not_before: path.not_before(), good_until })
+        let awaits_registration = match (self.core.registry, index.registered(path.fingerprint(), login_id)) {
+            (RegistryMode::Off, _) | (RegistryMode::LearnFirst | RegistryMode::Enforce, Registered::Active) => false,
+            (RegistryMode::LearnFirst, Registered::Never) => true,
+            (_, Registered::Retired) => return Err(CertificateRefusal::Retired),
+            (_, Registered::Other | Registered::Never) => return Err(CertificateRefusal::Unregistered),
+        };
+        let affiliation = match (self.core.registry, membership) {
+            (RegistryMode::Off, _) => Affiliation::alone(login_id),
+            (RegistryMode::LearnFirst | RegistryMode::Enforce, Some(membership)) => Affiliation::Member(membership),
+            (RegistryMode::LearnFirst | RegistryMode::Enforce, None) => Affiliation::Nowhere,
+        };
+        Ok(Verdict {
+            // Of what was looked at: newer blocks and customers may be there by now.
+            generation: Generation {
+                trust: self.generation,
+                blocks: blocks.generation(),
+                registry: registry_generation,
+            },
+            not_before: path.not_before(),
+            good_until,
+            affiliation,
+            awaits_registration,
+            told_claims: OnceLock::new(),
+        })
     }
 }
 
@@ -313,7 +399,8 @@ impl Core {
             return Err(vec![Mistake { part: Part::Ca, file: None, text }]);
         }
         let crl_grace = i64::try_from(settings.crl_grace.as_secs()).unwrap_or(i64::MAX);
-        Ok(Self { authorities, anchors, links, rules, crl_grace, proven: ProvenPaths::default() })
+        let (registry, proven) = (settings.registry, ProvenPaths::default());
+        Ok(Self { authorities, anchors, links, rules, crl_grace, registry, proven })
     }
 }
 

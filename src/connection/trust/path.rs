@@ -18,6 +18,7 @@ use crate::connection::identity::Subject;
 use crate::connection::issuing_ca::IssuerId;
 use crate::domain::{Fingerprint, Serial};
 use crate::refusal::CertificateRefusal;
+use crate::store::registry::{Certificate, Name, State};
 
 /// Octets of chains remembered as proven: about ten thousand customers.
 const PROVEN_BYTES: u64 = 32 << 20;
@@ -102,6 +103,20 @@ impl ProvenPath {
 
     pub(crate) fn fingerprint(&self) -> &Fingerprint {
         &self.fingerprint
+    }
+
+    /// The customer's certificate, as the registry keeps it.
+    pub(crate) fn to_register(&self) -> Option<Certificate> {
+        let (_, certificate) = X509Certificate::from_der(self.chain.first()?).ok()?;
+        Some(Certificate {
+            sha256: self.fingerprint,
+            serial: self.serial()?.clone(),
+            issuer: Name::of_any(&certificate.issuer.to_string()),
+            login_id: self.subject.login_id.clone(),
+            not_before: certificate.validity.not_before.timestamp(),
+            not_after: certificate.validity.not_after.timestamp(),
+            state: State::Active,
+        })
     }
 
     /// The customer certificate's serial: the first link.

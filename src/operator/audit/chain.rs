@@ -10,8 +10,9 @@ use aws_lc_rs::digest::{SHA256, digest};
 use data_encoding::HEXLOWER;
 use serde_json::{Map, Value};
 
+use super::action::OperatorAct;
 use super::line::{OPENING, RECOVERED, name};
-use super::record::{OperatorAct, StoreMark};
+use super::record::StoreMark;
 use super::tail::Torn;
 
 /// A SHA-256, written as 64 hexadecimal digits.

@@ -7,8 +7,9 @@ use data_encoding::HEXUPPER;
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
 
+use super::action::Outcome;
 use super::chain::{Chain, Digest};
-use super::record::{Outcome, StoreMark};
+use super::record::StoreMark;
 use super::tail::Torn;
 
 /// How every line begins.

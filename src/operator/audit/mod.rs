@@ -11,6 +11,7 @@
 //! Deliberately absent: waiting for the disk on the request's path. The ledger does that; this log follows it by at most
 //! [`Settings::sync_every`].
 
+mod action;
 mod chain;
 mod file;
 mod line;
@@ -31,9 +32,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+pub use action::{Action, OperatorAct, Outcome, TransferState};
 pub use chain::{Digest, Flaw, NotADigest};
 pub use file::{OpenError, RotateError, Rotation};
-pub use record::{Action, Importance, OperatorAct, Outcome, Record, StoreMark, TransferState, UrlPath};
+pub use record::{Importance, Record, StoreMark, UrlPath};
 use rustix::io::Errno;
 pub use told::{GATEWAY_ENDED, RESTART, ToldLast};
 

@@ -15,8 +15,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::action::Action;
 use super::line::name;
-use super::record::{Action, Record, UrlPath};
+use super::record::{Record, UrlPath};
 
 /// How long equal ones are counted together.
 const PERIOD: SignedDuration = SignedDuration::from_hours(1);

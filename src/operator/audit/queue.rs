@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use super::Unwritten;
+use super::action::Action;
 use super::file::{RotateError, Rotation};
-use super::record::{Action, Importance, Record, StoreMark};
+use super::record::{Importance, Record, StoreMark};
 use crate::operator::metrics::AuditMetrics;
 
 /// Records that wait here are written with one system call. It also bounds how often a worker has to wake the writer.

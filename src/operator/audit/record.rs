@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::action::{Action, Outcome, TransferState};
 use super::chain::Digest;
 use super::line::{Line, name};
-use crate::domain::{ContractId, JstDate, LoginId, RequestId, Serial, Yen};
+use crate::domain::{ContractId, Fingerprint, JstDate, LoginId, RequestId, Role, Serial, Yen};
 
 /// A decision that matters. Fill in what is known: `Record { login_id: Some(id), ..Record::new(Action::Login) }`.
 #[derive(Debug, Clone)]
@@ -26,8 +27,12 @@ pub struct Record {
     pub login_id: Option<LoginId>,
     /// The customer's certificate.
     pub certificate: Option<Serial>,
+    /// The same by its hash, where it is registered.
+    pub fingerprint: Option<Fingerprint>,
     /// Whose money.
     pub contract: Option<ContractId>,
+    /// What the login ID may do in it.
+    pub role: Option<Role>,
     /// Where the connection came from.
     pub client: Option<IpAddr>,
     /// The request.
@@ -58,6 +63,8 @@ pub struct Record {
     pub count: Option<u64>,
     /// SHA-256 of the configuration in force (OPS-14).
     pub configuration: Option<Digest>,
+    /// SHA-256 of a file that was imported.
+    pub file: Option<Digest>,
 }
 
 impl Record {
@@ -69,7 +76,9 @@ impl Record {
             reason: None,
             login_id: None,
             certificate: None,
+            fingerprint: None,
             contract: None,
+            role: None,
             client: None,
             request: None,
             method: None,
@@ -85,6 +94,7 @@ impl Record {
             store: None,
             count: None,
             configuration: None,
+            file: None,
         }
     }
 
@@ -95,6 +105,7 @@ impl Record {
                 TransferState::Reserved | TransferState::Committed | TransferState::Released | TransferState::Unknown,
             )
             | Action::Reloaded
+            | Action::CertificateLearned
             | Action::Operator(_)
             | Action::Proposed(_) => Importance::Money,
             // About the configuration, not about anybody.
@@ -123,12 +134,14 @@ impl Record {
         line.text("user.id", self.login_id.as_ref().map(LoginId::as_str));
         line.hexadecimal("tls.client.x509.serial_number", self.certificate.as_ref().map(Serial::as_bytes));
         line.plain("client.ip", self.client);
+        line.hexadecimal("tls.client.hash.sha256", self.fingerprint.as_ref().map(|hash| &hash.as_bytes()[..]));
         line.text("http.request.id", self.request.as_ref().map(RequestId::as_str));
         line.text(name::METHOD, self.method.as_deref());
         line.text(name::PATH, self.path.as_ref().map(UrlPath::as_str));
         line.text("sekisho.listener", self.listener.as_deref());
         line.text(name::ROUTE, self.route.as_deref());
         line.text("sekisho.contract", self.contract.as_ref().map(ContractId::as_str));
+        line.text("sekisho.role", self.role.map(Role::word));
         line.number("sekisho.amount", self.amount.map(Yen::get));
         line.text(name::TRANSFER, self.transfer.as_deref());
         line.text(name::TRANSFER_STATE, self.action.transfer_state().map(TransferState::word));
@@ -142,193 +155,7 @@ impl Record {
         line.store(self.store.as_ref());
         line.number(name::COUNT, self.count);
         line.plain("sekisho.config.sha256", self.configuration);
-    }
-}
-
-/// What was decided. The word is `event.action`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// A customer was let in.
-    Login,
-    /// A connection was refused before there was a request.
-    HandshakeRefused,
-    /// A request was answered by the gateway and not by the bank.
-    Refused,
-    /// A request went on that would have been refused, were it enforced.
-    Observed,
-    /// A transfer came into a state.
-    Transfer(TransferState),
-    /// A transfer looks like a fraud's (RTL-07); the outcome says whether it went on.
-    TransferAlarm,
-    /// A customer was told to lower an own limit, which is the amount, because it is above the ceiling (LIM-08).
-    LimitNotice,
-    /// The configuration was read anew.
-    Reloaded,
-    /// Somebody of the institution acted.
-    Operator(OperatorAct),
-    /// Somebody proposed an act that takes two; it was not done.
-    Proposed(OperatorAct),
-}
-
-impl Action {
-    /// The word in `event.action`.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Login => "login",
-            Self::HandshakeRefused => "handshake_refused",
-            Self::Refused => "refused",
-            Self::Observed => "observed",
-            Self::Transfer(_) => "transfer",
-            Self::TransferAlarm => "transfer_alarm",
-            Self::LimitNotice => "limit_notice",
-            Self::Reloaded => "reloaded",
-            Self::Operator(act) => act.word(),
-            Self::Proposed(_) => "proposed",
-        }
-    }
-
-    /// Where a transfer stands now.
-    const fn transfer_state(self) -> Option<TransferState> {
-        match self {
-            Self::Transfer(state) => Some(state),
-            Self::Operator(act) => act.transfer_state(),
-            Self::Login
-            | Self::HandshakeRefused
-            | Self::Refused
-            | Self::Observed
-            | Self::TransferAlarm
-            | Self::LimitNotice
-            | Self::Reloaded
-            | Self::Proposed(_) => None,
-        }
-    }
-
-    /// The value of `event.category`, one of the schema's.
-    const fn category(self) -> &'static str {
-        match self {
-            Self::Login | Self::HandshakeRefused => "authentication",
-            Self::Refused | Self::Observed | Self::Transfer(_) | Self::TransferAlarm | Self::LimitNotice => "web",
-            Self::Reloaded | Self::Operator(_) | Self::Proposed(_) => "configuration",
-        }
-    }
-
-    const fn outcome(self) -> Outcome {
-        match self {
-            Self::Login
-            | Self::Observed
-            | Self::Reloaded
-            | Self::Operator(_)
-            | Self::Proposed(_)
-            | Self::TransferAlarm
-            | Self::LimitNotice
-            | Self::Transfer(TransferState::Reserved | TransferState::Committed) => Outcome::Success,
-            Self::HandshakeRefused
-            | Self::Refused
-            | Self::Transfer(TransferState::Released | TransferState::Refused) => Outcome::Failure,
-            Self::Transfer(TransferState::Unknown) => Outcome::Unknown,
-        }
-    }
-}
-
-/// Where a transfer stands. The word is `sekisho.transfer.state`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TransferState {
-    /// Counted; the bank is being asked.
-    Reserved,
-    /// The bank did it; it stays counted.
-    Committed,
-    /// The bank did not do it; it is counted no longer.
-    Released,
-    /// Nobody knows what the bank did; it stays counted.
-    Unknown,
-    /// Not forwarded.
-    Refused,
-}
-
-impl TransferState {
-    /// The word that others rely on.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Reserved => "reserved",
-            Self::Committed => "committed",
-            Self::Released => "released",
-            Self::Unknown => "unknown",
-            Self::Refused => "refused",
-        }
-    }
-}
-
-/// What somebody of the institution did. The word is `event.action`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum OperatorAct {
-    /// Added an order that the bank executed by hand.
-    TransferAdded,
-    /// Put a settled transfer to the other side: it stands there now.
-    TransferCorrected(TransferState),
-    /// Settled a transfer whose outcome was unknown: it stands there now.
-    TransferReconciled(TransferState),
-    /// Imported a customer's own limit, or took it back where the record has no amount.
-    OwnLimitSet,
-    /// Took a copy of the ledger.
-    LedgerExported,
-    /// Accepted a store that this log knew to have stood further, or did not know (LIM-41). Its mark replaces the known one.
-    StoreAccepted,
-    /// Shut a certificate or a customer out (TLS-08).
-    CertificateBlocked,
-    /// Lifted such a block.
-    CertificateUnblocked,
-    /// Gave up a gateway that shares the store and will not come back (LIM-39).
-    MemberWrittenOff,
-}
-
-impl OperatorAct {
-    const fn transfer_state(self) -> Option<TransferState> {
-        match self {
-            Self::TransferReconciled(state) | Self::TransferCorrected(state) => Some(state),
-            Self::TransferAdded => Some(TransferState::Committed),
-            Self::OwnLimitSet
-            | Self::LedgerExported
-            | Self::StoreAccepted
-            | Self::CertificateBlocked
-            | Self::CertificateUnblocked
-            | Self::MemberWrittenOff => None,
-        }
-    }
-
-    /// The word in `event.action`.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::TransferAdded => "transfer_added",
-            Self::TransferCorrected(_) => "transfer_corrected",
-            Self::TransferReconciled(_) => "transfer_reconciled",
-            Self::OwnLimitSet => "own_limit_set",
-            Self::LedgerExported => "ledger_exported",
-            Self::StoreAccepted => "store_accepted",
-            Self::CertificateBlocked => "certificate_blocked",
-            Self::CertificateUnblocked => "certificate_unblocked",
-            Self::MemberWrittenOff => "member_written_off",
-        }
-    }
-}
-
-/// How it ended: `event.outcome`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// As whoever asked wanted.
-    Success,
-    /// Otherwise.
-    Failure,
-    /// Nobody knows.
-    Unknown,
-}
-
-impl Outcome {
-    pub(super) const fn word(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Failure => "failure",
-            Self::Unknown => "unknown",
-        }
+        line.plain("file.hash.sha256", self.file);
     }
 }
 

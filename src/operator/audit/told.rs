@@ -11,9 +11,9 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::action::{Action, TransferState};
 use super::chain::Sealed;
 use super::line::{RECOVERED, STARTED};
-use super::record::{Action, TransferState};
 use super::tail::{Backwards, TailError};
 
 /// The reason of a transfer that was under way when its gateway ended: nobody knows what became of it.

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Unwritten;
+use super::action::{Action, OperatorAct};
 use super::chain::Chain;
 use super::file::{Disk, RotateError, Rotation};
 use super::line::{Notice, append};
 use super::queue::{Condition, Order, Queue, Taken};
-use super::record::{Action, Importance, OperatorAct, StoreMark};
+use super::record::{Importance, StoreMark};
 use crate::domain::Clock;
 
 /// Memory that is kept for the next batch; what a jam needed beyond it is given back.

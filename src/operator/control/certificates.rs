@@ -126,6 +126,7 @@ impl BlockDesk {
         match &subject {
             Subject::Serial(serial) => record.certificate = Some(serial.clone()),
             Subject::LoginId(login_id) => record.login_id = Some(login_id.clone()),
+            Subject::Contract(contract) => record.contract = Some(contract.clone()),
         }
         let draft = Draft { subject, at: self.clock.now(), operator: by.operator.into(), reason: by.reason.into() };
         (draft, record)
@@ -194,5 +195,6 @@ fn spoken(subject: &Subject) -> String {
     match subject {
         Subject::Serial(serial) => format!("the certificate {serial}"),
         Subject::LoginId(login_id) => format!("the login ID {login_id}"),
+        Subject::Contract(contract) => format!("the contract {contract}"),
     }
 }

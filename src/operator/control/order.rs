@@ -52,7 +52,7 @@ pub(super) struct OwnLimits {
     pub by: By,
 }
 
-/// `{"serial": "0a1b" | "login_id": "hanakodt", "reason", "operator"}`
+/// `{"serial": "0a1b" | "login_id": "hanakodt" | "contract": "yamada", "reason", "operator"}`
 #[derive(Debug)]
 pub(super) struct OnSubject {
     pub subject: Subject,
@@ -62,13 +62,17 @@ pub(super) struct OnSubject {
 impl OnSubject {
     pub fn read(body: &[u8]) -> Result<Self, Refused> {
         let mut fields = Fields::read(body)?;
-        let subject = match (fields.0.remove("serial"), fields.0.remove("login_id")) {
-            (Some(serial), None) => serial.as_str().and_then(Serial::from_hex).map(Subject::Serial),
-            (None, Some(login_id)) => login_id.as_str().and_then(LoginId::parse).map(Subject::LoginId),
-            (Some(_), Some(_)) | (None, None) => None,
+        let named = ["serial", "login_id", "contract"].map(|name| fields.0.remove(name));
+        let subject = match &named.each_ref().map(|name| name.as_ref().and_then(Value::as_str)) {
+            [Some(serial), None, None] => Serial::from_hex(serial).map(Subject::Serial),
+            [None, Some(login_id), None] => LoginId::parse(login_id).map(Subject::LoginId),
+            [None, None, Some(contract)] => ContractId::parse(contract).map(Subject::Contract),
+            _ => None,
         };
-        let subject =
-            subject.ok_or_else(|| malformed("either \"serial\", in hexadecimal, or \"login_id\" is needed"))?;
+        let subject = subject.filter(|_| named.iter().flatten().count() == 1);
+        let subject = subject.ok_or_else(|| {
+            malformed("either \"serial\", in hexadecimal, or \"login_id\", or \"contract\" is needed")
+        })?;
         Ok(Self { subject, by: fields.by()? })
     }
 }
@@ -259,10 +263,12 @@ mod tests {
         let read = |what: &str| OnSubject::read(format!(r#"{{{what}"reason":"r","operator":"o"}}"#).as_bytes());
         assert_eq!(read(r#""serial":"0A:1b","#).unwrap().subject.to_string(), "serial:0a1b");
         assert_eq!(read(r#""login_id":"Hana~1","#).unwrap().subject.to_string(), "login_id:Hana~1");
-        for bad in ["", r#""serial":"0","#, r#""serial":10,"#, r#""login_id":"a b","#, r#""contract":"hanakodt","#] {
+        assert_eq!(read(r#""contract":"yamada","#).unwrap().subject.to_string(), "contract:yamada");
+        for bad in ["", r#""serial":"0","#, r#""serial":10,"#, r#""login_id":"a b","#, r#""company":"yamada","#] {
             assert!(read(bad).is_err(), "{bad}");
         }
         assert!(read(r#""serial":"01","login_id":"hanakodt","#).is_err());
+        assert!(read(r#""contract":"yamada","login_id":null,"#).is_err());
     }
 
     #[test]

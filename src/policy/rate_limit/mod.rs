@@ -31,7 +31,7 @@ pub use shared::Asked;
 use super::route::{Route, Routed, Selector};
 use crate::connection::Standing;
 use crate::connection::census::neighbourhood;
-use crate::domain::LoginId;
+use crate::domain::{ContractId, LoginId};
 use crate::operator::metrics::Metrics;
 use crate::refusal::Refusal;
 use crate::store::redis::{SharedBucket, SharedBuckets};
@@ -41,7 +41,7 @@ use crate::store::redis::{SharedBucket, SharedBuckets};
 pub enum KeyKind {
     /// One login ID's; where there is none, one address's.
     LoginId,
-    /// One contract's. Until a registry says otherwise, a login ID is a contract of its own.
+    /// One contract's. Where no registry is asked, or it knows none, a login ID is a contract of its own.
     Contract,
     /// One client address's (IPv6: one /64's).
     Address,
@@ -83,6 +83,7 @@ struct Limit {
     settings: Settings,
     refused: IntCounter,
     by_login_id: Cache<LoginId, Arc<Bucket>>,
+    by_contract: Cache<ContractId, Arc<Bucket>>,
     by_address: Cache<IpAddr, Arc<Bucket>>,
     /// Where others have them too.
     elsewhere: Option<SharedBuckets>,
@@ -212,6 +213,7 @@ impl Limit {
             settings,
             refused,
             by_login_id: Cache::builder().max_capacity(max_keys).time_to_idle(idle).build(),
+            by_contract: Cache::builder().max_capacity(max_keys).time_to_idle(idle).build(),
             by_address: Cache::builder().max_capacity(max_keys).time_to_idle(idle).build(),
             elsewhere,
         }
@@ -250,14 +252,24 @@ impl Limit {
     }
 
     fn bucket_of(&self, standing: &Standing, now: u64) -> Arc<Bucket> {
-        let customer = match self.settings.key {
-            KeyKind::LoginId | KeyKind::Contract => standing.customer(),
+        let customer = || standing.customer().map(|who| self.bucket_of_customer(who.login_id(), now));
+        let bucket = match self.settings.key {
+            KeyKind::LoginId => customer(),
+            KeyKind::Contract => {
+                let contract = standing.contract().map(|contract| self.bucket_of_contract(contract, now));
+                contract.or_else(customer)
+            }
             KeyKind::Address => None,
         };
-        match customer {
-            Some(who) => self.bucket_of_customer(who.login_id(), now),
-            None => self.bucket_of_address(neighbourhood(standing.visit().client()), now),
-        }
+        bucket.unwrap_or_else(|| self.bucket_of_address(neighbourhood(standing.visit().client()), now))
+    }
+
+    fn bucket_of_contract(&self, contract: &ContractId, now: u64) -> Arc<Bucket> {
+        let known = self.by_contract.get(contract);
+        known.unwrap_or_else(|| {
+            let new = || self.new_bucket("contract", contract.as_str(), now);
+            self.by_contract.get_with(contract.clone(), new)
+        })
     }
 
     fn bucket_of_customer(&self, login_id: &LoginId, now: u64) -> Arc<Bucket> {

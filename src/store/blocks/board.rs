@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 
 use super::entry::{Entry, Subject};
-use crate::domain::{LoginId, Serial};
+use crate::domain::{ContractId, LoginId, Serial};
 
 /// Without a look at the shared store for so long, nobody's standing is known (TLS-18, DESIGN 4.9).
 const KNOWN_FOR: Duration = Duration::from_secs(1);
@@ -19,6 +19,7 @@ pub struct Blocks {
     generation: u64,
     serials: HashSet<Serial>,
     login_ids: HashSet<LoginId>,
+    contracts: HashSet<ContractId>,
 }
 
 impl Blocks {
@@ -28,6 +29,7 @@ impl Blocks {
             match &entry.act.subject {
                 Subject::Serial(serial) => drop(blocks.serials.insert(serial.clone())),
                 Subject::LoginId(login_id) => drop(blocks.login_ids.insert(login_id.clone())),
+                Subject::Contract(contract) => drop(blocks.contracts.insert(contract.clone())),
             }
         }
         blocks
@@ -38,14 +40,16 @@ impl Blocks {
         self.generation
     }
 
-    /// Whether a customer is shut out, by the certificate or altogether.
-    pub fn bar(&self, serial: Option<&Serial>, login_id: &LoginId) -> bool {
-        self.login_ids.contains(login_id) || serial.is_some_and(|serial| self.serials.contains(serial))
+    /// Whether a customer is shut out: by the certificate, altogether, or with all of the contract.
+    pub fn bar(&self, serial: Option<&Serial>, login_id: &LoginId, contract: &ContractId) -> bool {
+        self.login_ids.contains(login_id)
+            || self.contracts.contains(contract)
+            || serial.is_some_and(|serial| self.serials.contains(serial))
     }
 
     /// How many are in force, by the label `kind`.
-    pub fn counts(&self) -> [(&'static str, usize); 2] {
-        [("serial", self.serials.len()), ("login_id", self.login_ids.len())]
+    pub fn counts(&self) -> [(&'static str, usize); 3] {
+        [("serial", self.serials.len()), ("login_id", self.login_ids.len()), ("contract", self.contracts.len())]
     }
 }
 
@@ -133,14 +137,20 @@ mod tests {
         let serial =
             Entry { act: Draft { subject: "serial:80".parse().unwrap(), ..blocked.act.clone() }, ..blocked.clone() };
         let lifted = entry("tarokodt", 2, State::Lifted);
-        let blocks = Blocks::new(1, [blocked, serial, lifted].iter());
+        let contract = Entry {
+            act: Draft { subject: "contract:yamada".parse().unwrap(), ..blocked.act.clone() },
+            ..blocked.clone()
+        };
+        let blocks = Blocks::new(1, [blocked, serial, lifted, contract].iter());
+        let (yamada, ito) = (ContractId::parse("yamada").unwrap(), ContractId::parse("ito").unwrap());
         let id = |text: &str| LoginId::parse(text).unwrap();
         let number = |text: &str| Serial::from_hex(text).unwrap();
-        assert!(blocks.bar(None, &id("hanakodt")));
-        assert!(!blocks.bar(Some(&number("8000")), &id("Hanakodt")));
-        assert!(blocks.bar(Some(&number("0080")), &id("jirokodt")));
-        assert!(!blocks.bar(Some(&number("81")), &id("tarokodt")));
-        assert_eq!(blocks.counts(), [("serial", 1), ("login_id", 1)]);
+        assert!(blocks.bar(None, &id("hanakodt"), &ito));
+        assert!(!blocks.bar(Some(&number("8000")), &id("Hanakodt"), &ito));
+        assert!(blocks.bar(Some(&number("0080")), &id("jirokodt"), &ito));
+        assert!(!blocks.bar(Some(&number("81")), &id("tarokodt"), &ito));
+        assert!(blocks.bar(None, &id("tarokodt"), &yamada));
+        assert_eq!(blocks.counts(), [("serial", 1), ("login_id", 1), ("contract", 1)]);
     }
 
     #[test]

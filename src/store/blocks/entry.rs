@@ -6,7 +6,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::domain::{LoginId, Serial};
+use crate::domain::{ContractId, LoginId, Serial};
 
 /// Who is shut out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,6 +15,8 @@ pub enum Subject {
     Serial(Serial),
     /// The customer of this login ID, with whatever certificate; compared byte for byte.
     LoginId(LoginId),
+    /// Every login ID of this contract, those that it gets later too; without a registry, the login ID of that name.
+    Contract(ContractId),
 }
 
 impl Subject {
@@ -23,14 +25,16 @@ impl Subject {
         match self {
             Self::Serial(_) => "serial",
             Self::LoginId(_) => "login_id",
+            Self::Contract(_) => "contract",
         }
     }
 
-    /// The serial in hexadecimal, or the login ID.
+    /// The serial in hexadecimal, the login ID, or the contract.
     pub fn name(&self) -> String {
         match self {
             Self::Serial(serial) => serial.to_string(),
             Self::LoginId(login_id) => login_id.to_string(),
+            Self::Contract(contract) => contract.to_string(),
         }
     }
 }
@@ -50,6 +54,7 @@ impl FromStr for Subject {
         let subject = match text.split_once(':') {
             Some(("serial", hex)) => Serial::from_hex(hex).map(Self::Serial),
             Some(("login_id", id)) => LoginId::parse(id).map(Self::LoginId),
+            Some(("contract", id)) => ContractId::parse(id).map(Self::Contract),
             Some(_) | None => None,
         };
         subject.ok_or(())
@@ -191,7 +196,7 @@ pub(super) mod tests {
             good.replace("7 ", ""),
             good.replace("7 ", "-7 "),
             good.replace("blocked", "Blocked"),
-            good.replace("login_id:", "contract:"),
+            good.replace("login_id:", "company:"),
             good.replace("2026-11-02", "2026-13-02"),
             good.replace("reason", "because"),
             good[..good.len() - 1].to_owned(),

@@ -58,6 +58,12 @@ impl Name {
         (fits && !text.contains(char::is_control)).then(|| Self(text.into()))
     }
 
+    /// What can be kept of a text that somebody else chose.
+    pub fn of_any(text: &str) -> Self {
+        let kept: String = text.chars().filter(|letter| !letter.is_control()).take(Self::MAX_CHARACTERS).collect();
+        Self::parse(kept.trim()).unwrap_or_else(|| Self("-".into()))
+    }
+
     /// As text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -314,6 +320,8 @@ pub(in crate::store) mod tests {
     #[test]
     fn a_name_is_text_without_control_characters() {
         assert!(Name::parse("山田商店").is_some());
+        assert_eq!(Name::of_any(" CN=a\tb "), Name("CN=ab".into()));
+        assert_eq!(Name::of_any("\n"), Name("-".into()));
         for bad in ["", " ", " a", "a ", "a\tb", "a\nb", "\u{85}", &"x".repeat(201)] {
             assert_eq!(Name::parse(bad), None, "{bad:?}");
         }

@@ -18,6 +18,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::HeaderName;
 
+use crate::connection::affiliation::Affiliation;
 use crate::connection::identity::VerifiedIdentity;
 
 /// The `typ` of every assertion (RFC 8725 3.11: explicit typing).
@@ -123,11 +124,14 @@ impl Signer {
 }
 
 /// The claims about a visitor that are the same in every request, in base64url: encoded once for a connection.
-pub fn claims_of(who: &VerifiedIdentity, listener: &str) -> String {
+pub fn claims_of(who: &VerifiedIdentity, affiliation: &Affiliation, listener: &str) -> String {
     let (subject, listener) = (json_text(who.login_id().as_str()), json_text(listener));
     let thumbprint = who.thumbprint();
+    let registered = affiliation.registered().map_or_else(String::new, |(contract, role)| {
+        format!("\"contract\":{},\"role\":\"{role}\",", json_text(contract.as_str()))
+    });
     encode_part(format!(
-        "\"sub\":{subject},\"cnf\":{{\"x5t#S256\":\"{thumbprint}\"}},\"amr\":[\"cert\"],\"listener\":{listener},"
+        "{registered}\"sub\":{subject},\"cnf\":{{\"x5t#S256\":\"{thumbprint}\"}},\"amr\":[\"cert\"],\"listener\":{listener},"
     ))
 }
 

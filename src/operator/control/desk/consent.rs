@@ -30,6 +30,7 @@ impl Desk {
             | Action::Transfer(_)
             | Action::TransferAlarm
             | Action::LimitNotice
+            | Action::CertificateLearned
             | Action::Reloaded
             | Action::Proposed(_) => act,
         };

@@ -1,6 +1,7 @@
 //! What is kept, what two gateways make of each other's acts, and what a disk that refuses leaves undone.
 
 use super::*;
+use crate::domain::ContractId;
 use crate::store::blocks::entry::tests::entry;
 
 /// A gateway's keeper, with its disk.
@@ -44,7 +45,7 @@ fn on(login_id: &str) -> Draft {
 
 fn bars(keeper: &Keeper, login_id: &str) -> bool {
     let Subject::LoginId(id) = on(login_id).subject else { unreachable!() };
-    keeper.board().blocks().bar(None, &id)
+    keeper.board().blocks().bar(None, &id, &ContractId::alone(&id))
 }
 
 #[test]

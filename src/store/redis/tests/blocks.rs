@@ -7,7 +7,7 @@ use super::super::blocks::{LiftError, SharedBlocks};
 use super::super::{Settings, blocks};
 use super::server::{self, list};
 use super::site::Site;
-use crate::domain::LoginId;
+use crate::domain::{ContractId, LoginId};
 use crate::operator::metrics::Metrics;
 use crate::store::blocks::{ActError, Draft, Keeper, Subject};
 use crate::store::contract::stand::{noon, run};
@@ -27,7 +27,8 @@ impl Gateway {
     }
 
     fn bars(&self, login_id: &str) -> bool {
-        self.keeper.board().blocks().bar(None, &LoginId::parse(login_id).unwrap())
+        let login_id = LoginId::parse(login_id).unwrap();
+        self.keeper.board().blocks().bar(None, &login_id, &ContractId::alone(&login_id))
     }
 
     async fn block(&self, login_id: &str) {
