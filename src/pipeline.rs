@@ -179,7 +179,7 @@ impl Pipeline {
         let target = parts.uri.path_and_query().cloned();
         async move {
             let mut trace = Trace::default();
-            let passed = self.pass(&rules, Arc::clone(&visit), &id, Request::from_parts(parts, body), &mut trace).await;
+            let passed = self.pass(&rules, &visit, &id, Request::from_parts(parts, body), &mut trace).await;
             let mut answer = match passed {
                 Ok(answer) => answer,
                 Err(refusal) => {
@@ -201,16 +201,20 @@ impl Pipeline {
     async fn pass(
         self: &Arc<Self>,
         rules: &Arc<Rules>,
-        visit: Arc<Visit>,
+        visit: &Arc<Visit>,
         id: &RequestId,
         request: Request<RequestBody>,
         trace: &mut Trace,
     ) -> Result<Response<AnswerBody>, Refusal> {
-        if visit.awaits_registration() {
-            // On the heap: a customer's first request ever.
-            Box::pin(self.registrar.register(&visit)).await?;
-        }
-        let standing = visit.standing(&self.trust.load(), self.clock.now())?;
+        let asked = visit.standing(&self.trust.load(), self.clock.now());
+        let standing = match asked {
+            Err(Refusal::StandingUnknown) if visit.awaits_registration() => {
+                // On the heap: a customer's first request ever.
+                Box::pin(self.registrar.register(visit)).await?;
+                visit.standing(&self.trust.load(), self.clock.now())?
+            }
+            asked => asked?,
+        };
         let understood = request::understand(standing, request, &rules.limits)?;
         let routed = rules.routes.find(understood)?;
         trace.route = routed.candidates().first().cloned();
@@ -315,6 +319,7 @@ impl Pipeline {
             reason: Some(refusal.code().into()),
             login_id: customer.map(|who| who.login_id().clone()),
             certificate: customer.and_then(|who| who.certificate_serial().cloned()),
+            contract: visit.contract(),
             client: Some(visit.client()),
             request: Some(id.clone()),
             path: target.map(|target| UrlPath::of(target.as_str())),

@@ -93,7 +93,15 @@ impl Control {
 
     /// Gives one order and waits for the answer.
     pub(super) fn ask(&self, method: Method, target: &str, body: Option<&Value>) -> Result<Answer, Failure> {
-        let body = body.map(Value::to_string).unwrap_or_default();
+        self.exchange(method, target, body.map(Value::to_string).unwrap_or_default().into())
+    }
+
+    /// The same with a file in the place of an order.
+    pub(super) fn send_file(&self, method: Method, target: &str, file: Vec<u8>) -> Result<Answer, Failure> {
+        self.exchange(method, target, file.into())
+    }
+
+    fn exchange(&self, method: Method, target: &str, body: Bytes) -> Result<Answer, Failure> {
         let exchange = async {
             let response = self.send(method, target, body).await?;
             let status = response.status();
@@ -107,7 +115,7 @@ impl Control {
     /// Writes a long answer to `out` as it comes.
     pub(super) fn fetch(&self, target: &str, out: &mut dyn Write) -> Result<(), Failure> {
         let exchange = async {
-            let mut response = self.in_time(self.send(Method::GET, target, String::new())).await?;
+            let mut response = self.in_time(self.send(Method::GET, target, Bytes::new())).await?;
             let status = response.status();
             if status != StatusCode::OK {
                 let body =
@@ -125,14 +133,14 @@ impl Control {
         Ok(runtime()?.block_on(exchange)?)
     }
 
-    async fn send(&self, method: Method, target: &str, body: String) -> anyhow::Result<Response<Incoming>> {
+    async fn send(&self, method: Method, target: &str, body: Bytes) -> anyhow::Result<Response<Incoming>> {
         let socket: &Path = &self.socket;
         let nobody = || format!("{}: no sekisho answers there", socket.display());
         let stream = UnixStream::connect(socket).await.with_context(nobody)?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         // It ends with the answer, or with this process.
         drop(tokio::spawn(connection));
-        let body = Full::new(Bytes::from(body));
+        let body = Full::new(body);
         let request = Request::builder().method(method).uri(target).header(HOST, "sekisho").body(body)?;
         sender.send_request(request).await.with_context(nobody)
     }

@@ -7,13 +7,16 @@ mod assertion;
 mod audit;
 mod certificate;
 mod check;
+mod contract;
 mod control;
 mod demo;
 mod ledger;
 mod logging;
 mod observed;
 mod orders;
+mod output;
 mod pki;
+mod registry_files;
 mod reload;
 mod run;
 mod table;
@@ -75,7 +78,10 @@ enum Command {
     /// Look into the ledger of transfers, and correct it
     #[command(subcommand)]
     Ledger(ledger::Command),
-    /// Shut a certificate or a customer out at once, before the CA publishes a list
+    /// Tell the registry of contracts and their login IDs
+    #[command(subcommand)]
+    Contract(contract::Command),
+    /// Register certificates; shut certificates and customers out at once, before the CA publishes a list
     #[command(subcommand)]
     Certificate(certificate::Command),
     Reload(reload::Arguments),
@@ -146,6 +152,7 @@ pub fn run_command() -> ExitCode {
         Command::Assertion(command) => assertion::assertion(command, &*clock),
         Command::Audit(command) => audit::audit(&command, &*clock),
         Command::Ledger(command) => ledger::ledger(command, &*clock),
+        Command::Contract(command) => contract::contract(command, &*clock),
         Command::Certificate(command) => certificate::certificate(command, &*clock),
         Command::Reload(arguments) => reload::reload(&arguments, &*clock),
     };

@@ -22,6 +22,13 @@ pub(super) struct By {
     operator: Option<String>,
 }
 
+impl By {
+    /// The reason and the operator.
+    pub(super) fn into_parts(self) -> (String, String) {
+        (self.reason, self.operator.unwrap_or_else(user_of_this_shell))
+    }
+}
+
 /// How an answer is printed for people.
 pub(super) type Print = fn(&Value, &mut dyn Write) -> io::Result<()>;
 
@@ -39,8 +46,9 @@ pub(super) fn acted(
 
 /// The same of a process that is known already.
 pub(super) fn ordered(control: &Control, target: &str, mut order: Value, by: By, print: Print) -> Result<(), Failure> {
-    order["reason"] = by.reason.into();
-    order["operator"] = by.operator.unwrap_or_else(user_of_this_shell).into();
+    let (reason, operator) = by.into_parts();
+    order["reason"] = reason.into();
+    order["operator"] = operator.into();
     let answer = control.ask(Method::POST, target, Some(&order))?;
     if answer.status == StatusCode::ACCEPTED {
         return Err(Failure::Proposed(answer.text.trim_end().to_owned()));

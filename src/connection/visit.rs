@@ -134,6 +134,11 @@ impl Visit {
         self.awaits_registration.load(Ordering::Acquire)
     }
 
+    /// The customer's contract, as it was judged last.
+    pub fn contract(&self) -> Option<ContractId> {
+        self.last_verdict().as_ref().and_then(|verdict| verdict.affiliation().contract().cloned())
+    }
+
     /// Whatever was found is no longer so: the next question is judged anew.
     pub(super) fn forget_verdict(&self) {
         *self.last_verdict() = None;
@@ -155,9 +160,9 @@ impl Visit {
     ///
     /// # Errors
     /// Why there is no standing (any more).
-    pub fn standing(self: Arc<Self>, trust: &Trust, now: Timestamp) -> Result<Standing, Refusal> {
+    pub fn standing(self: &Arc<Self>, trust: &Trust, now: Timestamp) -> Result<Standing, Refusal> {
         let verdict = self.may_ask(trust, now)?;
-        Ok(Standing { visit: self, verdict })
+        Ok(Standing { visit: Arc::clone(self), verdict })
     }
 
     /// Good, as far as is known, and as much is known as must be.

@@ -22,7 +22,7 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch as signal};
 
 use super::{Shared, Stage, StartError, watch};
-use crate::operator::control::{self, BlockDesk, Control, Desk, Reload};
+use crate::operator::control::{self, BlockDesk, Control, Desk, RegistryDesk, Reload};
 use crate::operator::{SecondPerson, Settings};
 use crate::store::redis::Courier;
 
@@ -128,7 +128,9 @@ fn control_of(shared: &Arc<Shared>, second_person: SecondPerson) -> Control {
     });
     let (keeper, shared_blocks) = (Arc::clone(&shared.blocks), shared.shared_blocks.clone());
     let blocks = BlockDesk::new(keeper, shared_blocks, shared.money.audit.clone(), Arc::clone(&shared.clock));
-    Control { reload, rules: Arc::clone(&shared.rules), desk, blocks }
+    let (registry, trust) = (Arc::clone(&shared.registry), Arc::clone(&shared.trust));
+    let registry = RegistryDesk::new(registry, trust, shared.money.audit.clone(), Arc::clone(&shared.clock));
+    Control { reload, rules: Arc::clone(&shared.rules), desk, blocks, registry }
 }
 
 /// Accepts and serves, on either of the two; `peer` is what `answer` may know of who came.

@@ -18,7 +18,7 @@ fn validation(algorithm: Algorithm) -> Validation {
     validation
 }
 
-fn claims(token: &str) -> Value {
+pub fn claims(token: &str) -> Value {
     let key = DecodingKey::from_secret(ASSERTION_KEY);
     decode::<Value>(token, &key, &validation(Algorithm::HS256)).expect("the assertion verifies").claims
 }

@@ -15,7 +15,11 @@ mod refusal_page;
 mod blocks;
 mod identity;
 mod lists;
+mod login;
+mod registry;
 mod revocation;
+mod session_binding;
+mod session_forms;
 mod shared_blocks;
 mod validity;
 
@@ -44,6 +48,7 @@ mod spellings;
 // What a contract may move, and when.
 mod alarms;
 mod approval;
+mod contracts;
 mod limit_screen;
 mod limits_own;
 mod midnight;
@@ -69,13 +74,11 @@ mod fleet;
 mod ledger_commands;
 mod limits_import;
 mod logging;
-mod login;
-mod session_binding;
 mod lost_stores;
 mod operator;
+mod registry_commands;
 mod reload;
 mod secrets;
-mod session_forms;
 mod shutdown;
 
 // What stands beside the program.

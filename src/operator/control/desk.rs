@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::Refused;
-use super::export::{Export, Format};
+use super::export::{Export, Format, Listed};
 use super::order::By;
 use super::recording::{can_record, on_record};
 use super::second_person::Proposals;
@@ -109,7 +109,7 @@ impl Desk {
         let transfers = self.ledger.transfers(from, to);
         let by = By { operator, reason: format!("the days from {from} to {to}"), user: None };
         self.record(self.act(OperatorAct::LedgerExported, by)).await?;
-        Ok(Export::of(transfers, format))
+        Ok(Export::of(Listed::new(transfers, format)))
     }
 
     /// Whether an act could be recorded now. Asked before anything is done.

@@ -11,9 +11,19 @@
 //! | `POST /ledger/contracts/{contract}/transfers` | `{yen, day, reason, operator}` | the transfer that was added, and its day's sums |
 //! | `POST /ledger/limits/{contract}` | `{yen, reason, operator}` | the customer's own limit |
 //! | `POST /ledger/limits` | `{limits: [{contract, yen}, …], reason, operator}` | how many own limits were imported |
+//! | `GET /contracts?after=&limit=`, `GET /contracts/{contract}` | | contracts; one with its login IDs |
+//! | `POST /contracts/{contract}`, `…/change` | `{name, access, reason, operator}` | the contract |
+//! | `POST /contracts/{contract}/remove` | `{reason, operator}` | its name; 409 while it has login IDs |
+//! | `POST /contracts/{contract}/login-ids` | `{login_id, role, move, reason, operator}` | the contract |
+//! | `POST /login-ids/{login_id}/remove` | `{reason, operator}` | the contract that it was in |
+//! | `GET /certificates?login_id=`, `?contract=`, `?after_login_id=&after_sha256=&limit=`; `GET /certificates/{sha256}` | | certificates |
+//! | `POST /certificates` | `{pem, supersede, reason, operator}` | the certificate, registered |
+//! | `POST /certificates/{sha256}/retire` | `{reason, operator}` | the certificate, retired |
+//! | `POST /registry/import?kind=&format=&move=&supersede=&reason=&operator=` | a file | how many lines; 400 with what is wrong in which |
+//! | `GET /registry/export?kind=&format=&operator=` | | `jsonl` or `csv`, streamed |
 //! | `GET /certificates/blocks` | | the blocks in force |
-//! | `POST /certificates/blocks` | `{serial or login_id, reason, operator}` | the block; 409 if there is one |
-//! | `POST /certificates/blocks/lift` | `{serial or login_id, reason, operator}` | the block, lifted; 409 if there is none |
+//! | `POST /certificates/blocks` | `{serial or login_id or contract, reason, operator}` | the block; 409 if there is one |
+//! | `POST /certificates/blocks/lift` | `{serial or login_id or contract, reason, operator}` | the block, lifted; 409 if there is none |
 //! | `POST /ledger/accept` | `{reason, operator}` | the store, accepted |
 //! | `GET /ledger/members` | | the gateways that share the store |
 //! | `POST /ledger/members/{name}/write-off` | `{reason, operator}` | who is still waited for; 409 if it is this one |
@@ -22,11 +32,12 @@
 //! Answers are JSON; refusals are one sentence: 202 proposed, and waiting for a second person, 400 not understood, 404 no such thing, 409 not as it stands, 503 the ledger
 //! or the audit log cannot take part, 500 done and not on record yet.
 
-mod certificates;
+mod blocks;
 mod desk;
 mod export;
 mod order;
 mod recording;
+mod registry;
 mod second_person;
 mod target;
 mod verb;
@@ -49,11 +60,13 @@ use http_body_util::{BodyExt as _, Either, Full, Limited};
 use hyper::body::Incoming;
 use serde_json::Value;
 
-pub use self::certificates::BlockDesk;
-use self::certificates::CertificateVerb;
+pub use self::blocks::BlockDesk;
+use self::blocks::BlockVerb;
 pub use self::desk::Desk;
 pub use self::export::Export;
 use self::export::Format;
+pub use self::registry::RegistryDesk;
+use self::registry::RegistryVerb;
 pub use self::target::encoded;
 use self::verb::LedgerVerb;
 use super::{SecondPerson, Settings};
@@ -66,6 +79,8 @@ const MAX_BODY_BYTES: usize = 16 << 10;
 pub const MAX_LIMITS: usize = 200_000;
 /// So many, each at its longest.
 const MAX_IMPORT_BYTES: usize = MAX_LIMITS * 192;
+/// The longest file of the registry that one order may import.
+const MAX_FILE_BYTES: usize = 512 << 20;
 /// How long an order's body may take.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -84,8 +99,10 @@ pub struct Control {
     pub rules: Arc<ArcSwap<Rules>>,
     /// Behind `/ledger/…`; none where the configuration has no `[transfer]`.
     pub desk: Option<Desk>,
-    /// Behind `/certificates/…`.
+    /// Behind `/certificates/blocks/…`.
     pub blocks: BlockDesk,
+    /// Behind `/contracts/…`, `/login-ids/…`, `/certificates/…` and `/registry/…`.
+    pub registry: RegistryDesk,
 }
 
 /// Why an order was not followed; the text is for the person who gave it.
@@ -117,7 +134,8 @@ impl From<StoreError> for Refused {
 enum Verb {
     Reload,
     Ledger(LedgerVerb),
-    Certificates(CertificateVerb),
+    Blocks(BlockVerb),
+    Registry(RegistryVerb),
 }
 
 enum Done {
@@ -175,7 +193,7 @@ impl Control {
             let body = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, verb.max_body()).collect()).await;
             let body = body.ok().and_then(Result::ok).ok_or_else(|| Refused::Malformed("the body is not whole".into()));
             let body = body?.to_bytes();
-            let act = tokio::spawn(async move { self.follow(verb, &body, user).await });
+            let act = tokio::spawn(async move { self.follow(verb, body, user).await });
             act.await.unwrap_or_else(|_| Err(Refused::Failed("it failed, and may be done in part".into())))
         };
         respond(followed.await)
@@ -187,9 +205,10 @@ impl Control {
             desk.finish().await;
         }
         self.blocks.finish().await;
+        self.registry.finish().await;
     }
 
-    async fn follow(&self, verb: Verb, body: &[u8], user: Option<u32>) -> Result<Done, Refused> {
+    async fn follow(&self, verb: Verb, body: Bytes, user: Option<u32>) -> Result<Done, Refused> {
         match verb {
             Verb::Reload => {
                 let reload = Arc::clone(&self.reload);
@@ -199,10 +218,17 @@ impl Control {
                     Err(_) => Err(Refused::Failed("the reload failed".into())),
                 }
             }
-            Verb::Certificates(verb) => verb.follow(&self.blocks, body, user).await,
+            Verb::Blocks(verb) => verb.follow(&self.blocks, &body, user).await,
+            Verb::Registry(verb) => {
+                let done = verb.follow(&self.registry, body, |operator| signed(operator, user)).await?;
+                Ok(match done {
+                    registry::Done::Json(answer) => Done::Json(answer),
+                    registry::Done::Export(format, export) => Done::Export(format, export),
+                })
+            }
             Verb::Ledger(verb) => {
                 let no_ledger = || Refused::NotFound("the configuration has no [transfer]: there is no ledger".into());
-                verb.follow(self.desk.as_ref().ok_or_else(no_ledger)?, &self.rules.load_full(), body, user).await
+                verb.follow(self.desk.as_ref().ok_or_else(no_ledger)?, &self.rules.load_full(), &body, user).await
             }
         }
     }
@@ -215,8 +241,11 @@ impl Verb {
         let verb = match (&parts.method, path.as_slice()) {
             (&Method::POST, ["reload"]) => Self::Reload,
             (_, ["ledger", path @ ..]) => return LedgerVerb::of(&parts.method, path, query).map(Self::Ledger),
-            (_, ["certificates", path @ ..]) => {
-                return CertificateVerb::of(&parts.method, path, query).map(Self::Certificates);
+            (_, ["certificates", "blocks", path @ ..]) => {
+                return BlockVerb::of(&parts.method, path, query).map(Self::Blocks);
+            }
+            (_, path @ ["contracts" | "login-ids" | "certificates" | "registry", ..]) => {
+                return RegistryVerb::of(&parts.method, path, query).map(Self::Registry);
             }
             _ => return Err(not_found()),
         };
@@ -227,7 +256,8 @@ impl Verb {
     fn max_body(&self) -> usize {
         match self {
             Self::Ledger(verb) if verb.is_import() => MAX_IMPORT_BYTES,
-            Self::Ledger(_) | Self::Certificates(_) | Self::Reload => MAX_BODY_BYTES,
+            Self::Registry(verb) if verb.is_import() => MAX_FILE_BYTES,
+            Self::Ledger(_) | Self::Blocks(_) | Self::Registry(_) | Self::Reload => MAX_BODY_BYTES,
         }
     }
 }

@@ -148,6 +148,16 @@ impl By {
     pub fn read(body: &[u8]) -> Result<Self, Refused> {
         Fields::read(body)?.by()
     }
+
+    /// The same from a query, where the body is a file.
+    pub fn of(operator: Option<String>, reason: Option<String>) -> Result<Self, Refused> {
+        let given = |text: Option<String>, name| {
+            text.ok_or_else(|| Refused::Malformed(format!("the parameter {name:?} is missing")))
+        };
+        let operator = name(&given(operator, "operator")?)?;
+        let reason = line(&given(reason, "reason")?, "reason", MAX_REASON_BYTES)?;
+        Ok(Self { operator, reason, user: None })
+    }
 }
 
 /// A name that may stand in the record, as it is given in a query.
@@ -156,10 +166,10 @@ pub(super) fn name(text: &str) -> Result<String, Refused> {
 }
 
 /// The fields that nobody has asked for yet.
-struct Fields(Map<String, Value>);
+pub(super) struct Fields(Map<String, Value>);
 
 impl Fields {
-    fn read(body: &[u8]) -> Result<Self, Refused> {
+    pub fn read(body: &[u8]) -> Result<Self, Refused> {
         match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
             Ok(_) => Err(malformed("the body is no JSON object")),
@@ -171,8 +181,34 @@ impl Fields {
         self.0.remove(name).ok_or_else(|| Refused::Malformed(format!("{name:?} is missing")))
     }
 
+    /// A text that must be there.
+    pub fn text(&mut self, name: &str) -> Result<String, Refused> {
+        match self.take(name)? {
+            Value::String(text) => Ok(text),
+            _ => Err(Refused::Malformed(format!("{name:?} is a text"))),
+        }
+    }
+
+    /// A text, or `null`, or nothing.
+    pub fn optional_text(&mut self, name: &str) -> Result<Option<String>, Refused> {
+        match self.0.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Refused::Malformed(format!("{name:?} is a text, or null"))),
+        }
+    }
+
+    /// Whether something is so; it is not where nothing is said.
+    pub fn flag(&mut self, name: &str) -> Result<bool, Refused> {
+        match self.0.remove(name) {
+            None => Ok(false),
+            Some(Value::Bool(flag)) => Ok(flag),
+            Some(_) => Err(Refused::Malformed(format!("{name:?} is true or false"))),
+        }
+    }
+
     /// The last ones.
-    fn by(mut self) -> Result<By, Refused> {
+    pub fn by(mut self) -> Result<By, Refused> {
         let mut text = |name: &'static str, most| {
             let value = self.take(name)?;
             let text = value.as_str().ok_or_else(|| Refused::Malformed(format!("{name:?} is a text")))?;

@@ -100,11 +100,7 @@ impl LedgerVerb {
         if days.0 > days.1 {
             return Err(Refused::Malformed("the first day lies after the last".into()));
         }
-        let format = match format.as_deref() {
-            None | Some("jsonl") => Format::JsonLines,
-            Some("csv") => Format::Csv,
-            Some(_) => return Err(Refused::Malformed("\"format\" is \"jsonl\" or \"csv\"".into())),
-        };
+        let format = Format::of(format)?;
         let operator = operator.map(|operator| order::name(&operator)).transpose()?;
         Ok(Self::Export { days, format, operator })
     }

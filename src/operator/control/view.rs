@@ -47,7 +47,7 @@ pub(super) fn csv_line(transfer: &Transfer) -> String {
 
 /// A field that a spreadsheet shows and does not compute (OPS-15), quoted where CSV needs it. Japanese spreadsheets take
 /// the full-width signs for formulas too.
-fn csv_field(text: &str) -> String {
+pub(super) fn csv_field(text: &str) -> String {
     let computes = text.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
     let shown = if computes { format!("'{text}") } else { text.to_owned() };
     if shown.contains(['"', ',', '\r', '\n']) { format!("\"{}\"", shown.replace('"', "\"\"")) } else { shown }

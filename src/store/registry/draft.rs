@@ -62,6 +62,9 @@ pub enum ActError {
     /// It is not the login ID's certificate any more.
     #[error("the certificate is retired already")]
     RetiredAlready,
+    /// A file with mistakes; the text says in which lines.
+    #[error("{0}")]
+    Mistaken(String),
     /// The disk does not take part.
     #[error("the registry cannot be read or written: {0}")]
     Unkept(String),

@@ -14,6 +14,7 @@ pub mod payer;
 pub mod pki;
 pub mod program;
 pub mod redis;
+pub mod registry;
 pub mod wire;
 
 pub use backend::{Backend, Reply};

@@ -18,21 +18,21 @@ use crate::operator::audit::{Action, Audit, OperatorAct, Outcome, Record};
 use crate::store::blocks::{ActError, Draft, Entry, Keeper, Subject};
 use crate::store::redis::{LiftError, SharedBlocks};
 
-/// What can be asked about certificates.
+/// What can be asked about blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum CertificateVerb {
+pub(super) enum BlockVerb {
     List,
     Block,
     Lift,
 }
 
-impl CertificateVerb {
+impl BlockVerb {
     /// The verb that a request's head names.
     pub fn of(method: &Method, path: &[&str], query: Option<&str>) -> Result<Self, Refused> {
         let verb = match (method, path) {
-            (&Method::GET, ["blocks"]) => Self::List,
-            (&Method::POST, ["blocks"]) => Self::Block,
-            (&Method::POST, ["blocks", "lift"]) => Self::Lift,
+            (&Method::GET, []) => Self::List,
+            (&Method::POST, []) => Self::Block,
+            (&Method::POST, ["lift"]) => Self::Lift,
             _ => return Err(not_found()),
         };
         let [] = target::parameters(query, [])?;

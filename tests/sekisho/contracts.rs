@@ -1,0 +1,164 @@
+//! Which login IDs are one customer: one limit, one rate, one block (LIM-05, LIM-36, BND-09, A31).
+
+use serde_json::{Value, json};
+
+use crate::assertion::claims as claims_of;
+use crate::support::registry::{ENFORCE, SECOND, add_contract, order, payers, put, register};
+use crate::support::{Customer, MoneyStory, Said, TestGateway, within};
+
+#[tokio::test]
+async fn the_application_is_told_contract_and_role_as_they_are_now() {
+    let gateway = TestGateway::builder().layer(ENFORCE).spawn().await;
+    let hanako = gateway.pki.issuing.customer("hanakodt");
+    register(&gateway, &hanako).await;
+    let mut connection = gateway.customer(&hanako).connect().await;
+    let mut told = async || {
+        assert_eq!(connection.get("/ib/menu.do").await.status, 200);
+        let request = gateway.backend.last();
+        let claims = claims_of(&request.header("X-Login-Assertion").unwrap());
+        (claims["sub"].clone(), claims["contract"].clone(), claims["role"].clone())
+    };
+    assert_eq!(told().await, ("hanakodt".into(), Value::Null, Value::Null));
+    add_contract(&gateway, "tanaka", &["hanakodt"]).await;
+    assert_eq!(told().await, ("hanakodt".into(), "tanaka".into(), "general".into()));
+    put(&gateway, "tanaka", "hanakodt", "administrator").await;
+    assert_eq!(told().await, ("hanakodt".into(), "tanaka".into(), "administrator".into()));
+}
+
+/// A31: a company has one limit, however many login IDs it has.
+#[tokio::test]
+async fn a_company_that_splits_a_transfer_over_its_login_ids_is_stopped_at_the_ceiling() {
+    let story = MoneyStory::with(ENFORCE).await;
+    add_contract(&story.gateway, "tanaka", &["tanaka01", "tanaka02", "tanaka03"]).await;
+    add_contract(&story.gateway, "ito", &["itokodt1"]).await;
+    for id in ["tanaka01", "tanaka02", "tanaka03"] {
+        story.bank.set_contract(id, "tanaka");
+    }
+    let [mut first, mut second, mut third, mut ito] =
+        payers(&story, ["tanaka01", "tanaka02", "tanaka03", "itokodt1"]).await;
+    assert_eq!(first.transfer(60_000_000).await, Said::done());
+    assert_eq!(second.transfer(40_000_000).await, Said::done());
+    assert_eq!(third.transfer(1).await, Said::refused(403, "over_ceiling"));
+    assert_eq!(third.counted().await, 100_000_000);
+    assert_eq!(ito.transfer(100_000_000).await, Said::done());
+    assert_eq!(story.executed_today("tanaka"), 100_000_000);
+    let log = story.close().await;
+    let moved = log.iter().filter(|record| record["event.action"] == "transfer");
+    assert!(moved.clone().count() > 0);
+    for record in moved.filter(|record| record["user.id"] != "itokodt1") {
+        assert_eq!(record["sekisho.contract"], "tanaka");
+    }
+}
+
+/// The last yen of a company, from three PCs at once.
+#[tokio::test]
+async fn login_ids_of_one_company_that_race_for_the_last_yen_share_one_limit() {
+    let story = MoneyStory::with(ENFORCE).await;
+    let ids = ["tanaka01", "tanaka02", "tanaka03"];
+    add_contract(&story.gateway, "tanaka", &ids).await;
+    ids.iter().for_each(|id| story.bank.set_contract(id, "tanaka"));
+    let mut payers = payers(&story, ids).await;
+    assert_eq!(payers[0].transfer(99_999_999).await, Said::done());
+    let races: Vec<_> = payers
+        .into_iter()
+        .map(|mut payer| {
+            tokio::spawn(async move {
+                let said = payer.transfer(1).await;
+                (payer, said)
+            })
+        })
+        .collect();
+    let mut done = 0;
+    for race in races {
+        done += usize::from(race.await.unwrap().1 == Said::done());
+    }
+    assert_eq!((done, story.executed_today("tanaka")), (1, 100_000_000));
+    story.close().await;
+}
+
+/// LIM-36, BND-09: what nobody knows whose it would be is not moved.
+#[tokio::test]
+async fn a_login_id_of_no_contract_reads_and_moves_nothing() {
+    let story = MoneyStory::with(ENFORCE).await;
+    let [mut hanako] = payers(&story, ["hanakodt"]).await;
+    assert_eq!(hanako.transfer(1).await, Said::refused(403, "contract_unknown"));
+    assert_eq!(story.executed(), Vec::<i128>::new());
+    assert_eq!(hanako.ask("GET", "/ib/menu.do", &[], b"").await.status, 200);
+    add_contract(&story.gateway, "tanaka", &["hanakodt"]).await;
+    assert_eq!(hanako.transfer(1).await, Said::done());
+    order(&story.gateway, "/login-ids/hanakodt/remove", json!({})).await;
+    assert_eq!(hanako.transfer(1).await, Said::refused(403, "contract_unknown"));
+    assert_eq!(story.executed(), [1]);
+    story.close().await;
+}
+
+/// LIM-36: what was counted before stays counted, whoever belongs to whom from now on.
+#[tokio::test]
+async fn switching_the_registry_on_or_moving_a_login_id_frees_nothing_today() {
+    let mut story = MoneyStory::begin().await;
+    let ids = ["tanaka01", "tanaka02", "itokodt1"];
+    let mut before = ids.map(|id| story.payer(id));
+    assert_eq!(before[0].transfer(60_000_000).await, Said::done());
+    assert_eq!(before[1].transfer(30_000_000).await, Said::done());
+    story = story.restart_with(ENFORCE).await;
+    add_contract(&story.gateway, "tanaka", &ids[..2]).await;
+    add_contract(&story.gateway, "ito", &ids[2..]).await;
+    let [mut first, mut second, mut ito] = payers(&story, ids).await;
+    assert_eq!(first.transfer(10_000_001).await, Said::refused(403, "over_ceiling"));
+    // Who moves takes along what was moved today, and leaves it behind as well.
+    put(&story.gateway, "ito", "tanaka01", "general").await;
+    assert_eq!(second.transfer(10_000_001).await, Said::refused(403, "over_ceiling"));
+    assert_eq!(ito.transfer(40_000_001).await, Said::refused(403, "over_ceiling"));
+    assert_eq!(second.transfer(10_000_000).await, Said::done());
+    // The next day belongs to the new contract alone.
+    let tomorrow = story.today().plus_days(1);
+    story.set_time(tomorrow, "12:00:00");
+    assert_eq!(first.transfer(100_000_000).await, Said::done());
+    assert_eq!(second.transfer(100_000_000).await, Said::done());
+    assert_eq!(ito.transfer(1).await, Said::refused(403, "over_ceiling"));
+    story.close().await;
+}
+
+#[tokio::test]
+async fn a_blocked_contract_is_shut_out_with_all_its_login_ids() {
+    let gateway = TestGateway::builder().layer(ENFORCE).spawn().await;
+    add_contract(&gateway, "tanaka", &["tanaka01", "tanaka02"]).await;
+    let [first, second, third, ito] =
+        ["tanaka01", "tanaka02", "tanaka03", "itokodt1"].map(|id| gateway.pki.issuing.customer(id));
+    for identity in [&first, &second, &third, &ito] {
+        register(&gateway, identity).await;
+    }
+    let mut open = gateway.customer(&first).connect().await;
+    let mut other = gateway.customer(&ito).connect().await;
+    gateway.assert_served_on(&mut open).await;
+    gateway.assert_served_on(&mut other).await;
+    gateway.assert_served(&gateway.customer(&third)).await;
+
+    order(&gateway, "/certificates/blocks", json!({ "contract": "tanaka" })).await;
+
+    within(SECOND, "the end of the connection", open.rest()).await;
+    gateway.assert_refused(&gateway.customer(&second), "blocked").await;
+    // One that comes to the contract later is shut out with it (ENR-08).
+    put(&gateway, "tanaka", "tanaka03", "general").await;
+    gateway.assert_refused(&gateway.customer(&third), "blocked").await;
+    gateway.assert_served_on(&mut other).await;
+    order(&gateway, "/certificates/blocks/lift", json!({ "contract": "tanaka" })).await;
+    gateway.assert_served(&gateway.customer(&second)).await;
+}
+
+#[tokio::test]
+async fn a_rate_by_contract_is_shared_by_its_login_ids() {
+    let limit =
+        "[[rate-limit]]\nname = \"per-customer\"\nkey = \"contract\"\nrate = \"1/h\"\nburst = 2\nroutes = [\"*\"]\n";
+    let gateway = TestGateway::builder().layer(ENFORCE).layer(limit).spawn().await;
+    add_contract(&gateway, "tanaka", &["tanaka01", "tanaka02"]).await;
+    let identities = ["tanaka01", "tanaka02", "itokodt1"].map(|id| gateway.pki.issuing.customer(id));
+    for identity in &identities {
+        register(&gateway, identity).await;
+    }
+    let [first, second, ito] = identities.each_ref().map(|identity| gateway.customer(identity));
+    let status = async |customer: &Customer| customer.get("/ib/menu.do").await.status;
+    assert_eq!((status(&first).await, status(&second).await), (200, 200));
+    assert_eq!((status(&first).await, status(&second).await), (429, 429));
+    assert_eq!(status(&ito).await, 200);
+}
