@@ -330,7 +330,7 @@ impl Authority {
         let (crl_grace, registry) = (Duration::ZERO, RegistryMode::Off);
         let settings = TrustSettings { authorities, crl_sources: vec![file], crl_grace, registry };
         let metrics = Metrics::new([].iter()).unwrap();
-        let registry = Registry::open(directory.path().join("registry.redb"), &metrics).unwrap();
+        let registry = Registry::open(directory.path().join("registry.redb"), false, &metrics).unwrap();
         let books = Books { board: Arc::default(), registry: Arc::new(registry) };
         let (trust, _) = Trust::establish(&settings, rules(), directory.path(), &books, &SystemClock).unwrap();
         assert_eq!(trust.revoked_count(), revoked);

@@ -75,6 +75,7 @@ struct Said {
     after_help = "Exit codes: 0 removed and on record · 70 it has login IDs, or had some today · 78 mistakes in the configuration"
 )]
 pub(super) struct Remove {
+    /// The institution's name for it
     #[arg(value_name = "CONTRACT", value_parser = contract_id)]
     contract: ContractId,
     #[command(flatten)]
@@ -91,6 +92,7 @@ Example:
 
 Exit codes: 0 done and on record · 70 it is another contract's, or refused · 78 mistakes in the configuration")]
 pub(super) struct AddId {
+    /// The institution's name for it
     #[arg(value_name = "CONTRACT", value_parser = contract_id)]
     contract: ContractId,
     /// As it stands in the certificate
@@ -114,6 +116,7 @@ pub(super) struct AddId {
     after_help = "Exit codes: 0 done and on record · 70 it is in no contract, or refused · 78 mistakes in the configuration"
 )]
 pub(super) struct RemoveId {
+    /// As it stands in the certificate
     #[arg(value_name = "LOGIN_ID", value_parser = login_id)]
     login_id: LoginId,
     #[command(flatten)]
@@ -126,6 +129,7 @@ pub(super) struct RemoveId {
 #[derive(Debug, Args)]
 #[command(after_help = "Exit codes: 0 shown · 70 there is none · 78 mistakes in the configuration")]
 pub(super) struct Show {
+    /// The institution's name for it
     #[arg(value_name = "CONTRACT", value_parser = contract_id)]
     contract: ContractId,
     /// Print what the process answers, for programs

@@ -34,7 +34,6 @@ pub use self::sections::transfer::Transfer;
 use self::sections::{LATER, assertion, limits, listener, process, rate_limit, route, session, transfer, trust};
 pub use self::version::Versions;
 use crate::connection::listener::Authentication;
-use crate::connection::trust::RegistryMode;
 use crate::domain::Clock;
 use crate::{connection, operator, policy, store, upstream};
 
@@ -153,9 +152,6 @@ fn read(layers: &Layers, versions: Versions, report: &Report, clock: &dyn Clock)
         (Some(_) | None, _) => Ok(()),
     };
     let store = sections::store::read_store(&mut root, state_directory);
-    if matches!((&store, registry), (Ok(store::Settings::Redis(_)), RegistryMode::LearnFirst | RegistryMode::Enforce)) {
-        root.mistake("trust.registry", "not supported yet with a store of kind \"redis\"".into());
-    }
     let session = session::read_session(&mut root, store.as_ref().ok());
     let login_page = match (&session, &routes) {
         (Ok(Some(settings)), Ok(routes)) => session::check_login_page(&root, settings, (known_transfer, routes)),

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::domain::Clock;
 use crate::operator::audit::{Action, Audit, Record};
 use crate::refusal::Refusal;
-use crate::store::registry::{ActError, Done, Registry};
+use crate::store::RegistryActs;
+use crate::store::registry::{ActError, Done};
 
 use super::visit::{Visit, Visitor};
 
@@ -15,7 +16,7 @@ use super::visit::{Visit, Visitor};
 #[derive(Debug)]
 pub struct Registrar {
     /// Where.
-    pub registry: Arc<Registry>,
+    pub registry: RegistryActs,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// Where it is told.
@@ -31,11 +32,8 @@ impl Registrar {
     pub async fn register(&self, visit: &Visit) -> Result<(), Refusal> {
         let Visitor::Customer(who) = visit.visitor() else { return Ok(()) };
         let certificate = who.to_register().ok_or(Refusal::StandingUnknown)?;
-        let (registry, now) = (Arc::clone(&self.registry), self.clock.now());
-        // The disk must not hold up the worker's other customers.
-        let learned = tokio::task::spawn_blocking(move || registry.learn(certificate, now)).await;
-        match learned {
-            Ok(Ok(Done::Added | Done::Changed)) => self.audit.record(Record {
+        match self.registry.learn(certificate, self.clock.now()).await {
+            Ok(Done::Added | Done::Changed) => self.audit.record(Record {
                 login_id: Some(who.login_id().clone()),
                 certificate: who.certificate_serial().cloned(),
                 fingerprint: Some(*who.fingerprint()),
@@ -43,13 +41,12 @@ impl Registrar {
                 listener: Some(visit.listener().name().into()),
                 ..Record::new(Action::CertificateLearned)
             }),
-            Ok(Err(error @ ActError::Unkept(_))) => {
+            Err(error @ ActError::Unkept(_)) => {
                 tracing::error!(%error, "a customer's first certificate cannot be registered");
                 return Err(Refusal::StandingUnknown);
             }
-            Err(_) => return Err(Refusal::StandingUnknown),
             // Registered meanwhile, or another was.
-            Ok(Ok(Done::Unchanged) | Err(_)) => {}
+            Ok(Done::Unchanged) | Err(_) => {}
         }
         visit.forget_verdict();
         Ok(())

@@ -22,7 +22,7 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, watch as signal};
 
 use super::{Shared, Stage, StartError, watch};
-use crate::operator::control::{self, BlockDesk, Control, Desk, RegistryDesk, Reload};
+use crate::operator::control::{self, BlockDesk, Control, Desk, Members, RegistryDesk, Reload};
 use crate::operator::{SecondPerson, Settings};
 use crate::store::redis::Courier;
 
@@ -124,11 +124,13 @@ fn control_of(shared: &Arc<Shared>, second_person: SecondPerson) -> Control {
     });
     let desk = shared.money.ledger.clone().map(|ledger| {
         let (audit, metrics) = (shared.money.audit.clone(), Arc::clone(&shared.metrics));
-        Desk::new(ledger, audit, metrics, Arc::clone(&shared.clock), second_person)
+        let trust = Arc::clone(&shared.trust);
+        let members = Members::new(move |contract, first| trust.load().counted_in(contract, first));
+        Desk::new(ledger, members, audit, metrics, Arc::clone(&shared.clock), second_person)
     });
     let (keeper, shared_blocks) = (Arc::clone(&shared.blocks), shared.shared_blocks.clone());
     let blocks = BlockDesk::new(keeper, shared_blocks, shared.money.audit.clone(), Arc::clone(&shared.clock));
-    let (registry, trust) = (Arc::clone(&shared.registry), Arc::clone(&shared.trust));
+    let (registry, trust) = (shared.registry.clone(), Arc::clone(&shared.trust));
     let registry = RegistryDesk::new(registry, trust, shared.money.audit.clone(), Arc::clone(&shared.clock));
     Control { reload, rules: Arc::clone(&shared.rules), desk, blocks, registry }
 }

@@ -35,8 +35,9 @@ use crate::policy::rate_limit::RateLimits;
 use crate::policy::route::{Enforcement, Route, Routes};
 use crate::policy::session::{Memory, Sessions};
 use crate::store;
+use crate::store::RegistryActs;
 use crate::store::blocks::{FileDefect, Keeper};
-use crate::store::redis::{self, Courier, SharedBlocks, SharedBuckets};
+use crate::store::redis::{self, Courier, SharedBlocks, SharedBuckets, SharedRegistry};
 use crate::store::registry::{self, Registry};
 use crate::upstream::seal::Sealer;
 
@@ -131,7 +132,7 @@ struct Shared {
     /// Where gateways share that.
     shared_blocks: Option<Arc<SharedBlocks>>,
     /// Who the customers are.
-    registry: Arc<Registry>,
+    registry: RegistryActs,
     /// Where rate limits can be shared.
     buckets: Option<SharedBuckets>,
     /// What the running state was made from. Held while reloading, so that reloads come one after another.
@@ -164,8 +165,8 @@ impl Gateway {
         let archive = reload::archive_of(&config.process)?;
         let metrics = Arc::new(Metrics::new(config.listeners.iter().map(|listener| &listener.name))?);
         let (blocks, shared_blocks) = open_blocks(&config, &metrics)?;
-        let registry = Arc::new(Registry::open(config.process.state_directory.join("registry.redb"), &metrics)?);
-        let books = Books { board: Arc::clone(blocks.board()), registry: Arc::clone(&registry) };
+        let registry = open_registry(&config, &metrics)?;
+        let books = Books { board: Arc::clone(blocks.board()), registry: Arc::clone(registry.registry()) };
         let (trust, reports) = Trust::establish(&config.trust, config.identity.clone(), &archive, &books, &*clock)
             .map_err(StartError::Trust)?;
         reload::report_lists(&reports, &trust, &metrics);
@@ -288,6 +289,20 @@ fn open_blocks(config: &Config, metrics: &Metrics) -> Result<(Arc<Keeper>, Optio
             let keeper = open(true)?;
             let shared = SharedBlocks::open(settings, Arc::clone(&keeper))?;
             Ok((keeper, Some(Arc::new(shared))))
+        }
+    }
+}
+
+/// Who the customers are, as it stands on the disk and, where gateways share it, in the store.
+fn open_registry(config: &Config, metrics: &Metrics) -> Result<RegistryActs, StartError> {
+    let path = config.process.state_directory.join("registry.redb");
+    let open = |is_shared| Registry::open(path, is_shared, metrics).map(Arc::new);
+    match &config.store {
+        store::Settings::Embedded { .. } => Ok(RegistryActs::new(open(false)?, None)),
+        store::Settings::Redis(settings) => {
+            let registry = open(true)?;
+            let shared = SharedRegistry::open(settings, Arc::clone(&registry))?;
+            Ok(RegistryActs::new(registry, Some(Arc::new(shared))))
         }
     }
 }

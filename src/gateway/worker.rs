@@ -68,7 +68,7 @@ impl Worker {
             metrics: Arc::clone(&shared.metrics),
             audit: shared.money.audit.clone(),
             registrar: Registrar {
-                registry: Arc::clone(&shared.registry),
+                registry: shared.registry.clone(),
                 clock: Arc::clone(&shared.clock),
                 audit: shared.money.audit.clone(),
             },

@@ -10,6 +10,7 @@
 //! [`ledger`] says what is asked of it and what it promises. [`Ledger`] asks; each keeper keeps the promises in its own
 //! way, and the same tests hold all of them to it.
 
+mod acts;
 pub mod blocks;
 #[cfg(test)]
 mod contract;
@@ -18,11 +19,14 @@ pub mod durable;
 pub mod embedded;
 mod gauges;
 mod inbox;
+mod known;
 pub mod ledger;
 mod operation;
 pub mod redis;
 pub mod registry;
 mod reply;
+
+pub use self::acts::RegistryActs;
 
 use std::fmt;
 use std::path::PathBuf;

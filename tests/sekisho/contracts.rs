@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::assertion::claims as claims_of;
+use crate::support::desk::ask;
 use crate::support::registry::{ENFORCE, SECOND, add_contract, order, payers, put, register};
 use crate::support::{Customer, MoneyStory, Said, TestGateway, within};
 
@@ -161,4 +162,30 @@ async fn a_rate_by_contract_is_shared_by_its_login_ids() {
     assert_eq!((status(&first).await, status(&second).await), (200, 200));
     assert_eq!((status(&first).await, status(&second).await), (429, 429));
     assert_eq!(status(&ito).await, 200);
+}
+
+/// LIM-28: what operators see and add is the company's, not one login ID's.
+#[tokio::test]
+async fn operators_see_a_company_as_a_whole() {
+    let story = MoneyStory::with(ENFORCE).await;
+    add_contract(&story.gateway, "tanaka", &["tanaka01", "tanaka02"]).await;
+    let [mut first, mut second] = payers(&story, ["tanaka01", "tanaka02"]).await;
+    assert_eq!(first.transfer(10_000_000).await, Said::done());
+    assert_eq!(second.transfer(20_000_000).await, Said::done());
+    let target = "/ledger/contracts/tanaka/transfers";
+    let added = order(&story.gateway, target, json!({ "yen": 30_000_000, "day": null })).await;
+    assert_eq!(added["sums"][0]["used"], 60_000_000, "{added}");
+    let add = json!({ "yen": 1, "day": null, "login_id": "tanaka02", "reason": "slip 0815", "operator": "hana" });
+    assert_eq!(ask(&story.gateway, "POST", target, &add.to_string()).await.status, 200);
+    let shown = ask(&story.gateway, "GET", "/ledger/contracts/tanaka", "").await.json();
+    assert_eq!(shown["transfers"].as_array().unwrap().len(), 4);
+    let used: Vec<_> = shown["used"].as_array().unwrap().iter().map(|used| (&used["login_id"], &used["yen"])).collect();
+    assert_eq!(used, [(&json!("tanaka01"), &json!(40_000_000)), (&json!("tanaka02"), &json!(20_000_001))]);
+    assert_eq!(second.counted().await, 60_000_001);
+    for (login_id, contract, status) in [("stranger", "tanaka", 409), ("tanaka01", "suzuki", 404)] {
+        let order = add.to_string().replace("tanaka02", login_id);
+        let target = target.replace("tanaka", contract);
+        assert_eq!(ask(&story.gateway, "POST", &target, &order).await.status, status, "{contract}");
+    }
+    story.close().await;
 }

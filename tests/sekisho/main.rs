@@ -21,6 +21,7 @@ mod revocation;
 mod session_binding;
 mod session_forms;
 mod shared_blocks;
+mod shared_registry;
 mod validity;
 
 // What the application hears, and what comes back.

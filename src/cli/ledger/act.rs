@@ -5,8 +5,9 @@ use serde_json::json;
 
 use super::{By, acted, contract, day, member, print, transfer, yen};
 use crate::cli::Failure;
+use crate::cli::contract::login_id;
 use crate::cli::control::RunningProcess;
-use crate::domain::{Clock, ContractId, JstDate, TransferId, Yen};
+use crate::domain::{Clock, ContractId, JstDate, LoginId, TransferId, Yen};
 use crate::operator::control::encoded;
 
 /// Settle an unknown transfer by what the bank's own books say
@@ -43,6 +44,9 @@ pub(in crate::cli) struct Add {
     /// The amount in yen
     #[arg(long, value_name = "N", value_parser = yen)]
     yen: Yen,
+    /// Whose of the contract's login IDs it was [default: the first one; all of them count together]
+    #[arg(long, value_name = "ID", value_parser = login_id)]
+    login_id: Option<LoginId>,
     /// The day in Japan on which it was executed, at most 40 days ago [default: today]
     #[arg(long, value_parser = day)]
     day: Option<JstDate>,
@@ -140,7 +144,11 @@ impl Reconcile {
 impl Add {
     pub(super) fn run(self, clock: &dyn Clock) -> Result<(), Failure> {
         let target = format!("/ledger/contracts/{}/transfers", encoded(self.contract.as_str()));
-        let order = json!({ "yen": self.yen.get(), "day": self.day.map(|day| day.to_string()) });
+        let order = json!({
+            "yen": self.yen.get(),
+            "day": self.day.map(|day| day.to_string()),
+            "login_id": self.login_id.as_ref().map(LoginId::as_str),
+        });
         acted(&self.process, clock, &target, order, self.by, print::added)
     }
 }

@@ -25,7 +25,7 @@ use super::affiliation::Affiliation;
 use super::identity::{SubjectRules, VerifiedIdentity};
 use super::issuing_ca::IssuingCa;
 use super::lists::{Archive, ListLoader, Lists};
-use crate::domain::{Clock, ContractId};
+use crate::domain::{Clock, ContractId, JstDate, LoginId};
 use crate::refusal::CertificateRefusal;
 use crate::store::blocks::Board;
 use crate::store::registry::{Certificate, Registered, Registry};
@@ -291,15 +291,24 @@ impl Trust {
         path.to_register().ok_or(CertificateRefusal::Malformed)
     }
 
+    /// Whose sums are a contract's on days from `first` on; `None` where the registry decides and knows no such contract.
+    pub fn counted_in(&self, contract: &ContractId, first: JstDate) -> Option<Arc<[LoginId]>> {
+        match self.core.registry {
+            RegistryMode::Off => LoginId::parse(contract.as_str()).map(|login_id| [login_id].into()),
+            RegistryMode::LearnFirst | RegistryMode::Enforce => self.books.registry.index().counted_in(contract, first),
+        }
+    }
+
     /// Counts generations: each reload of lists or configuration is one, and each change of blocks or registry.
     pub fn generation(&self) -> Generation {
         let Books { board, registry } = &self.books;
         Generation { trust: self.generation, blocks: board.generation(), registry: registry.generation() }
     }
 
-    /// Whether it is known who is blocked: where gateways share that, the store must have answered within a second.
+    /// Whether it is known who is blocked, and whose certificates are registered where that decides: where gateways share it, the
+    /// store must have answered within a second.
     pub fn knows_standing(&self) -> bool {
-        self.books.board.is_known()
+        self.books.board.is_known() && (self.core.registry == RegistryMode::Off || self.books.registry.is_known())
     }
 
     /// Revoked certificates in all lists in force.

@@ -8,6 +8,7 @@ mod fleet;
 mod own_limits;
 mod settled;
 
+use std::fmt;
 use std::sync::{Arc, Mutex as Lock};
 
 use serde_json::{Value, json};
@@ -27,10 +28,30 @@ use crate::policy::ceiling;
 use crate::store::Ledger;
 use crate::store::ledger::StoreError;
 
+/// Whose sums are a contract's on days from one on, by whoever knows; `None` where there is no such contract.
+#[derive(Clone)]
+pub struct Members(Arc<CountedIn>);
+
+type CountedIn = dyn Fn(&ContractId, JstDate) -> Option<Arc<[LoginId]>> + Send + Sync;
+
+impl Members {
+    /// By what this says.
+    pub fn new(counted_in: impl Fn(&ContractId, JstDate) -> Option<Arc<[LoginId]>> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(counted_in))
+    }
+}
+
+impl fmt::Debug for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Members")
+    }
+}
+
 /// The ledger, and what acting on it takes.
 #[derive(Debug, Clone)]
 pub struct Desk {
     ledger: Ledger,
+    members: Members,
     audit: Audit,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
@@ -44,12 +65,14 @@ impl Desk {
     /// The desk of a ledger.
     pub fn new(
         ledger: Ledger,
+        members: Members,
         audit: Audit,
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
         second_person: SecondPerson,
     ) -> Self {
-        Self { ledger, audit, metrics, clock, acting: Arc::default(), second_person, proposals: Arc::default() }
+        let (acting, proposals) = (Arc::default(), Arc::default());
+        Self { ledger, members, audit, metrics, clock, acting, second_person, proposals }
     }
 
     /// Waits until the act under way is on record.
@@ -65,9 +88,10 @@ impl Desk {
         rules: Option<&ceiling::Settings>,
     ) -> Result<Value, Refused> {
         let day = day.unwrap_or_else(|| JstDate::of(self.clock.now()));
-        // Until a registry says otherwise, a contract is the one login ID of its name.
-        let members: Vec<LoginId> = LoginId::parse(contract.as_str()).into_iter().collect();
-        let statement = self.ledger.statement(contract.clone(), members.into(), day).await?;
+        // One that the registry does not know may have been a login ID's before there was one.
+        let alone = || LoginId::parse(contract.as_str()).into_iter().collect();
+        let members = (self.members.0)(&contract, day).unwrap_or_else(alone);
+        let statement = self.ledger.statement(contract.clone(), members, day).await?;
         let mut answer = view::statement(&contract, day, &statement, rules);
         answer["awaits_acceptance"] = json!(self.ledger.awaits_acceptance().as_deref());
         Ok(answer)

@@ -62,7 +62,7 @@ use serde_json::Value;
 
 pub use self::blocks::BlockDesk;
 use self::blocks::BlockVerb;
-pub use self::desk::Desk;
+pub use self::desk::{Desk, Members};
 pub use self::export::Export;
 use self::export::Format;
 pub use self::registry::RegistryDesk;

@@ -29,11 +29,12 @@ pub(super) struct Reconcile {
     pub by: By,
 }
 
-/// `{"yen": 1000, "day": "2026-11-02" | null, "reason", "operator"}`
+/// `{"yen": 1000, "day": "2026-11-02" | null, "login_id": "hanakodt" | null, "reason", "operator"}`; `login_id` may be left out
 #[derive(Debug)]
 pub(super) struct Add {
     pub amount: Yen,
     pub day: Option<JstDate>,
+    pub login_id: Option<LoginId>,
     pub by: By,
 }
 
@@ -102,7 +103,10 @@ impl Add {
                     .ok_or_else(|| malformed("\"day\" is a day such as 2026-11-02, or null"))?,
             ),
         };
-        Ok(Self { amount, day, by: fields.by()? })
+        let login_id = fields.optional_text("login_id")?.map(|login_id| {
+            LoginId::parse(&login_id).ok_or_else(|| malformed("\"login_id\" is 1 to 64 characters of visible ASCII"))
+        });
+        Ok(Self { amount, day, login_id: login_id.transpose()?, by: fields.by()? })
     }
 }
 

@@ -3,15 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
 use super::entry::{Entry, Subject};
 use crate::domain::{ContractId, LoginId, Serial};
-
-/// Without a look at the shared store for so long, nobody's standing is known (TLS-18, DESIGN 4.9).
-const KNOWN_FOR: Duration = Duration::from_secs(1);
+use crate::store::known::Known;
 
 /// Who is shut out at one moment. Never changed, only replaced.
 #[derive(Debug, Default)]
@@ -59,21 +57,14 @@ pub struct Board {
     blocks: ArcSwap<Blocks>,
     generation: AtomicU64,
     /// Where gateways share it; a gateway alone knows it always.
-    known: Option<Known>,
-}
-
-/// Until when the set is known to be the shared one: milliseconds since `began`.
-#[derive(Debug)]
-struct Known {
-    began: Instant,
-    until: AtomicU64,
+    known: Known,
 }
 
 impl Board {
     /// The board of a set that nobody has looked for in the shared store yet, where it `is_shared`.
     pub(super) fn new<'a>(entries: impl Iterator<Item = &'a Entry>, is_shared: bool) -> Self {
-        let known = is_shared.then(|| Known { began: Instant::now(), until: AtomicU64::new(0) });
-        Self { blocks: ArcSwap::from_pointee(Blocks::new(1, entries)), generation: AtomicU64::new(1), known }
+        let (blocks, known) = (ArcSwap::from_pointee(Blocks::new(1, entries)), Known::new(is_shared));
+        Self { blocks, generation: AtomicU64::new(1), known }
     }
 
     /// The set in force.
@@ -88,15 +79,12 @@ impl Board {
 
     /// Whether the set is the one that the gateways share, as of a second ago at most.
     pub fn is_known(&self) -> bool {
-        self.known.as_ref().is_none_or(|known| known.now() < known.until.load(Ordering::Acquire))
+        self.known.is_known()
     }
 
     /// The set is the shared one, as of a look that was begun at `at`.
     pub fn confirm(&self, at: Instant) {
-        if let Some(known) = &self.known {
-            let until = known.at(at + KNOWN_FOR);
-            known.until.fetch_max(until, Ordering::AcqRel);
-        }
+        self.known.confirm(at);
     }
 
     /// Replaces the set. One at a time: the keeper sees to that.
@@ -112,16 +100,6 @@ impl Board {
 impl Default for Board {
     fn default() -> Self {
         Self::new([].iter(), false)
-    }
-}
-
-impl Known {
-    fn at(&self, moment: Instant) -> u64 {
-        u64::try_from(moment.saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn now(&self) -> u64 {
-        self.at(Instant::now())
     }
 }
 
@@ -151,19 +129,5 @@ mod tests {
         assert!(!blocks.bar(Some(&number("81")), &id("tarokodt"), &ito));
         assert!(blocks.bar(None, &id("tarokodt"), &yamada));
         assert_eq!(blocks.counts(), [("serial", 1), ("login_id", 1), ("contract", 1)]);
-    }
-
-    #[test]
-    fn what_is_shared_is_known_for_a_second_after_a_look_began() {
-        assert!(Board::new([].iter(), false).is_known());
-        let board = Board::new([].iter(), true);
-        assert!(!board.is_known(), "before the first look");
-        board.confirm(Instant::now());
-        assert!(board.is_known());
-        let late = Board::new([].iter(), true);
-        if let Some(long_ago) = Instant::now().checked_sub(KNOWN_FOR) {
-            late.confirm(long_ago);
-        }
-        assert!(!late.is_known(), "an answer that took a second is too old");
     }
 }

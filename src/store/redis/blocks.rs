@@ -275,11 +275,11 @@ impl Messenger {
 const NO_LINE: Failure = Failure::Nonsense("what is stored as a block is none");
 
 /// As unique as a change.
-fn new_token() -> String {
+pub(super) fn new_token() -> String {
     uuid::Uuid::now_v7().simple().to_string()
 }
 
-fn lines(answer: Value) -> Result<Vec<String>, Failure> {
+pub(super) fn lines(answer: Value) -> Result<Vec<String>, Failure> {
     match answer {
         Value::Array(lines) => lines.into_iter().map(text).collect(),
         Value::ServerError(error) => Err(Failure::Refused(error.to_string())),

@@ -21,7 +21,7 @@ use tokio_rustls::TlsConnector;
 
 use super::Server;
 use super::call::{Call, SCRIPT};
-use super::{blocks, rates};
+use super::{blocks, rates, registry};
 use crate::store::database;
 
 /// How often a server may send us on to another one.
@@ -92,6 +92,11 @@ impl Way {
     pub fn to_blocks(settings: &super::Settings) -> Result<Self, Failure> {
         // What a server forgets, the gateways put back.
         Self::to(settings, blocks::SCRIPT, blocks::key(settings), false)
+    }
+
+    /// To the shared registry.
+    pub fn to_registry(settings: &super::Settings) -> Result<Self, Failure> {
+        Self::to(settings, registry::SCRIPT, registry::key(settings), false)
     }
 
     /// As the settings say. `ca` are the only ones that are trusted; without them nothing is encrypted.

@@ -32,7 +32,8 @@
 //!
 //! Deliberately absent: expiry of anything that counts, a day that the server's clock decides, a retry that nobody sees.
 //!
-//! Beside the ledger, and apart from all of it, lie the buckets of shared rate limits: see `rates`; and who is shut out: see `blocks`.
+//! Beside the ledger, and apart from all of it, lie the buckets of shared rate limits: see `rates`; who is shut out: see `blocks`;
+//! and who the customers are: see `registry`.
 
 mod answer;
 mod blocks;
@@ -44,6 +45,7 @@ mod heard;
 mod journal;
 mod link;
 mod rates;
+mod registry;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -66,6 +68,7 @@ use self::clerk::{Clerk, Habits};
 use self::journal::{Change, Journal};
 use self::link::Way;
 pub use self::rates::{Courier, SharedBucket, SharedBuckets, Taken};
+pub use self::registry::SharedRegistry;
 use super::embedded;
 use super::gauges::Gauges;
 use super::inbox::Inbox;

@@ -32,7 +32,8 @@ struct Kept {
 #[derive(Debug, Clone, Default)]
 struct Known {
     place: Option<(ContractId, Role)>,
-    active: Option<Fingerprint>,
+    /// The one in force, and when it begins.
+    active: Option<(i64, Fingerprint)>,
     /// All that it ever had.
     certificates: u32,
 }
@@ -53,13 +54,17 @@ impl Membership {
     /// Whose sums are the contract's on days from `first` on: its login IDs, and those that left on such a day. Who left
     /// takes along what it moved later, and nothing of what it had moved before (LIM-36).
     pub fn counted_since(&self, first: JstDate) -> Arc<[LoginId]> {
-        let left = self.of.former.iter().filter(|(id, day)| *day >= first && !self.members.contains(id));
-        let left: BTreeSet<&LoginId> = left.map(|(id, _)| id).collect();
-        if left.is_empty() {
-            return Arc::clone(&self.members);
-        }
-        self.members.iter().chain(left).cloned().collect()
+        counted_since(&self.of, &self.members, first)
     }
+}
+
+fn counted_since(contract: &Contract, members: &Arc<[LoginId]>, first: JstDate) -> Arc<[LoginId]> {
+    let left = contract.former.iter().filter(|(id, day)| *day >= first && !members.contains(id));
+    let left: BTreeSet<&LoginId> = left.map(|(id, _)| id).collect();
+    if left.is_empty() {
+        return Arc::clone(members);
+    }
+    members.iter().chain(left).cloned().collect()
 }
 
 /// What the registry says of a visitor's certificate.
@@ -115,7 +120,7 @@ impl Index {
 
     /// The login ID's certificate.
     pub fn active(&self, login_id: &LoginId) -> Option<Fingerprint> {
-        self.logins.get(login_id)?.active
+        self.logins.get(login_id)?.active.map(|(_, sha256)| sha256)
     }
 
     /// Whose certificate it is, wherever it is registered.
@@ -131,6 +136,12 @@ impl Index {
     /// Its login IDs, in their order.
     pub fn members(&self, id: &ContractId) -> Arc<[LoginId]> {
         self.contracts.get(id).map(|kept| Arc::clone(&kept.members)).unwrap_or_default()
+    }
+
+    /// Whose sums are a contract's on days from `first` on; `None` where there is no such contract.
+    pub fn counted_in(&self, id: &ContractId, first: JstDate) -> Option<Arc<[LoginId]>> {
+        let Kept { contract, members } = self.contracts.get(id)?;
+        Some(counted_since(contract.as_ref()?, members, first))
     }
 
     /// The login ID's contract and role.
@@ -208,13 +219,17 @@ impl Index {
         }
     }
 
-    fn put_certificate(&mut self, Certificate { sha256, login_id, state, .. }: &Certificate) {
+    fn put_certificate(&mut self, Certificate { sha256, login_id, state, not_before, .. }: &Certificate) {
         let before = self.certificates.insert(*sha256, (login_id.clone(), *state));
         let known = self.logins.get_or_default(login_id);
         known.certificates += u32::from(before.is_none());
+        let is_same = known.active.is_some_and(|(_, active)| active == *sha256);
         match state {
-            State::Active => known.active = Some(*sha256),
-            State::Retired if known.active == Some(*sha256) => known.active = None,
+            // Of two, which only stores that were put together can hold, the one that begins later: whoever reads them in
+            // whatever order.
+            State::Active if is_same => known.active = Some((*not_before, *sha256)),
+            State::Active => known.active = known.active.max(Some((*not_before, *sha256))),
+            State::Retired if is_same => known.active = None,
             State::Retired => {}
         }
     }
@@ -292,7 +307,11 @@ mod tests {
         assert_eq!(index.registered(&second.sha256, &hanako), Registered::Active);
         assert_eq!(index.registered(&first.sha256, &hanako), Registered::Retired);
         // As if two stores were put together.
-        index.apply(&Change::Put(Row::Certificate(certificate("hanakodt", 3))));
+        let newer = certificate("hanakodt", 3);
+        let newer = Certificate { not_before: newer.not_before + 1, ..newer };
+        index.apply(&Change::Put(Row::Certificate(newer.clone())));
+        index.apply(&Change::Put(Row::Certificate(second.clone())));
+        assert_eq!(index.registered(&newer.sha256, &hanako), Registered::Active);
         assert_eq!(index.registered(&second.sha256, &hanako), Registered::Other);
     }
 

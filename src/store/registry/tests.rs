@@ -22,7 +22,7 @@ fn today() -> JstDate {
 
 fn open(directory: &TempDir) -> Registry {
     let metrics = Metrics::new([].iter()).unwrap();
-    Registry::open(directory.path().join("registry.redb"), &metrics).unwrap()
+    Registry::open(directory.path().join("registry.redb"), false, &metrics).unwrap()
 }
 
 fn login(id: &str, contract: &str) -> Login {
@@ -224,5 +224,5 @@ fn a_damaged_file_is_no_registry() {
     let path = directory.path().join("registry.redb");
     std::fs::write(&path, b"something else").unwrap();
     let metrics = Metrics::new([].iter()).unwrap();
-    assert!(Registry::open(path, &metrics).is_err());
+    assert!(Registry::open(path, false, &metrics).is_err());
 }

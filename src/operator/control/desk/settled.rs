@@ -76,15 +76,13 @@ impl Desk {
     ) -> Result<Value, Refused> {
         let _turn = self.acting.lock().await;
         self.can_record().await?;
-        let Add { amount, day, by } = order;
+        let Add { amount, day, login_id, by } = order;
         let now = self.clock.now();
         let day = day_of_addition(day, JstDate::of(now))?;
         let bases = [Basis::Accepted, Basis::Designated];
         let addition = Addition {
             id: RequestId::new().transfer(),
-            // Until a registry says otherwise, a contract is the one login ID of its name.
-            login_id: LoginId::parse(contract.as_str())
-                .ok_or_else(|| Refused::NotFound("the contract has no login ID".into()))?,
+            login_id: self.whose(&contract, login_id, day)?,
             contract: contract.clone(),
             amount,
             day,
@@ -103,6 +101,19 @@ impl Desk {
             Err(_) => json!([]),
         };
         Ok(answer)
+    }
+
+    /// The login ID whose sum grows: the one that is named, or the contract's first. All of them count together.
+    fn whose(&self, contract: &ContractId, named: Option<LoginId>, day: JstDate) -> Result<LoginId, Refused> {
+        let unknown = || Refused::NotFound(format!("the registry knows no contract {contract}"));
+        let members = (self.members.0)(contract, day).ok_or_else(unknown)?;
+        match named {
+            Some(named) if members.contains(&named) => Ok(named),
+            Some(named) => Err(Refused::Conflict(format!("{named} is no login ID of the contract {contract}"))),
+            None => members.first().cloned().ok_or_else(|| {
+                Refused::Conflict(format!("the contract {contract} has no login ID whose sum could grow"))
+            }),
+        }
     }
 
     fn act_on(&self, id: TransferId, act: OperatorAct, by: By) -> Record {

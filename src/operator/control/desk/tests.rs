@@ -27,7 +27,9 @@ impl Bench {
         let metrics = Arc::new(Metrics::new(std::iter::empty()).unwrap());
         let settings = embedded::Settings::new(directory.path().join("sekisho.redb"), Arc::clone(&metrics));
         let ledger = embedded::open(&settings, clock.now()).unwrap().ledger;
-        Self { desk: Desk::new(ledger, log.audit.clone(), metrics, clock, second_person), log, _directory: directory }
+        let members = Members::new(|contract, _| LoginId::parse(contract.as_str()).map(|login_id| [login_id].into()));
+        let desk = Desk::new(ledger, members, log.audit.clone(), metrics, clock, second_person);
+        Self { desk, log, _directory: directory }
     }
 
     async fn own_limit(&self) -> Value {

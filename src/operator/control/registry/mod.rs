@@ -23,6 +23,7 @@ use super::recording::{can_record, on_record};
 use crate::connection::trust::Trust;
 use crate::domain::{Clock, ContractId, Fingerprint, JstDate, LoginId, Role};
 use crate::operator::audit::{Action, Audit, Digest, OperatorAct, Outcome, Record};
+use crate::store::RegistryActs;
 use crate::store::registry::{Access, ActError, Certificate, Contract, Draft, Index, Login, Name, Registry, State};
 
 /// What is said of a contract: its name, and by which entrance its login IDs may come. What is not said stays as it is.
@@ -34,6 +35,7 @@ const MOST_LISTED: usize = 1_000;
 /// The registry, and what acting on it takes.
 #[derive(Debug, Clone)]
 pub struct RegistryDesk {
+    acts: RegistryActs,
     registry: Arc<Registry>,
     /// Reads certificates.
     trust: Arc<ArcSwap<Trust>>,
@@ -45,8 +47,9 @@ pub struct RegistryDesk {
 
 impl RegistryDesk {
     /// The desk of a registry.
-    pub fn new(registry: Arc<Registry>, trust: Arc<ArcSwap<Trust>>, audit: Audit, clock: Arc<dyn Clock>) -> Self {
-        Self { registry, trust, audit, clock, acting: Arc::default() }
+    pub fn new(acts: RegistryActs, trust: Arc<ArcSwap<Trust>>, audit: Audit, clock: Arc<dyn Clock>) -> Self {
+        let registry = Arc::clone(acts.registry());
+        Self { acts, registry, trust, audit, clock, acting: Arc::default() }
     }
 
     /// Waits until the act under way is on record.
@@ -57,7 +60,8 @@ impl RegistryDesk {
     async fn add_contract(&self, id: ContractId, (name, access): Said, by: By) -> Result<Value, Refused> {
         let record = Record { contract: Some(id.clone()), ..act(OperatorAct::ContractAdded, by) };
         let new = id.clone();
-        let add = move |draft: &mut Draft<'_>| draft.add_contract(new, name, access.unwrap_or_default());
+        let add =
+            move |draft: &mut Draft<'_>| draft.add_contract(new.clone(), name.clone(), access.unwrap_or_default());
         self.act(record, add).await?;
         self.show_contract(&id).await
     }
@@ -65,14 +69,14 @@ impl RegistryDesk {
     async fn change_contract(&self, id: ContractId, (name, access): Said, by: By) -> Result<Value, Refused> {
         let record = Record { contract: Some(id.clone()), ..act(OperatorAct::ContractChanged, by) };
         let changed = id.clone();
-        self.act(record, move |draft| draft.change_contract(changed, name, access)).await?;
+        self.act(record, move |draft| draft.change_contract(changed.clone(), name.clone(), access)).await?;
         self.show_contract(&id).await
     }
 
     async fn remove_contract(&self, id: ContractId, by: By) -> Result<Value, Refused> {
         let record = Record { contract: Some(id.clone()), ..act(OperatorAct::ContractRemoved, by) };
         let removed = id.clone();
-        self.act(record, move |draft| draft.remove_contract(removed)).await?;
+        self.act(record, move |draft| draft.remove_contract(removed.clone())).await?;
         Ok(json!({ "contract": id.as_str() }))
     }
 
@@ -84,7 +88,7 @@ impl RegistryDesk {
             ..act(OperatorAct::LoginIdPut, by)
         };
         let contract = login.contract.clone();
-        self.act(record, move |draft| draft.put_login(login, may_move)).await?;
+        self.act(record, move |draft| draft.put_login(login.clone(), may_move)).await?;
         self.show_contract(&contract).await
     }
 
@@ -92,7 +96,7 @@ impl RegistryDesk {
         let place = self.registry.index().place(&id).map(|(contract, role)| (contract.clone(), role));
         let (contract, role) = place.unzip();
         let record = Record { contract, role, login_id: Some(id.clone()), ..act(OperatorAct::LoginIdRemoved, by) };
-        let (contract, _) = self.act(record, move |draft| draft.remove_login(id)).await?;
+        let (contract, _) = self.act(record, move |draft| draft.remove_login(id.clone())).await?;
         self.show_contract(&contract).await
     }
 
@@ -104,7 +108,7 @@ impl RegistryDesk {
             read.map_err(|reason| Refused::Conflict(format!("it could not be a customer's certificate: {reason}")))?;
         let record = about(&certificate, act(OperatorAct::CertificateRegistered, by));
         let registered = certificate.clone();
-        self.act(record, move |draft| draft.register(registered, supersede)).await?;
+        self.act(record, move |draft| draft.register(registered.clone(), supersede)).await?;
         Ok(view(&certificate))
     }
 
@@ -200,7 +204,7 @@ impl RegistryDesk {
     async fn act<T: Send + 'static>(
         &self,
         record: Record,
-        act: impl FnOnce(&mut Draft<'_>) -> Result<T, ActError> + Send + 'static,
+        act: impl Fn(&mut Draft<'_>) -> Result<T, ActError> + Send + Sync + 'static,
     ) -> Result<T, Refused> {
         self.act_and_count(record, act, |_, record| record).await
     }
@@ -208,13 +212,13 @@ impl RegistryDesk {
     async fn act_and_count<T: Send + 'static>(
         &self,
         record: Record,
-        act: impl FnOnce(&mut Draft<'_>) -> Result<T, ActError> + Send + 'static,
+        act: impl Fn(&mut Draft<'_>) -> Result<T, ActError> + Send + Sync + 'static,
         count: impl FnOnce(&T, Record) -> Record,
     ) -> Result<T, Refused> {
         let _turn = self.acting.lock().await;
         can_record(&self.audit).await?;
         let now = self.clock.now();
-        match self.ask(move |registry| registry.act(now, act)).await? {
+        match self.acts.act(now, act).await {
             Ok(done) => {
                 self.audit.record(count(&done, record));
                 on_record(&self.audit).await?;

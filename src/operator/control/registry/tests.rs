@@ -14,7 +14,7 @@ const SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
 
 fn registry(directory: &TempDir) -> Registry {
     let metrics = Metrics::new([].iter()).unwrap();
-    Registry::open(directory.path().join("registry.redb"), &metrics).unwrap()
+    Registry::open(directory.path().join("registry.redb"), false, &metrics).unwrap()
 }
 
 fn read(registry: &Registry, what: (Kind, Format), text: &[u8]) -> Result<Imported, String> {

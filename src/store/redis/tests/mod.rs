@@ -9,5 +9,6 @@ mod journal;
 mod losses;
 pub(crate) mod rates;
 mod reaching;
+mod registry;
 pub(crate) mod server;
 pub(in crate::store) mod site;
