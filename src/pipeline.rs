@@ -208,7 +208,7 @@ impl Pipeline {
     ) -> Result<Response<AnswerBody>, Refusal> {
         let asked = visit.standing(&self.trust.load(), self.clock.now());
         let standing = match asked {
-            Err(Refusal::StandingUnknown) if visit.awaits_registration() => {
+            Err(Refusal::StandingUnknown) if visit.awaits_registration() && self.trust.load().knows_standing() => {
                 // On the heap: a customer's first request ever.
                 Box::pin(self.registrar.register(visit)).await?;
                 visit.standing(&self.trust.load(), self.clock.now())?

@@ -5,11 +5,12 @@
 use std::sync::Arc;
 
 use crate::domain::Clock;
-use crate::operator::audit::{Action, Audit, Record};
+use crate::operator::audit::{Action, Audit, Outcome, Record};
 use crate::refusal::Refusal;
 use crate::store::RegistryActs;
 use crate::store::registry::{ActError, Done};
 
+use super::identity::VerifiedIdentity;
 use super::visit::{Visit, Visitor};
 
 /// Who registers.
@@ -33,14 +34,12 @@ impl Registrar {
         let Visitor::Customer(who) = visit.visitor() else { return Ok(()) };
         let certificate = who.to_register().ok_or(Refusal::StandingUnknown)?;
         match self.registry.learn(certificate, self.clock.now()).await {
-            Ok(Done::Added | Done::Changed) => self.audit.record(Record {
-                login_id: Some(who.login_id().clone()),
-                certificate: who.certificate_serial().cloned(),
-                fingerprint: Some(*who.fingerprint()),
-                client: Some(visit.client()),
-                listener: Some(visit.listener().name().into()),
-                ..Record::new(Action::CertificateLearned)
-            }),
+            Ok(Done::Added | Done::Changed) => self.audit.record(Self::told(who, visit)),
+            Err(error @ ActError::Unheard(_)) => {
+                tracing::error!(%error, "whether a customer's first certificate is registered is not known");
+                self.audit.record(Record { outcome: Outcome::Unknown, ..Self::told(who, visit) });
+                return Err(Refusal::StandingUnknown);
+            }
             Err(error @ ActError::Unkept(_)) => {
                 tracing::error!(%error, "a customer's first certificate cannot be registered");
                 return Err(Refusal::StandingUnknown);
@@ -50,5 +49,16 @@ impl Registrar {
         }
         visit.forget_verdict();
         Ok(())
+    }
+
+    fn told(who: &VerifiedIdentity, visit: &Visit) -> Record {
+        Record {
+            login_id: Some(who.login_id().clone()),
+            certificate: who.certificate_serial().cloned(),
+            fingerprint: Some(*who.fingerprint()),
+            client: Some(visit.client()),
+            listener: Some(visit.listener().name().into()),
+            ..Record::new(Action::CertificateLearned)
+        }
     }
 }

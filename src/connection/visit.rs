@@ -234,12 +234,23 @@ impl Standing {
         Some(verdict.told_claims(|| make(who, verdict.affiliation())))
     }
 
-    /// Checks again, right before the request leaves (TLS-17): waiting for a connection to the application takes time.
+    /// Checks again, right before the request leaves (TLS-17): waiting for a connection to the application takes time, and the
+    /// customer may belong to another contract by now.
     ///
     /// # Errors
     /// Why there is no standing any more.
     pub fn confirm(self, trust: &Trust, now: Timestamp) -> Result<Self, Refusal> {
         let verdict = self.visit.may_ask(trust, now)?;
+        // What was decided for one contract is not done for another.
+        let is_same = match (&verdict, &self.verdict) {
+            (Some(now), Some(before)) => {
+                Arc::ptr_eq(now, before) || now.affiliation().contract() == before.affiliation().contract()
+            }
+            (now, before) => now.is_none() && before.is_none(),
+        };
+        if !is_same {
+            return Err(Refusal::StandingUnknown);
+        }
         Ok(Self { verdict, ..self })
     }
 }

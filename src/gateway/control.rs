@@ -131,7 +131,8 @@ fn control_of(shared: &Arc<Shared>, second_person: SecondPerson) -> Control {
     let (keeper, shared_blocks) = (Arc::clone(&shared.blocks), shared.shared_blocks.clone());
     let blocks = BlockDesk::new(keeper, shared_blocks, shared.money.audit.clone(), Arc::clone(&shared.clock));
     let (registry, trust) = (shared.registry.clone(), Arc::clone(&shared.trust));
-    let registry = RegistryDesk::new(registry, trust, shared.money.audit.clone(), Arc::clone(&shared.clock));
+    let board = Arc::clone(shared.blocks.board());
+    let registry = RegistryDesk::new(registry, board, trust, shared.money.audit.clone(), Arc::clone(&shared.clock));
     Control { reload, rules: Arc::clone(&shared.rules), desk, blocks, registry }
 }
 

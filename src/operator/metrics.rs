@@ -76,7 +76,7 @@ pub struct Metrics {
     pub upstream_errors: IntCounterVec,
     /// `sekisho_upstream_connections`
     pub upstream_connections: IntGauge,
-    /// `sekisho_blocks{kind}`: `serial`, `login_id`
+    /// `sekisho_blocks{kind}`: `serial`, `login_id`, `contract`
     pub blocks: IntGaugeVec,
     /// `sekisho_registered{kind}`: `contract`, `login_id`, `certificate`
     pub registered: IntGaugeVec,

@@ -91,9 +91,14 @@ impl Settings {
     /// ahead, as long as one may be that was accepted before.
     pub fn counted_since(&self, debits: &[Debit]) -> JstDate {
         let first = debits.iter().map(|debit| debit.day).min().unwrap_or(JstDate::MIN);
+        self.counted_on(first)
+    }
+
+    /// The same for one day. A day more than it takes: what began before midnight may be decided after it.
+    pub fn counted_on(&self, day: JstDate) -> JstDate {
         match self.day_basis {
-            DayBasis::Accepted => first,
-            DayBasis::Designated | DayBasis::Both => first.plus_days(-MAX_DAYS_AHEAD),
+            DayBasis::Accepted => day.plus_days(-1),
+            DayBasis::Designated | DayBasis::Both => day.plus_days(-MAX_DAYS_AHEAD - 1),
         }
     }
 

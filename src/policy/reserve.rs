@@ -82,7 +82,15 @@ pub async fn reserve(treasury: Option<&Arc<Treasury>>, watched: Watched, id: &Re
     if let Some(treasury) = treasury {
         treasury.renew(&request);
     }
+    // What counts against no ceiling is money all the same (BND-09).
+    let is_nobodys = exempt.is_some() && matches!(request.standing().affiliation(), Some(Affiliation::Nowhere));
+    let unknown = is_nobodys.then_some(Refusal::Transfer(TransferRefusal::ContractUnknown));
     if demand == Demand::Nothing {
+        let observes = treasury.is_none_or(|treasury| treasury.settings.enforcement == Enforcement::Observe);
+        let observed = match unknown {
+            Some(unknown) if !observes => return Err(unknown),
+            unknown => observed.or(unknown),
+        };
         return Ok(Reserved {
             request,
             route,

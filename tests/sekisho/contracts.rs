@@ -80,9 +80,12 @@ async fn login_ids_of_one_company_that_race_for_the_last_yen_share_one_limit() {
 /// LIM-36, BND-09: what nobody knows whose it would be is not moved.
 #[tokio::test]
 async fn a_login_id_of_no_contract_reads_and_moves_nothing() {
-    let story = MoneyStory::with(ENFORCE).await;
+    let bulk = "[[route]]\nname = \"bulk\"\nmethod = \"POST\"\npath = \"/ib/bulk/commit.do\"\nclass = \"bulk\"\n";
+    let story = MoneyStory::plan().layer(ENFORCE).layer(bulk).open().await;
     let [mut hanako] = payers(&story, ["hanakodt"]).await;
     assert_eq!(hanako.transfer(1).await, Said::refused(403, "contract_unknown"));
+    // What counts against no ceiling is money all the same.
+    assert_eq!(hanako.submit("/ib/bulk/commit.do", "fileId=1").await, Said::refused(403, "contract_unknown"));
     assert_eq!(story.executed(), Vec::<i128>::new());
     assert_eq!(hanako.ask("GET", "/ib/menu.do", &[], b"").await.status, 200);
     add_contract(&story.gateway, "tanaka", &["hanakodt"]).await;
@@ -111,9 +114,9 @@ async fn switching_the_registry_on_or_moving_a_login_id_frees_nothing_today() {
     assert_eq!(second.transfer(10_000_001).await, Said::refused(403, "over_ceiling"));
     assert_eq!(ito.transfer(40_000_001).await, Said::refused(403, "over_ceiling"));
     assert_eq!(second.transfer(10_000_000).await, Said::done());
-    // The next day belongs to the new contract alone.
-    let tomorrow = story.today().plus_days(1);
-    story.set_time(tomorrow, "12:00:00");
+    // What began before midnight may end after it: a day more in both, and then in the new contract alone.
+    let later = story.today().plus_days(2);
+    story.set_time(later, "12:00:00");
     assert_eq!(first.transfer(100_000_000).await, Said::done());
     assert_eq!(second.transfer(100_000_000).await, Said::done());
     assert_eq!(ito.transfer(1).await, Said::refused(403, "over_ceiling"));
@@ -187,5 +190,29 @@ async fn operators_see_a_company_as_a_whole() {
         let target = target.replace("tanaka", contract);
         assert_eq!(ask(&story.gateway, "POST", &target, &order).await.status, status, "{contract}");
     }
+    story.close().await;
+}
+
+/// TLS-17: what was decided for one contract is not done for another. The body ends after the move.
+#[tokio::test]
+async fn an_order_whose_customer_is_moved_on_its_way_is_not_executed() {
+    let story = MoneyStory::with(ENFORCE).await;
+    add_contract(&story.gateway, "tanaka", &["tanaka01"]).await;
+    add_contract(&story.gateway, "ito", &[]).await;
+    let identity = story.gateway.pki.issuing.customer("tanaka01");
+    register(&story.gateway, &identity).await;
+    let mut connection = story.gateway.customer(&identity).connect().await;
+    let head = "POST /ib/transfer/commit.do HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\
+                Accept: application/json\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\namou";
+    connection.send_raw(head.as_bytes()).await.unwrap();
+    // The one worker has read the head when somebody who came later has been answered.
+    let [mut other] = payers(&story, ["tanaka02"]).await;
+    assert_eq!(other.ask("GET", "/ib/menu.do", &[], b"").await.status, 200);
+    put(&story.gateway, "ito", "tanaka01", "general").await;
+    connection.send_raw(b"nt=1").await.unwrap();
+    let answer = connection.read("POST").await.unwrap();
+    assert_eq!((answer.status, answer.json()["code"].as_str()), (503, Some("standing_unknown")));
+    assert_eq!(story.executed(), Vec::<i128>::new());
+    story.until_transfers("released", 1.0).await;
     story.close().await;
 }

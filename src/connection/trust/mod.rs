@@ -341,8 +341,11 @@ impl Trust {
         let index = self.books.registry.index();
         let login_id = &path.subject().login_id;
         let membership = index.membership(login_id);
-        let contract = membership.as_ref().map_or_else(|| ContractId::alone(login_id), |of| of.contract.clone());
-        if blocks.bar(path.serial(), login_id, &contract) {
+        // A login ID of no contract is one of its own; a block that named that holds on, wherever the login ID comes to be.
+        let is_barred_with = |contract: &ContractId| blocks.bar(path.serial(), login_id, contract);
+        if is_barred_with(&ContractId::alone(login_id))
+            || membership.as_ref().is_some_and(|of| is_barred_with(&of.contract))
+        {
             return Err(CertificateRefusal::Blocked);
         }
         let mut good_until = path.not_after();

@@ -90,7 +90,8 @@ impl Desk {
         let day = day.unwrap_or_else(|| JstDate::of(self.clock.now()));
         // One that the registry does not know may have been a login ID's before there was one.
         let alone = || LoginId::parse(contract.as_str()).into_iter().collect();
-        let members = (self.members.0)(&contract, day).unwrap_or_else(alone);
+        let since = rules.map_or(day, |rules| rules.counted_on(day));
+        let members = (self.members.0)(&contract, since).unwrap_or_else(alone);
         let statement = self.ledger.statement(contract.clone(), members, day).await?;
         let mut answer = view::statement(&contract, day, &statement, rules);
         answer["awaits_acceptance"] = json!(self.ledger.awaits_acceptance().as_deref());

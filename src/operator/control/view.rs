@@ -45,11 +45,15 @@ pub(super) fn csv_line(transfer: &Transfer) -> String {
     fields.map(|field| csv_field(&field)).join(",") + "\r\n"
 }
 
+/// Whether a spreadsheet would take it for a formula.
+pub(super) fn computes(text: &str) -> bool {
+    text.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'])
+}
+
 /// A field that a spreadsheet shows and does not compute (OPS-15), quoted where CSV needs it. Japanese spreadsheets take
 /// the full-width signs for formulas too.
 pub(super) fn csv_field(text: &str) -> String {
-    let computes = text.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
-    let shown = if computes { format!("'{text}") } else { text.to_owned() };
+    let shown = if computes(text) { format!("'{text}") } else { text.to_owned() };
     if shown.contains(['"', ',', '\r', '\n']) { format!("\"{}\"", shown.replace('"', "\"\"")) } else { shown }
 }
 

@@ -45,6 +45,11 @@ impl Blocks {
             || serial.is_some_and(|serial| self.serials.contains(serial))
     }
 
+    /// Whether a contract is shut out.
+    pub fn bar_contract(&self, contract: &ContractId) -> bool {
+        self.contracts.contains(contract)
+    }
+
     /// How many are in force, by the label `kind`.
     pub fn counts(&self) -> [(&'static str, usize); 3] {
         [("serial", self.serials.len()), ("login_id", self.login_ids.len()), ("contract", self.contracts.len())]

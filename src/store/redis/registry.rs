@@ -44,8 +44,12 @@ const LOOK: Duration = Duration::from_millis(200);
 /// How long the start waits for the first look; without one the gateway starts, and answers 503.
 const FIRST_LOOK: Duration = Duration::from_secs(2);
 
-/// How often an act is drafted again because another gateway was faster.
-const MOST_DRAFTS: u32 = 20;
+/// For how long an act is drafted again because another gateway was faster, or is in the middle of a long one. It is longer than
+/// that may be without another part of it.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// How long a customer waits for that, who comes with a first certificate.
+const CUSTOMERS_PATIENCE: Duration = Duration::from_secs(4);
 
 /// How long to wait where another gateway is in the middle of a long act.
 const BUSY: Duration = Duration::from_millis(200);
@@ -119,7 +123,8 @@ impl SharedRegistry {
         act: impl Fn(&mut Draft<'_>) -> Result<T, ActError> + Send + Sync + 'static,
     ) -> Result<T, ActError> {
         let act = Arc::new(act);
-        for _ in 0..MOST_DRAFTS {
+        let (began, patience) = (Instant::now(), if reach == Reach::Everybody { PATIENCE } else { CUSTOMERS_PATIENCE });
+        while began.elapsed() < patience {
             self.ask(Request::CatchUp).await?;
             let (registry, again) = (Arc::clone(&self.registry), Arc::clone(&act));
             // It reads the disk, and may be long.
@@ -134,7 +139,7 @@ impl SharedRegistry {
                 Appended::Busy => sleep(BUSY).await,
             }
         }
-        Err(ActError::Unkept("other gateways change it all the time: try again".into()))
+        Err(ActError::Unkept("other gateways are changing it: try again".into()))
     }
 
     async fn ask<T>(
@@ -267,9 +272,14 @@ impl Messenger {
         if let Some(mut cursor) = self.cursor.take() {
             match self.read_on(&mut cursor, None).await {
                 Ok(false) => {}
-                done => {
+                Ok(true) => {
                     self.cursor = Some(cursor);
-                    return done.map(|_| ());
+                    return Ok(());
+                }
+                // What was read and not taken over is read again.
+                Err(trouble) => {
+                    self.cursor = Some(Cursor::at(cursor.place));
+                    return Err(trouble);
                 }
             }
             tracing::warn!("the log of the registry in Redis is another one: it is compared with what is known here");
@@ -281,7 +291,7 @@ impl Messenger {
         let missing = self.registry.later_than(&theirs)?;
         if !missing.is_empty() {
             tracing::warn!(rows = missing.len(), "the registry in Redis lacks what is known here: it is put back");
-            match self.append(&mut cursor, missing, Reach::Nobody).await? {
+            match self.append(&mut cursor, missing, Reach::Everybody).await? {
                 Appended::Done => {}
                 // Somebody else has put something there: the next round compares again.
                 Appended::Moved | Appended::Busy => {
@@ -301,8 +311,7 @@ impl Messenger {
     ) -> Result<bool, Trouble> {
         loop {
             let began = Instant::now();
-            let Place { position, token } = &cursor.place;
-            let arguments = vec![cursor.position.to_string(), position.to_string(), token.clone()];
+            let arguments = vec![cursor.position.to_string(), cursor.known.clone()];
             let mut answer = self.ask("look", arguments).await?.into_iter();
             match answer.next().as_deref() {
                 Some("at") => {}
@@ -310,19 +319,33 @@ impl Messenger {
                 _ => return Err(NO_ANSWER.into()),
             }
             let end: u64 = answer.next().and_then(|end| end.parse().ok()).ok_or(NO_ANSWER)?;
+            let mut found: Option<(Vec<Versioned>, Place, Reach)> = None;
+            let before = cursor.position;
             for entry in answer {
-                let read = cursor.pending.read(&entry).ok_or(NO_ENTRY)?;
+                let ended = cursor.pending.read(&entry).ok_or(NO_ENTRY)?;
                 cursor.position += 1;
-                let Some((token, rows, reach)) = read else { continue };
-                cursor.place = Place { position: cursor.position, token };
+                entry.lines().next().unwrap_or_default().clone_into(&mut cursor.known);
+                let Some((rows, reach)) = ended else { continue };
+                let place = Place { position: cursor.position, token: cursor.known.clone() };
+                let (mut all, _, widest) = found.unwrap_or((Vec::new(), Place::default(), Reach::Nobody));
+                all.extend(rows);
+                found = Some((all, place, if widest == Reach::Nobody { reach } else { widest }));
+            }
+            if let Some((rows, place, reach)) = found {
                 if let Some(theirs) = theirs.as_deref_mut() {
                     theirs.extend(rows.iter().map(|row| (row.change.key(), row.version.clone())));
                 }
-                self.registry.take(rows, cursor.place.clone(), reach)?;
+                // The first time, what is known here was never held against it.
+                let reach = if theirs.is_some() { Reach::Everybody } else { reach };
+                self.registry.take(rows, place.clone(), reach)?;
+                cursor.place = place;
             }
             if cursor.position >= end {
                 self.registry.confirm(began);
                 return Ok(true);
+            }
+            if cursor.position == before {
+                return Err(NO_ENTRY.into());
             }
         }
     }
@@ -343,8 +366,7 @@ impl Messenger {
             Err(Trouble::Redis(failure)) => {
                 // What became of it, the log says.
                 (self.link, self.cursor) = (None, Some(Cursor::at(place)));
-                let heard = "it was asked, and its answer was not heard; look whether it was done before you try again";
-                Err(ActError::Unkept(format!("Redis: {heard}: {failure}")).into())
+                Err(ActError::Unheard(failure.to_string()).into())
             }
             Err(registry) => Err(registry),
         }
@@ -353,7 +375,7 @@ impl Messenger {
     async fn append(&mut self, cursor: &mut Cursor, rows: Vec<Versioned>, reach: Reach) -> Result<Appended, Trouble> {
         let (set, token) = (new_token(), new_token());
         // Behind a set that somebody gave up, too: it is not in force.
-        let mut position = cursor.position;
+        let (mut position, mut last) = (cursor.position, String::new());
         let mut parts = in_parts(&rows).into_iter().peekable();
         while let Some(part) = parts.next() {
             let began = Instant::now();
@@ -363,17 +385,19 @@ impl Messenger {
                 Reach::Nobody => "nobody",
             };
             let arguments = vec![position.to_string(), set.clone(), kind.into(), part, token.clone(), reach.to_owned()];
-            match self.ask("append", arguments).await?.first().map(String::as_str) {
-                Some("done") => position += 1,
-                Some("moved") => return Ok(Appended::Moved),
-                Some("busy") => return Ok(Appended::Busy),
-                _ => return Err(NO_ANSWER.into()),
+            let mut answer = self.ask("append", arguments).await?.into_iter();
+            match (answer.next().as_deref(), answer.next()) {
+                (Some("done"), Some(known)) => (position, last) = (position + 1, known),
+                (Some("moved"), _) => return Ok(Appended::Moved),
+                (Some("busy"), _) => return Ok(Appended::Busy),
+                (_, _) => return Err(NO_ANSWER.into()),
             }
             // Nobody else has put anything there.
             self.registry.confirm(began);
         }
-        *cursor = Cursor::at(Place { position, token });
-        self.registry.take(rows, cursor.place.clone(), reach)?;
+        let place = Place { position, token: last };
+        self.registry.take(rows, place.clone(), reach)?;
+        *cursor = Cursor::at(place);
         Ok(Appended::Done)
     }
 

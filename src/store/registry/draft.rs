@@ -1,6 +1,7 @@
 //! What operators change in the registry, decided here and kept by [`Registry`](super::Registry): all of an act, or nothing.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -8,6 +9,7 @@ use super::file::Shelf;
 use super::index::{Index, Registered};
 use super::row::{Access, Certificate, Change, Contract, Key, Login, Name, Row, State};
 use crate::domain::{ContractId, Fingerprint, JstDate, LoginId, Role};
+use crate::store::blocks::Blocks;
 use crate::store::database::Failure;
 
 /// The most login IDs that one contract may have: each transfer adds up the sums of all of them.
@@ -34,9 +36,11 @@ pub enum ActError {
     /// Login IDs would be nobody's.
     #[error("the contract {0} still has {1} login IDs")]
     HasLogins(ContractId, usize),
-    /// What they moved today would not count any more.
-    #[error("the contract {0} had login IDs until today, and what they moved today counts in it: remove it tomorrow")]
-    HadLoginsToday(ContractId),
+    /// What they moved would not count any more.
+    #[error(
+        "the contract {0} had login IDs until {1}, and orders may be dated {REMEMBERED_DAYS} days ahead: it stays until then, without login IDs"
+    )]
+    HadLogins(ContractId, JstDate),
     /// The login ID is another contract's.
     #[error("the login ID {login_id} belongs to the contract {contract}")]
     Elsewhere {
@@ -62,9 +66,18 @@ pub enum ActError {
     /// It is not the login ID's certificate any more.
     #[error("the certificate is retired already")]
     RetiredAlready,
+    /// It was the login ID's certificate, and was ended.
+    #[error("the certificate was retired")]
+    WasRetired,
+    /// Who left it would not be shut out any more.
+    #[error("the contract {0} is blocked: lift the block first")]
+    Blocked(ContractId),
     /// A file with mistakes; the text says in which lines.
     #[error("{0}")]
     Mistaken(String),
+    /// The store was asked, and nobody heard what became of it.
+    #[error("the store was asked, and its answer was not heard; look whether it was done before you try again: {0}")]
+    Unheard(String),
     /// The disk does not take part.
     #[error("the registry cannot be read or written: {0}")]
     Unkept(String),
@@ -84,6 +97,8 @@ pub struct Draft<'a> {
     /// Certificates that the act has changed.
     certificates: HashMap<Fingerprint, Certificate>,
     shelf: &'a Shelf,
+    /// Who is shut out, where that is asked.
+    blocks: Option<Arc<Blocks>>,
     now: Timestamp,
 }
 
@@ -100,7 +115,7 @@ pub enum Done {
 
 impl<'a> Draft<'a> {
     pub(super) fn new(index: Index, shelf: &'a Shelf, now: Timestamp) -> Self {
-        Self { index, changes: Vec::new(), certificates: HashMap::new(), shelf, now }
+        Self { index, changes: Vec::new(), certificates: HashMap::new(), shelf, blocks: None, now }
     }
 
     /// The registry as the act has left it so far.
@@ -153,15 +168,16 @@ impl<'a> Draft<'a> {
     /// Takes a contract away that has no login IDs.
     ///
     /// # Errors
-    /// There is none, or it has some, or had some today.
+    /// There is none, or it has some, or had some so lately that orders of theirs may still count.
     pub fn remove_contract(&mut self, id: ContractId) -> Result<(), ActError> {
         let contract = self.index.contract(&id).ok_or_else(|| ActError::NoContract(id.clone()))?;
         let (members, today) = (self.index.members(&id).len(), JstDate::of(self.now));
         if members > 0 {
             return Err(ActError::HasLogins(id, members));
         }
-        if contract.former.iter().any(|(_, day)| *day >= today) {
-            return Err(ActError::HadLoginsToday(id));
+        let oldest = today.plus_days(-REMEMBERED_DAYS);
+        if let Some(day) = contract.former.iter().map(|(_, day)| *day).max().filter(|day| *day >= oldest) {
+            return Err(ActError::HadLogins(id, day));
         }
         self.change(Change::NoContract(id));
         Ok(())
@@ -182,6 +198,7 @@ impl<'a> Draft<'a> {
             Some((contract, _)) if contract == login.contract => Done::Changed,
             Some((contract, _)) if !may_move => return Err(ActError::Elsewhere { login_id: login.id, contract }),
             Some((contract, _)) => {
+                self.may_leave(&contract)?;
                 self.remember_leaving(&contract, &login.id);
                 Done::Changed
             }
@@ -202,6 +219,7 @@ impl<'a> Draft<'a> {
     pub fn remove_login(&mut self, id: LoginId) -> Result<(ContractId, Role), ActError> {
         let place = self.index.place(&id).map(|(contract, role)| (contract.clone(), role));
         let (contract, role) = place.ok_or_else(|| ActError::NoLogin(id.clone()))?;
+        self.may_leave(&contract)?;
         self.remember_leaving(&contract, &id);
         self.change(Change::NoLogin(id));
         Ok((contract, role))
@@ -220,14 +238,18 @@ impl<'a> Draft<'a> {
             Some(_) => Done::Changed,
             None => Done::Added,
         };
-        let other = self.index.active(login_id).filter(|active| *active != sha256);
-        if let (State::Active, Some(other)) = (state, other) {
-            let other = self.certificate(&other)?.ok_or(ActError::NoCertificate(other))?;
-            if !supersede && other.not_after >= self.now.as_second() {
-                let login_id = login_id.clone();
-                return Err(ActError::HasCertificate { login_id, sha256: other.sha256 });
+        if state == State::Active {
+            if done == Done::Changed && !supersede && !self.index.all_active(login_id).contains(&sha256) {
+                return Err(ActError::WasRetired);
             }
-            self.put(Row::Certificate(Certificate { state: State::Retired, ..other }));
+            for other in self.index.all_active(login_id).into_iter().filter(|active| *active != sha256) {
+                let other = self.certificate(&other)?.ok_or(ActError::NoCertificate(other))?;
+                if !supersede && other.not_after >= self.now.as_second() {
+                    let login_id = login_id.clone();
+                    return Err(ActError::HasCertificate { login_id, sha256: other.sha256 });
+                }
+                self.put(Row::Certificate(Certificate { state: State::Retired, ..other }));
+            }
         }
         self.put(Row::Certificate(certificate));
         Ok(done)
@@ -258,8 +280,14 @@ impl<'a> Draft<'a> {
         if known.state == State::Retired {
             return Err(ActError::RetiredAlready);
         }
+        let is_in_force = self.index.active(&known.login_id) == Some(sha256);
         let retired = Certificate { state: State::Retired, ..known };
         self.put(Row::Certificate(retired.clone()));
+        // Where that was the one in force, none takes its place.
+        for other in self.index.all_active(&retired.login_id).into_iter().filter(|_| is_in_force) {
+            let other = self.certificate(&other)?.ok_or(ActError::NoCertificate(other))?;
+            self.put(Row::Certificate(Certificate { state: State::Retired, ..other }));
+        }
         Ok(retired)
     }
 
@@ -277,6 +305,16 @@ impl<'a> Draft<'a> {
             Change::Put(Row::Certificate(certificate)) => Some(certificate),
             Change::Put(_) | Change::NoContract(_) | Change::NoLogin(_) => None,
         }))
+    }
+
+    /// Refuses to let login IDs out of contracts that are shut out.
+    pub fn respect(&mut self, blocks: Arc<Blocks>) {
+        self.blocks = Some(blocks);
+    }
+
+    fn may_leave(&self, contract: &ContractId) -> Result<(), ActError> {
+        let is_blocked = self.blocks.as_ref().is_some_and(|blocks| blocks.bar_contract(contract));
+        if is_blocked { Err(ActError::Blocked(contract.clone())) } else { Ok(()) }
     }
 
     fn remember_leaving(&mut self, contract: &ContractId, id: &LoginId) {

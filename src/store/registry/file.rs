@@ -5,6 +5,7 @@
 
 use std::ops::Bound;
 use std::path::PathBuf;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 
@@ -53,17 +54,18 @@ impl Versioned {
     }
 }
 
-/// The open file.
+/// The open file. One that failed is opened again for whoever asks next: a database does not recover by itself.
 #[derive(Debug)]
 pub(super) struct Shelf {
-    database: Database,
+    path: PathBuf,
+    database: RwLock<Option<Database>>,
 }
 
 impl Shelf {
     /// Opens the file, or makes it.
     pub fn open(path: PathBuf) -> Result<Self, Failure> {
         guarded(|| {
-            let database = in_file(path)(Occasion::Start)?;
+            let database = in_file(path.clone())(Occasion::Start)?;
             let transaction = database.begin_write()?;
             {
                 transaction.open_table(ROWS)?;
@@ -76,14 +78,47 @@ impl Shelf {
                 }
             }
             transaction.commit()?;
-            Ok(Self { database })
+            Ok(Self { path, database: RwLock::new(Some(database)) })
         })
+    }
+
+    /// Does something with the database.
+    fn with<T>(&self, act: impl FnOnce(&Database) -> Result<T, Failure>) -> Result<T, Failure> {
+        if self.read().is_none() {
+            self.open_again()?;
+        }
+        let done = self.read().as_ref().map_or(Err(Failure::Panic), |database| guarded(|| act(database)));
+        match done {
+            Ok(_) | Err(Failure::Damage(_) | Failure::Format(_)) => done,
+            Err(failure) => {
+                // For whoever asks next.
+                if let Err(again) = self.open_again() {
+                    tracing::error!(error = %again, "the registry's file cannot be opened again");
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    fn open_again(&self) -> Result<(), Failure> {
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        // The lock on the file goes with the one that failed.
+        guarded(|| {
+            drop(database.take());
+            Ok(())
+        })?;
+        *database = Some(guarded(|| in_file(self.path.clone())(Occasion::Again))?);
+        Ok(())
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Option<Database>> {
+        self.database.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands out every row, in the order of their keys.
     pub fn each(&self, mut take: impl FnMut(Versioned)) -> Result<(), Failure> {
-        guarded(|| {
-            let transaction = self.database.begin_read()?;
+        self.with(|database| {
+            let transaction = database.begin_read()?;
             for row in transaction.open_table(ROWS)?.iter()? {
                 take(read(row?.1.value())?);
             }
@@ -93,8 +128,8 @@ impl Shelf {
 
     /// One row.
     pub fn get(&self, key: &Key) -> Result<Option<Versioned>, Failure> {
-        guarded(|| {
-            let transaction = self.database.begin_read()?;
+        self.with(|database| {
+            let transaction = database.begin_read()?;
             let rows = transaction.open_table(ROWS)?;
             rows.get(&*octets(key))?.map(|row| read(row.value())).transpose()
         })
@@ -145,8 +180,8 @@ impl Shelf {
     }
 
     fn range(&self, range: (Bound<Vec<u8>>, Bound<Vec<u8>>), most: usize) -> Result<Vec<Versioned>, Failure> {
-        guarded(|| {
-            let transaction = self.database.begin_read()?;
+        self.with(|database| {
+            let transaction = database.begin_read()?;
             let rows = transaction.open_table(ROWS)?;
             let bounds = (range.0.as_ref().map(Vec::as_slice), range.1.as_ref().map(Vec::as_slice));
             rows.range::<&[u8]>(bounds)?.take(most).map(|row| read(row?.1.value())).collect()
@@ -155,8 +190,8 @@ impl Shelf {
 
     /// Keeps rows as they are from now on, and what is to be remembered beside them; on the disk when this returns.
     pub fn put(&self, rows: &[Versioned], notes: &[(&str, &str)]) -> Result<(), Failure> {
-        guarded(|| {
-            let transaction = self.database.begin_write()?;
+        self.with(|database| {
+            let transaction = database.begin_write()?;
             {
                 let mut table = transaction.open_table(ROWS)?;
                 for row in rows {
@@ -173,8 +208,8 @@ impl Shelf {
 
     /// What is remembered beside the rows.
     pub fn note(&self, name: &str) -> Result<Option<String>, Failure> {
-        guarded(|| {
-            let transaction = self.database.begin_read()?;
+        self.with(|database| {
+            let transaction = database.begin_read()?;
             Ok(transaction.open_table(META)?.get(name)?.map(|row| row.value().to_owned()))
         })
     }

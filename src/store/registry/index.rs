@@ -32,8 +32,9 @@ struct Kept {
 #[derive(Debug, Clone, Default)]
 struct Known {
     place: Option<(ContractId, Role)>,
-    /// The one in force, and when it begins.
-    active: Option<(i64, Fingerprint)>,
+    /// Those that are active, with when they begin: one, unless stores were put together that had learned different ones. Then
+    /// the one that begins last is in force.
+    active: Vec<(i64, Fingerprint)>,
     /// All that it ever had.
     certificates: u32,
 }
@@ -120,7 +121,13 @@ impl Index {
 
     /// The login ID's certificate.
     pub fn active(&self, login_id: &LoginId) -> Option<Fingerprint> {
-        self.logins.get(login_id)?.active.map(|(_, sha256)| sha256)
+        self.logins.get(login_id)?.active.iter().max().map(|(_, sha256)| *sha256)
+    }
+
+    /// All that are active of a login ID, also those that are not in force.
+    pub(super) fn all_active(&self, login_id: &LoginId) -> Vec<Fingerprint> {
+        let known = self.logins.get(login_id);
+        known.map(|known| known.active.iter().map(|(_, sha256)| *sha256).collect()).unwrap_or_default()
     }
 
     /// Whose certificate it is, wherever it is registered.
@@ -223,14 +230,9 @@ impl Index {
         let before = self.certificates.insert(*sha256, (login_id.clone(), *state));
         let known = self.logins.get_or_default(login_id);
         known.certificates += u32::from(before.is_none());
-        let is_same = known.active.is_some_and(|(_, active)| active == *sha256);
-        match state {
-            // Of two, which only stores that were put together can hold, the one that begins later: whoever reads them in
-            // whatever order.
-            State::Active if is_same => known.active = Some((*not_before, *sha256)),
-            State::Active => known.active = known.active.max(Some((*not_before, *sha256))),
-            State::Retired if is_same => known.active = None,
-            State::Retired => {}
+        known.active.retain(|(_, active)| active != sha256);
+        if *state == State::Active {
+            known.active.push((*not_before, *sha256));
         }
     }
 }

@@ -20,7 +20,7 @@ mod shards;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -89,7 +89,7 @@ struct Drafted<T> {
 pub struct Place {
     /// Entries.
     pub position: u64,
-    /// The last one's token; empty before the first.
+    /// The first line of the last one, which no other has; empty before the first.
     pub token: String,
 }
 
@@ -104,7 +104,7 @@ impl Registry {
     /// # Errors
     /// Another process uses the file, it cannot be read, or is damaged.
     pub fn open(path: PathBuf, is_shared: bool, metrics: &Metrics) -> Result<Self, OpenError> {
-        let name = path.clone();
+        let (name, path_of) = (path.clone(), path.clone());
         let open = || {
             let shelf = Shelf::open(path)?;
             let mut index = Index::default();
@@ -128,6 +128,9 @@ impl Registry {
             process: id[id.len() - 12..].into(),
             gauge: metrics.registered.clone(),
         };
+        let Sizes { contracts, login_ids, certificates } = registry.index().sizes();
+        // One that is not there says the same as an empty one: whoever knows better reads it here.
+        tracing::info!(path = %path_of.display(), contracts, login_ids, certificates, "who the customers are");
         registry.count();
         Ok(registry)
     }
@@ -189,6 +192,7 @@ impl Registry {
         act: impl FnOnce(&mut Draft<'_>) -> Result<T, ActError>,
     ) -> Result<T, ActError> {
         let mut acting = self.acting();
+        self.write_all(&mut acting)?;
         let drafted = self.drafted(self.index(), acting.number, now, act)?;
         if !drafted.rows.is_empty() {
             let number = acting.number + 1;
@@ -228,7 +232,15 @@ impl Registry {
         let done = act(&mut draft)?;
         let Draft { index, changes, .. } = draft;
         let version = Version { number: number + 1, process: self.process.clone() };
-        let rows = changes.into_iter().map(|change| Versioned { version: version.clone(), change }).collect();
+        // An act has one version: of what it changed more than once, others learn the last.
+        let mut seen = HashSet::new();
+        let mut rows: Vec<Versioned> = changes
+            .into_iter()
+            .rev()
+            .filter(|change| seen.insert(change.key()))
+            .map(|change| Versioned { version: version.clone(), change })
+            .collect();
+        rows.reverse();
         Ok(Drafted { done, rows, index })
     }
 
@@ -241,22 +253,30 @@ impl Registry {
     /// [written](Self::write_some). Of each row the later version holds.
     pub(in crate::store) fn take(&self, rows: Vec<Versioned>, place: Place, reach: Reach) -> Result<(), ActError> {
         let mut acting = self.acting();
-        let mut index = Index::clone(&self.index.load());
         let highest = acting.number;
-        let mut is_changed = false;
+        let mut reach = reach;
+        let mut later = Vec::with_capacity(rows.len());
         for row in rows {
             let key = row.change.key();
-            if row.version.number > highest || self.is_later(&row, &key, &acting)? {
-                index.apply(&row.change);
-                acting.number = acting.number.max(row.version.number);
-                acting.unwritten.insert(key, row);
-                is_changed = true;
+            if row.version.number > highest {
+                later.push((key, row));
+            } else if self.is_later(&row, &key, &acting)? {
+                // What was known otherwise here may have given somebody standing.
+                reach = Reach::Everybody;
+                later.push((key, row));
             }
         }
         (acting.place, acting.is_behind) = (place, true);
-        if is_changed {
-            self.publish(index, reach);
+        if later.is_empty() {
+            return Ok(());
         }
+        let mut index = Index::clone(&self.index.load());
+        for (key, row) in later {
+            index.apply(&row.change);
+            acting.number = acting.number.max(row.version.number);
+            acting.unwritten.insert(key, row);
+        }
+        self.publish(index, reach);
         Ok(())
     }
 
@@ -317,6 +337,7 @@ impl Registry {
     /// # Errors
     /// The disk does not take part.
     pub fn certificate(&self, sha256: &Fingerprint) -> Result<Option<Certificate>, ActError> {
+        self.write_all(&mut self.acting())?;
         Draft::new(Index::clone(&self.index.load()), &self.shelf, Timestamp::UNIX_EPOCH).certificate(sha256)
     }
 
@@ -325,6 +346,7 @@ impl Registry {
     /// # Errors
     /// The disk does not take part.
     pub fn certificates_of(&self, login_id: &LoginId) -> Result<Vec<Certificate>, ActError> {
+        self.write_all(&mut self.acting())?;
         Ok(self.shelf.certificates_of(login_id)?)
     }
 
@@ -337,6 +359,7 @@ impl Registry {
         after: Option<(&LoginId, &Fingerprint)>,
         most: usize,
     ) -> Result<Vec<Certificate>, ActError> {
+        self.write_all(&mut self.acting())?;
         Ok(self.shelf.certificates_after(after, most)?)
     }
 
@@ -345,6 +368,7 @@ impl Registry {
     /// # Errors
     /// The disk does not take part.
     pub fn contracts_after(&self, after: Option<&ContractId>, most: usize) -> Result<Vec<ContractId>, ActError> {
+        self.write_all(&mut self.acting())?;
         Ok(self.shelf.contracts_after(after, most)?)
     }
 

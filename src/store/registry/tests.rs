@@ -107,9 +107,10 @@ fn a_contract_goes_when_nothing_of_it_counts_any_more() {
     let remove = |now| registry.act(now, |draft| draft.remove_contract(contract_id("ito")));
     assert!(matches!(remove(noon()), Err(ActError::HasLogins(_, 1))));
     registry.act(noon(), |draft| draft.remove_login(login_id("c"))).unwrap();
-    assert!(matches!(remove(noon()), Err(ActError::HadLoginsToday(_))));
-    remove(tomorrow()).unwrap();
-    assert!(matches!(remove(tomorrow()), Err(ActError::NoContract(_))));
+    assert!(matches!(remove(tomorrow()), Err(ActError::HadLogins(..))), "orders may be dated ahead");
+    let late = noon() + jiff::SignedDuration::from_hours(24 * 401);
+    remove(late).unwrap();
+    assert!(matches!(remove(late), Err(ActError::NoContract(_))));
     assert!(registry.index().contract(&contract_id("ito")).is_none());
     assert_eq!(registry.contracts_after(None, 10).unwrap(), [contract_id("yamada")]);
 }
@@ -137,6 +138,93 @@ fn a_login_id_has_one_certificate() {
     assert_eq!(registry.act(noon(), |draft| draft.retire(third.sha256)).unwrap().state, State::Retired);
     assert!(matches!(registry.act(noon(), |draft| draft.retire(third.sha256)), Err(ActError::RetiredAlready)));
     assert_eq!(registry.certificates_of(&login_id("a")).unwrap().len(), 3);
+}
+
+/// As only stores that were put together have them.
+#[test]
+fn of_two_active_certificates_one_is_in_force_and_both_end_with_it() {
+    let directory = TempDir::new().unwrap();
+    let registry = open(&directory);
+    let (first, second) = (certificate("hanakodt", 1), certificate("hanakodt", 2));
+    let second = Certificate { not_before: second.not_before + 1, ..second };
+    for (number, active) in [&second, &first].into_iter().enumerate() {
+        let version = Version { number: number as u64 + 1, process: "p".into() };
+        let row = Versioned { version, change: Change::Put(Row::Certificate(active.clone())) };
+        registry.take(vec![row], Place { position: number as u64 + 1, token: "t".into() }, Reach::Nobody).unwrap();
+    }
+    let id = login_id("hanakodt");
+    let in_force = |registry: &Registry| registry.index().active(&id);
+    assert_eq!(in_force(&registry), Some(second.sha256));
+    registry.act(noon(), |draft| draft.retire(second.sha256)).unwrap();
+    assert_eq!(in_force(&registry), None);
+    drop(registry);
+    let registry = open(&directory);
+    assert_eq!(in_force(&registry), None, "nor after a restart");
+    assert!(matches!(registry.learn(first.clone(), noon()), Err(ActError::RetiredAlready)));
+    let again = |supersede| registry.act(noon(), |draft| draft.register(first.clone(), supersede));
+    assert!(matches!(again(false), Err(ActError::WasRetired)), "a file of yesterday");
+    again(true).unwrap();
+    assert_eq!(in_force(&registry), Some(first.sha256));
+}
+
+/// Others take over the last of them; all have one version.
+#[test]
+fn what_an_act_changes_more_than_once_is_told_once() {
+    let directory = TempDir::new().unwrap();
+    let registry = two_contracts(&directory);
+    let act = |draft: &mut Draft<'_>| {
+        draft.put_login(login("a", "ito"), true)?;
+        draft.put_login(login("b", "ito"), true)
+    };
+    let (_, rows, _) = registry.draft(noon(), act).unwrap();
+    let of_yamada: Vec<&Versioned> =
+        rows.iter().filter(|row| row.change.key() == Key::Contract(contract_id("yamada"))).collect();
+    let [Versioned { change: Change::Put(Row::Contract(contract)), .. }] = &of_yamada[..] else { panic!("{rows:?}") };
+    assert_eq!(contract.former.len(), 2);
+    assert_eq!(rows.len(), 3);
+}
+
+/// What is taken over where something else was known concerns everybody who is there (TLS-17).
+#[test]
+fn rows_that_replace_what_was_known_raise_the_generation() {
+    let directory = TempDir::new().unwrap();
+    let registry = open(&directory);
+    let active = certificate("hanakodt", 1);
+    registry.act(noon(), |draft| draft.register(active.clone(), false)).unwrap();
+    let generation = registry.generation();
+    let retired = Certificate { state: State::Retired, ..active };
+    let row = |number, process: &str| Versioned {
+        version: Version { number, process: process.into() },
+        change: Change::Put(Row::Certificate(retired.clone())),
+    };
+    let place = |position| Place { position, token: "t".into() };
+    registry.take(vec![row(0, "z")], place(1), Reach::Nobody).unwrap();
+    assert_eq!(registry.generation(), generation, "an older one");
+    registry.take(vec![row(1, "z")], place(2), Reach::Nobody).unwrap();
+    assert_eq!(registry.generation(), generation + 1);
+    assert_eq!(registry.index().active(&login_id("hanakodt")), None);
+}
+
+#[test]
+fn nobody_leaves_a_contract_that_is_shut_out() {
+    use crate::store::blocks::{Draft as BlockDraft, Keeper};
+    let directory = TempDir::new().unwrap();
+    let registry = two_contracts(&directory);
+    let metrics = Metrics::new([].iter()).unwrap();
+    let keeper = Keeper::open(directory.path().join("blocks"), false, &metrics).unwrap();
+    let subject = "contract:yamada".parse().unwrap();
+    keeper.block(BlockDraft { subject, at: noon(), operator: "o".into(), reason: "r".into() }).unwrap();
+    let blocks = keeper.board().blocks();
+    let act = |take_out: fn(&mut Draft<'_>) -> Result<(), ActError>| {
+        let blocks = Arc::clone(&blocks);
+        registry.act(noon(), move |draft| {
+            draft.respect(blocks);
+            take_out(draft)
+        })
+    };
+    assert!(matches!(act(|draft| draft.remove_login(login_id("a")).map(drop)), Err(ActError::Blocked(_))));
+    assert!(matches!(act(|draft| draft.put_login(login("a", "ito"), true).map(drop)), Err(ActError::Blocked(_))));
+    act(|draft| draft.remove_login(login_id("c")).map(drop)).unwrap();
 }
 
 #[test]

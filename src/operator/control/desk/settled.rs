@@ -82,7 +82,7 @@ impl Desk {
         let bases = [Basis::Accepted, Basis::Designated];
         let addition = Addition {
             id: RequestId::new().transfer(),
-            login_id: self.whose(&contract, login_id, day)?,
+            login_id: self.whose(&contract, login_id, rules.counted_on(day))?,
             contract: contract.clone(),
             amount,
             day,
@@ -104,9 +104,9 @@ impl Desk {
     }
 
     /// The login ID whose sum grows: the one that is named, or the contract's first. All of them count together.
-    fn whose(&self, contract: &ContractId, named: Option<LoginId>, day: JstDate) -> Result<LoginId, Refused> {
+    fn whose(&self, contract: &ContractId, named: Option<LoginId>, since: JstDate) -> Result<LoginId, Refused> {
         let unknown = || Refused::NotFound(format!("the registry knows no contract {contract}"));
-        let members = (self.members.0)(contract, day).ok_or_else(unknown)?;
+        let members = (self.members.0)(contract, since).ok_or_else(unknown)?;
         match named {
             Some(named) if members.contains(&named) => Ok(named),
             Some(named) => Err(Refused::Conflict(format!("{named} is no login ID of the contract {contract}"))),

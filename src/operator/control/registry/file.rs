@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::super::export::Format;
-use super::super::view::csv_field;
+use super::super::view::{computes, csv_field};
 use crate::domain::{ContractId, Fingerprint, LoginId, Role, Serial};
 use crate::store::registry::{Access, ActError, Certificate, Contract, Done, Draft, Index, Login, Name, State};
 
@@ -111,7 +111,9 @@ pub(in super::super) fn import(
                 Ok(header) => header.iter().map(str::to_owned).collect::<Vec<_>>(),
                 Err(_) => Vec::new(),
             };
-            if let Some(unknown) = header.iter().find(|name| !kind.fields().contains(&name.as_str())) {
+            if let Some(twice) = header.iter().enumerate().find(|(at, name)| header[..*at].contains(name)) {
+                mistakes.note(1, format!("{:?} stands twice in the header", twice.1));
+            } else if let Some(unknown) = header.iter().find(|name| !kind.fields().contains(&name.as_str())) {
                 let known = kind.fields().join(", ");
                 mistakes.note(1, format!("{unknown:?} is no field: the header names some of {known}"));
             } else {
@@ -154,6 +156,9 @@ impl LineNumbers<'_> {
     }
 }
 
+/// A contract's name and access, and in which line each is said first.
+type SaidOfContract = (Option<(Name, u64)>, Option<(Access, u64)>);
+
 struct Import<'d, 'r> {
     draft: &'d mut Draft<'r>,
     kind: Kind,
@@ -161,7 +166,7 @@ struct Import<'d, 'r> {
     /// What each line is about, and in which it stood.
     seen: HashMap<String, u64>,
     /// What the file says of a contract, and in which line.
-    said: HashMap<ContractId, (Option<Name>, Option<Access>, u64)>,
+    said: HashMap<ContractId, SaidOfContract>,
     done: Imported,
 }
 
@@ -195,16 +200,19 @@ impl Import<'_, '_> {
         let access = optional(fields, "access", ACCESS, Access::parse)?;
         let login = optional(fields, "login_id", LOGIN_ID, LoginId::parse)?;
         let role = optional(fields, "role", "a role is administrator, approver or general", Role::parse)?;
-        match self.said.get(&id) {
-            Some((earlier, _, at)) if name.is_some() && *earlier != name => {
-                return Err(format!("line {at} says another name of the contract {id}"));
-            }
-            Some((_, earlier, at)) if access.is_some() && *earlier != access => {
-                return Err(format!("line {at} says another access of the contract {id}"));
-            }
-            Some(_) => {}
-            None => drop(self.said.insert(id.clone(), (name.clone(), access, line))),
+        let said = self.said.entry(id.clone()).or_default();
+        if let (Some(name), Some((earlier, at))) = (&name, &said.0)
+            && name != earlier
+        {
+            return Err(format!("line {at} says another name of the contract {id}"));
         }
+        if let (Some(access), Some((earlier, at))) = (&access, &said.1)
+            && access != earlier
+        {
+            return Err(format!("line {at} says another access of the contract {id}"));
+        }
+        let first_name = said.0.take().or_else(|| Some((name.clone()?, line)));
+        *said = (first_name, said.1.or_else(|| Some((access?, line))));
         let mut changed = self.draft.put_contract(id.clone(), name, access) != Done::Unchanged;
         match (login, role) {
             (None, None) => {}
@@ -267,6 +275,7 @@ const ACCESS: &str =
 pub(super) fn told(error: &ActError) -> String {
     match error {
         ActError::Elsewhere { .. } => format!("{error}; say --move to move it"),
+        ActError::WasRetired => format!("{error}; say --supersede to register it again"),
         ActError::HasCertificate { .. } => format!("{error}; say --supersede to retire that one"),
         _ => error.to_string(),
     }
@@ -300,7 +309,7 @@ fn json_fields(line: &[u8]) -> Result<Fields, String> {
 fn csv_fields(header: &[String], record: &csv::StringRecord) -> Result<Fields, String> {
     let field = |(name, text): (&String, &str)| {
         // What a spreadsheet must not compute gets an apostrophe when it is exported; whether it is meant, nobody can tell.
-        if text.strip_prefix('\'').is_some_and(|rest| csv_field(rest) != rest) {
+        if text.strip_prefix('\'').is_some_and(computes) {
             return Err(format!(
                 "{name:?} begins with an apostrophe, as exports mark what is no formula: use JSON lines"
             ));

@@ -24,6 +24,7 @@ use crate::connection::trust::Trust;
 use crate::domain::{Clock, ContractId, Fingerprint, JstDate, LoginId, Role};
 use crate::operator::audit::{Action, Audit, Digest, OperatorAct, Outcome, Record};
 use crate::store::RegistryActs;
+use crate::store::blocks::Board;
 use crate::store::registry::{Access, ActError, Certificate, Contract, Draft, Index, Login, Name, Registry, State};
 
 /// What is said of a contract: its name, and by which entrance its login IDs may come. What is not said stays as it is.
@@ -37,6 +38,8 @@ const MOST_LISTED: usize = 1_000;
 pub struct RegistryDesk {
     acts: RegistryActs,
     registry: Arc<Registry>,
+    /// Who is shut out.
+    board: Arc<Board>,
     /// Reads certificates.
     trust: Arc<ArcSwap<Trust>>,
     audit: Audit,
@@ -47,9 +50,15 @@ pub struct RegistryDesk {
 
 impl RegistryDesk {
     /// The desk of a registry.
-    pub fn new(acts: RegistryActs, trust: Arc<ArcSwap<Trust>>, audit: Audit, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        acts: RegistryActs,
+        board: Arc<Board>,
+        trust: Arc<ArcSwap<Trust>>,
+        audit: Audit,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let registry = Arc::clone(acts.registry());
-        Self { acts, registry, trust, audit, clock, acting: Arc::default() }
+        Self { acts, registry, board, trust, audit, clock, acting: Arc::default() }
     }
 
     /// Waits until the act under way is on record.
@@ -218,6 +227,11 @@ impl RegistryDesk {
         let _turn = self.acting.lock().await;
         can_record(&self.audit).await?;
         let now = self.clock.now();
+        let board = Arc::clone(&self.board);
+        let act = move |draft: &mut Draft<'_>| {
+            draft.respect(board.blocks());
+            act(draft)
+        };
         match self.acts.act(now, act).await {
             Ok(done) => {
                 self.audit.record(count(&done, record));
@@ -226,7 +240,11 @@ impl RegistryDesk {
             }
             Err(error) => {
                 // The attempt stands in the log too.
-                self.audit.record(Record { outcome: Outcome::Failure, ..record });
+                let outcome = match &error {
+                    ActError::Unheard(_) => Outcome::Unknown,
+                    _ => Outcome::Failure,
+                };
+                self.audit.record(Record { outcome, ..record });
                 Err(refused(error))
             }
         }
@@ -260,9 +278,12 @@ fn refused(error: ActError) -> Refused {
         }
         ActError::Mistaken(mistakes) => Refused::Malformed(mistakes.clone()),
         ActError::Unkept(_) => Refused::Unavailable(format!("nothing has changed: {error}")),
+        ActError::Unheard(_) => Refused::Unavailable(error.to_string()),
         ActError::ContractExists(_)
         | ActError::HasLogins(..)
-        | ActError::HadLoginsToday(_)
+        | ActError::HadLogins(..)
+        | ActError::Blocked(_)
+        | ActError::WasRetired
         | ActError::Elsewhere { .. }
         | ActError::TooManyLogins(_)
         | ActError::AnotherOwner(_)

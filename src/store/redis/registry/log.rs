@@ -10,6 +10,8 @@ const PART: usize = 256 << 10;
 pub(super) struct Cursor {
     /// The last place where a set ended.
     pub place: Place,
+    /// The first line of the last entry that was read.
+    pub known: String,
     /// Entries that were read, also of a set that has not ended.
     pub position: u64,
     pub pending: Pending,
@@ -18,7 +20,7 @@ pub(super) struct Cursor {
 impl Cursor {
     /// At the end of a set.
     pub fn at(place: Place) -> Self {
-        Self { position: place.position, place, pending: Pending::default() }
+        Self { position: place.position, known: place.token.clone(), place, pending: Pending::default() }
     }
 }
 
@@ -30,8 +32,8 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// Reads an entry: what is in force with it, by its token; `Some(None)` where nothing is yet, `None` where it is no entry.
-    pub fn read(&mut self, entry: &str) -> Option<Option<(String, Vec<Versioned>, Reach)>> {
+    /// Reads an entry: what is in force with it; `Some(None)` where nothing is yet, `None` where it is no entry.
+    pub fn read(&mut self, entry: &str) -> Option<Option<(Vec<Versioned>, Reach)>> {
         let (head, body) = entry.split_once('\n').unwrap_or((entry, ""));
         let words: Vec<&str> = head.split(' ').collect();
         let rows: Vec<Versioned> = body.lines().map(Versioned::read).collect::<Option<_>>()?;
@@ -42,17 +44,17 @@ impl Pending {
         self.rows.extend(rows);
         match *words {
             ["part", _, _] => Some(None),
-            ["whole", _, token, reach] => {
+            ["whole", _, _, reach] => {
                 let reach = match reach {
                     "everybody" => Reach::Everybody,
                     "nobody" => Reach::Nobody,
                     _ => return None,
                 };
-                Some(Some((token.to_owned(), std::mem::take(&mut self.rows), reach)))
+                Some(Some((std::mem::take(&mut self.rows), reach)))
             }
-            ["abort", _, token] => {
+            ["abort", _, _] => {
                 self.rows.clear();
-                Some(Some((token.to_owned(), Vec::new(), Reach::Nobody)))
+                Some(Some((Vec::new(), Reach::Nobody)))
             }
             _ => None,
         }
@@ -90,14 +92,14 @@ mod tests {
         };
         let mut pending = Pending::default();
         assert_eq!(pending.read(&format!("part a 1\n{}", row(1).line())), Some(None));
-        assert_eq!(pending.read("abort a t1"), Some(Some(("t1".into(), Vec::new(), Reach::Nobody))));
+        assert_eq!(pending.read("abort a t1"), Some(Some((Vec::new(), Reach::Nobody))));
         assert_eq!(pending.read(&format!("part b 1\n{}", row(2).line())), Some(None));
         let whole = pending.read(&format!("whole b t2 everybody\n{}", row(3).line()));
-        assert_eq!(whole, Some(Some(("t2".into(), vec![row(2), row(3)], Reach::Everybody))));
+        assert_eq!(whole, Some(Some((vec![row(2), row(3)], Reach::Everybody))));
         // A part whose set nobody ended, and another set.
         assert_eq!(pending.read(&format!("part c 1\n{}", row(4).line())), Some(None));
         let whole = pending.read(&format!("whole d t3 nobody\n{}", row(5).line()));
-        assert_eq!(whole, Some(Some(("t3".into(), vec![row(5)], Reach::Nobody))));
+        assert_eq!(whole, Some(Some((vec![row(5)], Reach::Nobody))));
         for bad in ["", "whole", "whole d", "whole d t", "whole d t somebody", "part e", "whole d t nobody\nx"] {
             assert_eq!(pending.read(bad), None, "{bad}");
         }

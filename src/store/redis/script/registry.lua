@@ -7,7 +7,8 @@
 --   'abort SET TOKEN'        the set before it was given up
 -- TIME is in milliseconds, of this server. ARGV: verb, and what the verb needs.
 --
--- Redis may forget all of it, or its end: a gateway says how far it has read and by which token it knows the last entry.
+-- The first line of an entry is that of no other: sets and tokens are random.
+-- Redis may forget all of it, or its end: a gateway says how far it has read, and the first line of the last entry that it has.
 
 local log, verb = KEYS[1], ARGV[1]
 
@@ -43,12 +44,12 @@ local function head(entry)
 end
 
 -- What lies behind a position, as much as is not too much at once. 'lost' where the log is another one: where the last entry
--- that ended a set, at the place before, is not the one that the caller knows.
+-- that the caller has read, which it knows by its first line, is not there.
 if verb == 'look' then
-  local position, place, token = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-  if place > 0 then
-    local entry = read(place - 1)
-    if not entry or head(entry)[3] ~= token then return { 'lost' } end
+  local position, known = tonumber(ARGV[2]), ARGV[3]
+  if position > 0 then
+    local entry = read(position - 1)
+    if not entry or string.match(entry, '^[^\n]*') ~= known then return { 'lost' } end
   end
   if log_end() < position then return { 'lost' } end
   local answer, bytes = { 'at', string.format('%.0f', log_end()) }, 0
@@ -67,7 +68,9 @@ if verb == 'append' then
   if log_end() ~= position then return { 'moved' } end
   local last = position > 0 and head(read(position - 1)) or { 'whole' }
   if last[1] == 'part' and last[2] ~= set then
-    if now() - tonumber(last[3]) < PATIENCE then return { 'busy' } end
+    -- One that is in the future was written by a server whose clock nobody has any more.
+    local age = now() - tonumber(last[3])
+    if age >= 0 and age < PATIENCE then return { 'busy' } end
     put(position, 'abort ' .. last[2] .. ' ' .. ARGV[6])
     return { 'moved' }
   end
@@ -76,7 +79,7 @@ if verb == 'append' then
   else
     put(position, kind .. ' ' .. set .. ' ' .. ARGV[6] .. ' ' .. ARGV[7] .. '\n' .. rest)
   end
-  return { 'done' }
+  return { 'done', string.match(read(position), '^[^\n]*') }
 end
 
 return redis.error_reply('no such verb')
