@@ -23,6 +23,16 @@ pub fn claims(token: &str) -> Value {
     decode::<Value>(token, &key, &validation(Algorithm::HS256)).expect("the assertion verifies").claims
 }
 
+/// The same of another day, whose clock has moved on by no more than an assertion lives.
+pub fn claims_at(token: &str, now: jiff::Timestamp) -> Value {
+    let mut validation = validation(Algorithm::HS256);
+    validation.validate_exp = false;
+    let key = DecodingKey::from_secret(ASSERTION_KEY);
+    let claims = decode::<Value>(token, &key, &validation).expect("the assertion verifies").claims;
+    assert!(claims["exp"].as_i64().unwrap() > now.as_second() && claims["iat"].as_i64().unwrap() <= now.as_second());
+    claims
+}
+
 fn last_token(gateway: &TestGateway) -> String {
     gateway.backend.last().header("X-Login-Assertion").expect("an assertion")
 }

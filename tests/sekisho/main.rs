@@ -82,6 +82,14 @@ mod reload;
 mod secrets;
 mod shutdown;
 
+// What each of the five institutions announced.
+mod profile_date;
+mod profile_kenmin;
+mod profile_kyoei;
+mod profile_statements;
+mod profile_takashin;
+mod profile_tsuru;
+
 // What stands beside the program.
 mod amounts;
 mod tidy;

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use super::gateway::{Builder, UNBOUND};
 use super::payer::Payer;
-use super::{Answer, Customer, TestGateway};
+use super::{Answer, Customer, Pki, TestGateway};
 
 /// The shipped ceiling.
 pub const LIMIT: u64 = 100_000_000;
@@ -37,6 +37,7 @@ pub struct Plan {
     bank_clock: Arc<ManualClock>,
     switches: Switches,
     ceiling: Option<u64>,
+    pki: Option<Pki>,
 }
 
 impl Plan {
@@ -76,6 +77,15 @@ impl Plan {
         self
     }
 
+    /// It begins at noon in Japan on that day, when customers had certificates with this subject.
+    pub fn on(mut self, day: &str, subject: fn(&str) -> Vec<u8>) -> Self {
+        let moment = moment_of(JstDate::parse(day).unwrap(), "12:00:00");
+        self.clock.set(moment);
+        self.bank_clock.set(moment);
+        self.pki = Some(Pki::at(moment, subject));
+        self
+    }
+
     /// The bank has a clock of its own, which goes on from where it is now.
     pub fn two_clocks(mut self) -> Self {
         self.bank_clock = Arc::new(ManualClock::at(self.clock.now()));
@@ -97,8 +107,9 @@ impl Plan {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let bank = Bank::open_at(listener, Arc::clone(&self.bank_clock) as _).unwrap();
         bank.switch(|switches| *switches = self.switches);
-        let Self { layers, workers, clock, bank_clock, ceiling, .. } = self;
+        let Self { layers, workers, clock, bank_clock, ceiling, pki, .. } = self;
         let builder = TestGateway::builder().workers(workers);
+        let builder = pki.iter().fold(builder, Builder::pki);
         let gateway = behind(builder, &clock, &bank, &layers).spawn().await;
         MoneyStory { gateway, bank: Arc::new(bank), clock, bank_clock, layers, ceiling }
     }
@@ -126,7 +137,7 @@ impl MoneyStory {
         let clock = Arc::new(ManualClock::at(moment_of(tomorrow, "12:00:00")));
         let bank_clock = Arc::clone(&clock);
         let (switches, ceiling) = (Switches::default(), Some(LIMIT));
-        Plan { layers: vec![UNLIMITED.to_owned()], workers: 1, clock, bank_clock, switches, ceiling }
+        Plan { layers: vec![UNLIMITED.to_owned()], workers: 1, clock, bank_clock, switches, ceiling, pki: None }
     }
 
     pub async fn begin() -> Self {

@@ -100,7 +100,7 @@ impl Builder {
         write(root, "config.toml", &fs::read(shipped).unwrap());
         write(root, "test.toml", base_layer(self.workers, &upstream).as_bytes());
         write(root, "certs/ca.pem", self.pki.issuing.pem().as_bytes());
-        write(root, "certs/ca.crl", self.pki.issuing.list().pem().as_bytes());
+        write(root, "certs/ca.crl", self.pki.list().pem().as_bytes());
         write(root, "certs/server.pem", self.pki.server.pem().as_bytes());
         write(root, "certs/server.key", self.pki.server.key_pem().as_bytes());
         write(root, "certs/assertion.key", ASSERTION_KEY);
@@ -260,7 +260,7 @@ impl TestGateway {
 
     /// A customer with a fresh good certificate.
     pub fn enrol(&self, login_id: &str) -> Customer {
-        self.customer(&self.pki.issuing.customer(login_id))
+        self.customer(&self.pki.customer(login_id))
     }
 
     /// Somebody without a certificate.

@@ -12,9 +12,11 @@ pub mod gateway;
 pub mod operator;
 pub mod payer;
 pub mod pki;
+pub mod profile;
 pub mod program;
 pub mod redis;
 pub mod registry;
+pub mod statements;
 pub mod wire;
 
 pub use backend::{Backend, Reply};

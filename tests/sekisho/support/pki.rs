@@ -116,7 +116,7 @@ impl Key {
 
 /// Days from now.
 pub fn days(count: i64) -> Timestamp {
-    Timestamp::now() + SignedDuration::from_hours(24 * count)
+    day_after(Timestamp::now(), count)
 }
 
 fn next_serial() -> u64 {
@@ -131,8 +131,13 @@ pub fn subject(login_id: &str) -> Vec<u8> {
 
 /// A subject of the shipped institution with the given CN.
 pub fn subject_with(common_name: Text) -> Vec<u8> {
+    subject_of(INSTITUTION, EDITION, common_name)
+}
+
+/// A subject with the given O, OU and CN.
+pub fn subject_of(organization: &str, unit: &str, common_name: Text) -> Vec<u8> {
     let text = |text: &str| Text::Utf8(text.into());
-    der::name(&[&[(ORGANIZATION, text(INSTITUTION))], &[(UNIT, text(EDITION))], &[(COMMON_NAME, common_name)]])
+    der::name(&[&[(ORGANIZATION, text(organization))], &[(UNIT, text(unit))], &[(COMMON_NAME, common_name)]])
 }
 
 /// Who signs certificates and lists.
@@ -147,9 +152,14 @@ pub struct Authority {
 impl Authority {
     /// A self-signed authority.
     pub fn root(common_name: &str, kind: KeyKind) -> Self {
+        Self::root_valid(common_name, kind, (days(-30), days(3650)))
+    }
+
+    /// The same with dates of its own.
+    fn root_valid(common_name: &str, kind: KeyKind, validity: (Timestamp, Timestamp)) -> Self {
         let (name, key) = (authority_name(common_name), Key::generate(kind));
         let signer = Self { name, key, certificate: Vec::new(), serial: 0 };
-        signer.subordinate_with(common_name, signer.key.clone())
+        signer.vouching_for(common_name, signer.key.clone(), validity)
     }
 
     /// An authority that this one vouches for.
@@ -159,11 +169,15 @@ impl Authority {
 
     /// The same with a given key.
     pub fn subordinate_with(&self, common_name: &str, key: Key) -> Self {
+        self.vouching_for(common_name, key, (days(-30), days(3650)))
+    }
+
+    fn vouching_for(&self, common_name: &str, key: Key, (from, until): (Timestamp, Timestamp)) -> Self {
         let name = authority_name(common_name);
         let mut request =
             self.certificate().subject(name.clone()).usages(&[]).key_usage(Some(CERTIFICATE_AND_LIST_SIGN));
         request.key = key.clone();
-        let identity = request.authority().days(-30, 3650).issue();
+        let identity = request.authority().valid(from, until).issue();
         Self { name, key, certificate: identity.certificate, serial: identity.serial }
     }
 
@@ -355,12 +369,49 @@ pub struct Pki {
     pub issuing: Authority,
     pub web: Authority,
     pub server: Identity,
+    /// When it issues.
+    today: Timestamp,
+    /// The institution's layout.
+    subject: fn(&str) -> Vec<u8>,
 }
 
 impl Pki {
     pub fn fresh() -> Self {
+        Self::at(Timestamp::now(), subject)
+    }
+
+    /// What an institution had at that moment. The server's certificate is of today: clients have no clock of the tests'.
+    pub fn at(today: Timestamp, subject: fn(&str) -> Vec<u8>) -> Self {
         let web = Authority::root("Public Web CA", KeyKind::P256);
         let server = web.server(&["bank.example", "password.example", "other.example"]);
-        Self { issuing: Authority::root("ANSER Issuing CA", KeyKind::P256), web, server }
+        let validity = (day_after(today, -30), day_after(today, 3650));
+        Self {
+            issuing: Authority::root_valid("ANSER Issuing CA", KeyKind::P256, validity),
+            web,
+            server,
+            today,
+            subject,
+        }
     }
+
+    /// A good certificate for a customer.
+    pub fn customer(&self, login_id: &str) -> Identity {
+        self.certificate().subject((self.subject)(login_id)).issue()
+    }
+
+    /// A certificate to be issued to `hanakodt`, on that day.
+    pub fn certificate(&self) -> Request {
+        let validity = (day_after(self.today, -1), day_after(self.today, 300));
+        self.issuing.certificate().subject((self.subject)("hanakodt")).valid(validity.0, validity.1)
+    }
+
+    /// A revocation list of that day: number 1, good for a week, empty.
+    pub fn list(&self) -> RevocationList {
+        let begins = self.today - SignedDuration::from_hours(1);
+        self.issuing.list().this_update(begins).next_update(day_after(self.today, 7))
+    }
+}
+
+fn day_after(moment: Timestamp, days: i64) -> Timestamp {
+    moment + SignedDuration::from_hours(24 * days)
 }

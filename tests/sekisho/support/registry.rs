@@ -43,7 +43,7 @@ pub async fn put(gateway: &TestGateway, contract: &str, login_id: &str, role: &s
 pub async fn payers<const N: usize>(story: &MoneyStory, login_ids: [&str; N]) -> [Payer; N] {
     let mut payers = Vec::new();
     for login_id in login_ids {
-        let identity = story.gateway.pki.issuing.customer(login_id);
+        let identity = story.gateway.pki.customer(login_id);
         register(&story.gateway, &identity).await;
         payers.push(Payer::over_http1(login_id, story.gateway.customer(&identity)));
     }
