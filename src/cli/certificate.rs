@@ -261,6 +261,9 @@ impl List {
             if json {
                 return page.iter().try_for_each(|certificate| writeln!(out, "{certificate}"));
             }
+            if page.is_empty() {
+                return writeln!(out, "no certificate is registered");
+            }
             let mut table = Table::new([
                 ("login ID", Align::Left),
                 ("state", Align::Left),

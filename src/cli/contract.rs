@@ -240,6 +240,9 @@ impl List {
             if json {
                 return page.iter().try_for_each(|contract| writeln!(out, "{contract}"));
             }
+            if page.is_empty() {
+                return writeln!(out, "there is no contract");
+            }
             let mut table = Table::new(COLUMNS);
             page.iter().for_each(|contract| table.row(row(contract)));
             table.print(&mut out)
