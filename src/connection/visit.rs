@@ -241,10 +241,16 @@ impl Standing {
     /// Why there is no standing any more.
     pub fn confirm(self, trust: &Trust, now: Timestamp) -> Result<Self, Refusal> {
         let verdict = self.visit.may_ask(trust, now)?;
-        // What was decided for one contract is not done for another.
+        // What was decided for one contract, or told of one role, is not done for another.
         let is_same = match (&verdict, &self.verdict) {
             (Some(now), Some(before)) => {
-                Arc::ptr_eq(now, before) || now.affiliation().contract() == before.affiliation().contract()
+                let told = |verdict: &Verdict| {
+                    (
+                        verdict.affiliation().contract().cloned(),
+                        verdict.affiliation().registered().map(|(_, role)| role),
+                    )
+                };
+                Arc::ptr_eq(now, before) || told(now) == told(before)
             }
             (now, before) => now.is_none() && before.is_none(),
         };

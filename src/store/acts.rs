@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::redis::SharedRegistry;
-use super::registry::{ActError, Certificate, Done, Draft, Registry};
+use super::redis::{CUSTOMERS_PATIENCE, OPERATORS_PATIENCE, SharedRegistry};
+use super::registry::{ActError, Certificate, Done, Draft, Reach, Registry};
 
 /// The registry's acts. Copies are the same registry.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ impl RegistryActs {
         act: impl Fn(&mut Draft<'_>) -> Result<T, ActError> + Send + Sync + 'static,
     ) -> Result<T, ActError> {
         match &self.shared {
-            Some(shared) => shared.act(now, super::registry::Reach::Everybody, act).await,
+            Some(shared) => shared.act(now, (Reach::Everybody, OPERATORS_PATIENCE), act).await,
             None => self.alone(move |registry| registry.act(now, act)).await,
         }
     }
@@ -48,7 +48,7 @@ impl RegistryActs {
         match &self.shared {
             Some(shared) => {
                 let reach = self.registry.reach_of(&certificate);
-                shared.act(now, reach, move |draft| draft.learn(certificate.clone())).await
+                shared.act(now, (reach, CUSTOMERS_PATIENCE), move |draft| draft.learn(certificate.clone())).await
             }
             None => self.alone(move |registry| registry.learn(certificate, now)).await,
         }

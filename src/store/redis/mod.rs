@@ -69,6 +69,7 @@ use self::journal::{Change, Journal};
 use self::link::Way;
 pub use self::rates::{Courier, SharedBucket, SharedBuckets, Taken};
 pub use self::registry::SharedRegistry;
+pub(in crate::store) use self::registry::{CUSTOMERS_PATIENCE, OPERATORS_PATIENCE};
 use super::embedded;
 use super::gauges::Gauges;
 use super::inbox::Inbox;

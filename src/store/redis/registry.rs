@@ -33,7 +33,7 @@ use super::blocks::{lines, new_token};
 use super::call::Call;
 use super::link::{Failure, Link, Way};
 use super::{OpenError, Settings};
-use crate::store::registry::{ActError, Draft, Key, Place, Reach, Registry, Version, Versioned};
+use crate::store::registry::{ActError, Draft, Key, Place, Reach, Registry, Version, Versioned, WRITTEN_AT_ONCE};
 
 /// What one call does.
 pub(super) const SCRIPT: &str = include_str!("script/registry.lua");
@@ -46,16 +46,13 @@ const FIRST_LOOK: Duration = Duration::from_secs(2);
 
 /// For how long an act is drafted again because another gateway was faster, or is in the middle of a long one. It is longer than
 /// that may be without another part of it.
-const PATIENCE: Duration = Duration::from_secs(45);
+pub(in crate::store) const OPERATORS_PATIENCE: Duration = Duration::from_secs(45);
 
 /// How long a customer waits for that, who comes with a first certificate.
-const CUSTOMERS_PATIENCE: Duration = Duration::from_secs(4);
+pub(in crate::store) const CUSTOMERS_PATIENCE: Duration = Duration::from_secs(4);
 
 /// How long to wait where another gateway is in the middle of a long act.
 const BUSY: Duration = Duration::from_millis(200);
-
-/// How many rows are brought to the disk in one transaction: it takes a fraction of the time between two looks.
-const WRITTEN_AT_ONCE: usize = 2_000;
 
 /// The hash, in the ledger's slot: the rights that the ledger needs reach it.
 pub(super) fn key(settings: &Settings) -> String {
@@ -119,11 +116,11 @@ impl SharedRegistry {
     pub(in crate::store) async fn act<T: Send + 'static>(
         &self,
         now: Timestamp,
-        reach: Reach,
+        (reach, patience): (Reach, Duration),
         act: impl Fn(&mut Draft<'_>) -> Result<T, ActError> + Send + Sync + 'static,
     ) -> Result<T, ActError> {
         let act = Arc::new(act);
-        let (began, patience) = (Instant::now(), if reach == Reach::Everybody { PATIENCE } else { CUSTOMERS_PATIENCE });
+        let began = Instant::now();
         while began.elapsed() < patience {
             self.ask(Request::CatchUp).await?;
             let (registry, again) = (Arc::clone(&self.registry), Arc::clone(&act));

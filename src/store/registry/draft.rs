@@ -15,8 +15,9 @@ use crate::store::database::Failure;
 /// The most login IDs that one contract may have: each transfer adds up the sums of all of them.
 pub const MOST_MEMBERS: usize = 1_000;
 
-/// Orders can be dated so far ahead; so long it is known who left a contract.
-const REMEMBERED_DAYS: i32 = 400;
+/// Orders can be dated 400 days ahead, and count a day longer where they began before midnight: until they are over it is known
+/// who left a contract.
+const REMEMBERED_DAYS: i32 = 402;
 
 /// Why the registry is not changed. The text is for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +39,7 @@ pub enum ActError {
     HasLogins(ContractId, usize),
     /// What they moved would not count any more.
     #[error(
-        "the contract {0} had login IDs until {1}, and orders may be dated {REMEMBERED_DAYS} days ahead: it stays until then, without login IDs"
+        "the contract {0} had login IDs until {1}, and orders of theirs may count for {REMEMBERED_DAYS} days: it stays until then, without login IDs"
     )]
     HadLogins(ContractId, JstDate),
     /// The login ID is another contract's.
@@ -251,8 +252,24 @@ impl<'a> Draft<'a> {
                 self.put(Row::Certificate(Certificate { state: State::Retired, ..other }));
             }
         }
+        if state == State::Retired {
+            self.end_others(login_id, sha256)?;
+        }
         self.put(Row::Certificate(certificate));
         Ok(done)
+    }
+
+    /// Where the one in force ends, none takes its place: of several that are active, which only stores that were put together
+    /// have.
+    fn end_others(&mut self, login_id: &LoginId, ending: Fingerprint) -> Result<(), ActError> {
+        if self.index.active(login_id) != Some(ending) {
+            return Ok(());
+        }
+        for other in self.index.all_active(login_id).into_iter().filter(|active| *active != ending) {
+            let other = self.certificate(&other)?.ok_or(ActError::NoCertificate(other))?;
+            self.put(Row::Certificate(Certificate { state: State::Retired, ..other }));
+        }
+        Ok(())
     }
 
     /// The certificate with which a login ID comes that has never had one becomes its own (TLS-09).
@@ -280,14 +297,9 @@ impl<'a> Draft<'a> {
         if known.state == State::Retired {
             return Err(ActError::RetiredAlready);
         }
-        let is_in_force = self.index.active(&known.login_id) == Some(sha256);
+        self.end_others(&known.login_id, sha256)?;
         let retired = Certificate { state: State::Retired, ..known };
         self.put(Row::Certificate(retired.clone()));
-        // Where that was the one in force, none takes its place.
-        for other in self.index.all_active(&retired.login_id).into_iter().filter(|_| is_in_force) {
-            let other = self.certificate(&other)?.ok_or(ActError::NoCertificate(other))?;
-            self.put(Row::Certificate(Certificate { state: State::Retired, ..other }));
-        }
         Ok(retired)
     }
 

@@ -5,7 +5,8 @@
 
 use std::ops::Bound;
 use std::path::PathBuf;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant};
 
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 
@@ -58,8 +59,15 @@ impl Versioned {
 #[derive(Debug)]
 pub(super) struct Shelf {
     path: PathBuf,
+    /// Random, made with the file.
+    name: String,
     database: RwLock<Option<Database>>,
+    /// When it was opened last.
+    opened: Mutex<Instant>,
 }
+
+/// How long to wait before a file that failed is opened again.
+const RETRY: Duration = Duration::from_secs(1);
 
 impl Shelf {
     /// Opens the file, or makes it.
@@ -74,11 +82,16 @@ impl Shelf {
                 match format.as_deref() {
                     Some(FORMAT) => {}
                     Some(other) => return Err(Failure::Format(other.parse().unwrap_or(u32::MAX))),
-                    None => drop(meta.insert("format", FORMAT)?),
+                    None => {
+                        meta.insert("format", FORMAT)?;
+                        meta.insert("name", &*uuid::Uuid::now_v7().simple().to_string())?;
+                    }
                 }
             }
             transaction.commit()?;
-            Ok(Self { path, database: RwLock::new(Some(database)) })
+            let name = name_of(&database)?;
+            let opened = Mutex::new(Instant::now());
+            Ok(Self { path, name, database: RwLock::new(Some(database)), opened })
         })
     }
 
@@ -100,14 +113,24 @@ impl Shelf {
         }
     }
 
+    /// Not more often than is useful: of many who find it failed, one opens it.
     fn open_again(&self) -> Result<(), Failure> {
         let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if database.is_some() && opened.elapsed() < RETRY {
+            return Ok(());
+        }
+        *opened = Instant::now();
         // The lock on the file goes with the one that failed.
         guarded(|| {
             drop(database.take());
             Ok(())
         })?;
-        *database = Some(guarded(|| in_file(self.path.clone())(Occasion::Again))?);
+        let again = guarded(|| in_file(self.path.clone())(Occasion::Again))?;
+        if guarded(|| name_of(&again))? != self.name {
+            return Err(Failure::Replaced);
+        }
+        *database = Some(again);
         Ok(())
     }
 
@@ -227,6 +250,11 @@ fn octets(key: &Key) -> Vec<u8> {
         Key::Login(id) => named(LOGIN, id.as_str()),
         Key::Certificate(id, sha256) => [named(CERTIFICATE, id.as_str()), vec![0], sha256.as_bytes().to_vec()].concat(),
     }
+}
+
+fn name_of(database: &Database) -> Result<String, Failure> {
+    let name = database.begin_read()?.open_table(META)?.get("name")?.map(|row| row.value().to_owned());
+    Ok(name.ok_or(Damage("the registry has no name"))?)
 }
 
 fn read(line: &str) -> Result<Versioned, Failure> {

@@ -14,17 +14,17 @@
 mod draft;
 mod file;
 mod index;
+mod replica;
 mod row;
 mod shards;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -75,6 +75,8 @@ struct Acting {
     unwritten: BTreeMap<Key, Versioned>,
     /// Whether the disk knows another place, or lacks rows.
     is_behind: bool,
+    /// Whether an act failed of which the disk may have something all the same.
+    is_doubtful: bool,
 }
 
 /// An act that was drafted and not kept.
@@ -92,6 +94,9 @@ pub struct Place {
     /// The first line of the last one, which no other has; empty before the first.
     pub token: String,
 }
+
+/// How many rows are brought to the disk in one transaction: it takes a fraction of the time between two looks.
+pub(in crate::store) const WRITTEN_AT_ONCE: usize = 2_000;
 
 /// The notes beside the rows.
 const NUMBER: &str = "number";
@@ -113,7 +118,13 @@ impl Registry {
                 Ok(shelf.note(name)?.and_then(|number| number.parse().ok()).unwrap_or(0))
             };
             let place = Place { position: count(POSITION)?, token: shelf.note(TOKEN)?.unwrap_or_default() };
-            let acting = Acting { number: count(NUMBER)?, place, unwritten: BTreeMap::new(), is_behind: false };
+            let acting = Acting {
+                number: count(NUMBER)?,
+                place,
+                unwritten: BTreeMap::new(),
+                is_behind: false,
+                is_doubtful: false,
+            };
             Ok((shelf, index, acting))
         };
         let (shelf, index, acting) = open().map_err(|why| OpenError { path: name, why })?;
@@ -148,11 +159,6 @@ impl Registry {
     /// Whether it is what gateways share, as of a second ago at most.
     pub fn is_known(&self) -> bool {
         self.known.is_known()
-    }
-
-    /// It is what gateways share, as of a look that was begun at `at`.
-    pub(in crate::store) fn confirm(&self, at: Instant) {
-        self.known.confirm(at);
     }
 
     /// Does an act as a whole, where gateways share none: on the disk first, and then in force.
@@ -193,32 +199,41 @@ impl Registry {
     ) -> Result<T, ActError> {
         let mut acting = self.acting();
         self.write_all(&mut acting)?;
+        self.settle_doubt(&mut acting)?;
         let drafted = self.drafted(self.index(), acting.number, now, act)?;
         if !drafted.rows.is_empty() {
             let number = acting.number + 1;
             // No shared log has it: one that is met later is compared.
-            self.shelf.put(&drafted.rows, &[(NUMBER, &number.to_string()), (POSITION, "0"), (TOKEN, "")])?;
+            let notes = [(NUMBER, &*number.to_string()), (POSITION, "0"), (TOKEN, "")];
+            if let Err(failure) = self.shelf.put(&drafted.rows, &notes) {
+                // It may be on the disk all the same.
+                acting.is_doubtful = true;
+                self.settle_doubt(&mut acting).map_err(|_| ActError::Unheard(failure.to_string()))?;
+                if acting.number != number {
+                    return Err(failure.into());
+                }
+                return Ok(drafted.done);
+            }
             (acting.number, acting.place) = (number, Place::default());
             self.publish(drafted.index, reach);
         }
         Ok(drafted.done)
     }
 
-    /// What an act would change, numbered, and the place in the shared log that it was drafted at; nothing is kept.
-    pub(in crate::store) fn draft<T>(
-        &self,
-        now: Timestamp,
-        act: impl FnOnce(&mut Draft<'_>) -> Result<T, ActError>,
-    ) -> Result<(T, Vec<Versioned>, Place), ActError> {
-        // A long act must not hold up what other gateways do.
-        let (index, number, place) = {
-            let mut acting = self.acting();
-            // Drafts read whole rows from the disk.
-            self.write_all(&mut acting)?;
-            (self.index(), acting.number, acting.place.clone())
-        };
-        let drafted = self.drafted(index, number, now, act)?;
-        Ok((drafted.done, drafted.rows, place))
+    /// After a write that failed: what the disk has is in force.
+    fn settle_doubt(&self, acting: &mut Acting) -> Result<(), ActError> {
+        if !acting.is_doubtful {
+            return Ok(());
+        }
+        let number = self.shelf.note(NUMBER)?.and_then(|number| number.parse().ok()).unwrap_or(0);
+        if number != acting.number {
+            let mut index = Index::default();
+            self.shelf.each(|row| index.apply(&row.change))?;
+            (acting.number, acting.place) = (number, Place::default());
+            self.publish(index, Reach::Everybody);
+        }
+        acting.is_doubtful = false;
+        Ok(())
     }
 
     fn drafted<T>(
@@ -244,100 +259,12 @@ impl Registry {
         Ok(Drafted { done, rows, index })
     }
 
-    /// How far the shared log was read, when what is known here was put together.
-    pub(in crate::store) fn place(&self) -> Place {
-        self.acting().place.clone()
-    }
-
-    /// Takes over what the shared log says up to a place: it is in force when this returns, and on the disk when all is
-    /// [written](Self::write_some). Of each row the later version holds.
-    pub(in crate::store) fn take(&self, rows: Vec<Versioned>, place: Place, reach: Reach) -> Result<(), ActError> {
-        let mut acting = self.acting();
-        let highest = acting.number;
-        let mut reach = reach;
-        let mut later = Vec::with_capacity(rows.len());
-        for row in rows {
-            let key = row.change.key();
-            if row.version.number > highest {
-                later.push((key, row));
-            } else if self.is_later(&row, &key, &acting)? {
-                // What was known otherwise here may have given somebody standing.
-                reach = Reach::Everybody;
-                later.push((key, row));
-            }
-        }
-        (acting.place, acting.is_behind) = (place, true);
-        if later.is_empty() {
-            return Ok(());
-        }
-        let mut index = Index::clone(&self.index.load());
-        for (key, row) in later {
-            index.apply(&row.change);
-            acting.number = acting.number.max(row.version.number);
-            acting.unwritten.insert(key, row);
-        }
-        self.publish(index, reach);
-        Ok(())
-    }
-
-    /// Whether a row is later than what is known of it here.
-    fn is_later(&self, row: &Versioned, key: &Key, acting: &Acting) -> Result<bool, ActError> {
-        let known = match acting.unwritten.get(key) {
-            Some(known) => Some(known.version.clone()),
-            None => self.shelf.get(key)?.map(|known| known.version),
-        };
-        Ok(known.is_none_or(|known| row.version > known))
-    }
-
-    /// Writes some of what was taken over and lies on no disk yet; whether there is more. While the disk refuses, it stays in
-    /// force, and is read again after a restart.
-    pub(in crate::store) fn write_some(&self, most: usize) -> Result<bool, ActError> {
-        let mut acting = self.acting();
-        if !acting.is_behind {
-            return Ok(false);
-        }
-        let rows: Vec<Versioned> = acting.unwritten.values().take(most).cloned().collect();
-        let is_all = rows.len() == acting.unwritten.len();
-        // How far the log was read is true of the disk once all of it lies there.
-        let number = acting.number.to_string();
-        let (position, token) = (acting.place.position.to_string(), acting.place.token.clone());
-        let notes = [(NUMBER, number.as_str()), (POSITION, position.as_str()), (TOKEN, token.as_str())];
-        self.shelf.put(&rows, if is_all { &notes } else { &notes[..1] })?;
-        for row in &rows {
-            acting.unwritten.remove(&row.change.key());
-        }
-        acting.is_behind = !is_all;
-        Ok(!is_all)
-    }
-
-    fn write_all(&self, acting: &mut Acting) -> Result<(), ActError> {
-        if acting.unwritten.is_empty() {
-            return Ok(());
-        }
-        let rows: Vec<Versioned> = acting.unwritten.values().cloned().collect();
-        self.shelf.put(&rows, &[(NUMBER, &acting.number.to_string())])?;
-        acting.unwritten.clear();
-        Ok(())
-    }
-
-    /// What is known here and is later than what others hold, who hold these versions.
-    pub(in crate::store) fn later_than(&self, theirs: &HashMap<Key, Version>) -> Result<Vec<Versioned>, ActError> {
-        self.write_all(&mut self.acting())?;
-        let mut later = Vec::new();
-        self.shelf.each(|row| {
-            if theirs.get(&row.change.key()).is_none_or(|their| row.version > *their) {
-                later.push(row);
-            }
-        })?;
-        Ok(later)
-    }
-
     /// A certificate that is registered.
     ///
     /// # Errors
     /// The disk does not take part.
     pub fn certificate(&self, sha256: &Fingerprint) -> Result<Option<Certificate>, ActError> {
-        self.write_all(&mut self.acting())?;
+        self.write_out();
         Draft::new(Index::clone(&self.index.load()), &self.shelf, Timestamp::UNIX_EPOCH).certificate(sha256)
     }
 
@@ -346,7 +273,7 @@ impl Registry {
     /// # Errors
     /// The disk does not take part.
     pub fn certificates_of(&self, login_id: &LoginId) -> Result<Vec<Certificate>, ActError> {
-        self.write_all(&mut self.acting())?;
+        self.write_out();
         Ok(self.shelf.certificates_of(login_id)?)
     }
 
@@ -359,7 +286,7 @@ impl Registry {
         after: Option<(&LoginId, &Fingerprint)>,
         most: usize,
     ) -> Result<Vec<Certificate>, ActError> {
-        self.write_all(&mut self.acting())?;
+        self.write_out();
         Ok(self.shelf.certificates_after(after, most)?)
     }
 
@@ -368,7 +295,7 @@ impl Registry {
     /// # Errors
     /// The disk does not take part.
     pub fn contracts_after(&self, after: Option<&ContractId>, most: usize) -> Result<Vec<ContractId>, ActError> {
-        self.write_all(&mut self.acting())?;
+        self.write_out();
         Ok(self.shelf.contracts_after(after, most)?)
     }
 
