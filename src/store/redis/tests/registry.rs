@@ -232,6 +232,32 @@ fn a_log_that_lost_its_end_gets_it_back() {
     });
 }
 
+/// TLS-17: what is put back may end somebody's standing at a gateway that never heard of it.
+#[test]
+fn what_is_put_back_is_everybodys_business() {
+    let site = Site::new();
+    run(async {
+        let settings = site.settings("a");
+        let own = certificate("hanakodt", 1);
+        let one = Gateway::new(&settings, &site.path("one"));
+        one.register(&own).await.unwrap();
+        drop(Gateway::new(&settings, &site.path("other")));
+        let sha256 = own.sha256;
+        one.acts.act(noon(), move |draft| draft.retire(sha256)).await.unwrap();
+        drop(one);
+        // The retirement is forgotten before the other one reads it.
+        site.server.ask(&["HDEL", &key(&settings), "1"]);
+        site.server.ask(&["HSET", &key(&settings), "#end", "1"]);
+        let other = Gateway::new(&settings, &site.path("other"));
+        other.until_known().await;
+        assert!(other.is_own(&own));
+        let generation = other.registry.generation();
+        let _one = Gateway::new(&settings, &site.path("one"));
+        other.until(|registry| registry.index().active(&own.login_id).is_none()).await;
+        other.until(|registry| registry.generation() > generation).await;
+    });
+}
+
 #[test]
 fn what_cannot_be_read_is_no_registry() {
     let site = Site::new();
